@@ -222,14 +222,18 @@ watch() {
 }
 
 watch_for() {
-  local pid="$1"
+  local pid="$1" owner current
   while [[ "$(started_at "$pid")" == "$born" ]]; do
-    if [[ -d "$dir" && "$(cat "$dir/watched" 2>/dev/null)" != "$token" ]]; then exit 0; fi
+    owner="$(cat "$dir/watched" 2>/dev/null || true)"
+    [[ -z "$owner" || "$owner" == "$token" ]] || exit 0   # a later start is watched by another
     [[ -d "$dir" ]] || break
-    server="$(postmaster)"
+    [[ -e "$dir/server.env" || -n "$(started_at "$server")" ]] || exit 0   # removed by its owner
+    current="$(postmaster)"
+    server="${current:-$server}"   # a restart changes it; in a DIR that is being deleted the last one counts
     sleep 0.3
   done
-  [[ ! -d "$dir" ]] || server="$(postmaster)"
+  current="$(postmaster)"
+  server="${current:-$server}"
   if [[ -n "$server" && "$(cat "/proc/$server/comm" 2>/dev/null)" == postgres ]]; then
     kill -QUIT "$server" || true
     for _ in {1..100}; do
