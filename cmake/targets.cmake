@@ -16,8 +16,9 @@
 #     TIMEOUT 120                       # seconds a test case, default 120; three times that under a sanitizer
 #     RESOURCE_LOCK postgres            # such cases do not run beside each other
 #     ENVIRONMENT NAME=VALUE)
-# Each TEST_CASE becomes a ctest of its own. The words crash, integration, slow and threads in its test suite's name
-# (`TEST_CASE("…" * doctest::test_suite("slow"))`) are added to its labels, and doctest::timeout() sets its limit.
+# The main function and tests/support/paths.h come with it. Each TEST_CASE becomes a ctest of its own. The words crash,
+# integration, slow and threads in its test suite's name (`TEST_CASE("…" * doctest::test_suite("slow"))`) are added to
+# its labels, and doctest::timeout() sets its limit.
 
 # What each folder of ours may link (DESIGN.md section 2). A target outside this list may link anything.
 set(TIDELOG_LAYERS_tidelog_core "")
@@ -66,8 +67,6 @@ function(tidelog_test target)
   endif()
   add_executable(${target} ${arg_SOURCES} $<TARGET_OBJECTS:tidelog_test_main>)
   tidelog_link(${target} DEPENDS ${arg_DEPENDS} PRIVATE ${arg_PRIVATE} ${arg_PUBLIC} doctest::doctest)
-  target_compile_definitions(${target} PRIVATE
-    TIDELOG_SOURCE_DIR="${PROJECT_SOURCE_DIR}" TIDELOG_BINARY_DIR="${PROJECT_BINARY_DIR}")
   tidelog_discover_cases(${target} "${arg_LABELS}" "${arg_TIMEOUT}" "${arg_RESOURCE_LOCK}" "${arg_ENVIRONMENT}")
 endfunction()
 

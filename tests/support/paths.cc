@@ -1,0 +1,8 @@
+#include "tests/support/paths.h"
+
+namespace tidelog::test {
+
+std::filesystem::path source_folder() { return TIDELOG_SOURCE_FOLDER; }
+std::filesystem::path build_folder() { return TIDELOG_BUILD_FOLDER; }
+
+}  // namespace tidelog::test
