@@ -1,0 +1,111 @@
+#include "core/schema.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/bytes.h"
+#include "core/invariant.h"
+#include "core/value_codec.h"
+
+namespace tidelog {
+namespace {
+
+constexpr std::uint8_t flag_key = 1;
+constexpr std::size_t column_bytes_min = 6;
+
+bool is_column_kind(std::uint8_t kind) {
+  return kind > static_cast<std::uint8_t>(ValueKind::unchanged) && kind < value_kind_count;
+}
+
+// column: sized name | sized type | u8 kind | u8 flags (1: key) | varint type id | zigzag type modifier
+void put_column(std::string& out, const Column& column) {
+  INVARIANT(is_column_kind(static_cast<std::uint8_t>(column.kind)), "a column has a kind of value");
+  put_sized(out, column.name);
+  put_sized(out, column.type);
+  out.push_back(static_cast<char>(column.kind));
+  out.push_back(static_cast<char>(column.key ? flag_key : 0));
+  put_varint(out, column.type_id);
+  put_zigzag(out, column.type_modifier);
+}
+
+Column read_column(ByteReader& in) {
+  Column column;
+  column.name = in.sized();
+  column.type = in.sized();
+  const auto kind = in.le<std::uint8_t>();
+  const auto flags = in.le<std::uint8_t>();
+  const std::uint64_t type_id = in.varint();
+  const std::int64_t type_modifier = in.zigzag_varint();
+  if (!is_column_kind(kind) || flags > flag_key || !std::in_range<std::uint32_t>(type_id) ||
+      !std::in_range<std::int32_t>(type_modifier)) {
+    in.fail();
+  }
+  column.kind = static_cast<ValueKind>(kind);
+  column.key = flags == flag_key;
+  column.type_id = static_cast<std::uint32_t>(type_id);
+  column.type_modifier = static_cast<std::int32_t>(type_modifier);
+  return column;
+}
+
+ReplicaIdentity read_identity(ByteReader& in) {
+  const auto identity = in.le<std::uint8_t>();
+  if (identity < static_cast<std::uint8_t>(ReplicaIdentity::primary_key) ||
+      identity > static_cast<std::uint8_t>(ReplicaIdentity::nothing)) {
+    in.fail();
+  }
+  return static_cast<ReplicaIdentity>(identity);
+}
+
+std::string described(const Schema& schema) { return schema.table_schema + "." + schema.table; }
+
+Status put_key_columns(std::string& out, const Schema& schema, std::string_view row) {
+  ByteReader in(row);
+  for (const Column& column : schema.columns) {
+    const std::string_view value = skip_value(in);
+    if (!column.key || in.failed()) continue;
+    if (value.front() == static_cast<char>(ValueKind::unchanged)) {
+      return fail(Code::unsupported, described(schema) + ": the key column " + column.name +
+                                         " was not sent with the row, so the row has no key");
+    }
+    out.append(value);
+  }
+  if (auto whole = in.finish(true, "a row of " + described(schema)); !whole) {
+    return tl::unexpected<Error>(std::move(whole).error());
+  }
+  return {};
+}
+
+}  // namespace
+
+bool Schema::has_key() const {
+  return std::any_of(columns.begin(), columns.end(), [](const Column& c) { return c.key; });
+}
+
+// schema: sized table schema | sized table | u8 identity | varint n | n * column
+void put_schema(std::string& out, const Schema& schema) {
+  put_sized(out, schema.table_schema);
+  put_sized(out, schema.table);
+  out.push_back(static_cast<char>(schema.identity));
+  put_varint(out, schema.columns.size());
+  for (const Column& column : schema.columns) put_column(out, column);
+}
+
+Result<Schema> read_schema(std::string_view bytes) {
+  ByteReader in(bytes);
+  Schema schema;
+  schema.table_schema = in.sized();
+  schema.table = in.sized();
+  schema.identity = read_identity(in);
+  schema.columns.resize(in.varint_count(column_bytes_min));
+  for (Column& column : schema.columns) column = read_column(in);
+  return in.finish(std::move(schema), "schema");
+}
+
+Status put_key_of_row(std::string& out, const Schema& schema, std::string_view row) {
+  const std::size_t size_before = out.size();
+  Status status = put_key_columns(out, schema, row);
+  if (!status) out.resize(size_before);
+  return status;
+}
+
+}  // namespace tidelog
