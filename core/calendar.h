@@ -1,4 +1,5 @@
-// The proleptic Gregorian calendar as arithmetic: no time zone, no table of the operating system. Year 0 is 1 BC.
+// The proleptic Gregorian calendar as arithmetic: no time zone, no table of the operating system.
+// Year 0 is 1 BC.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,8 @@ inline constexpr std::int64_t micros_per_minute = 60 * micros_per_second;
 inline constexpr std::int64_t micros_per_hour = 60 * micros_per_minute;
 inline constexpr std::int64_t micros_per_day = 24 * micros_per_hour;
 
-// Years are counted from March, so that the leap day is a year's last day; 400 such years (an era) have 146,097 days,
-// and day 0 (1970-01-01) is 719,468 days after 0000-03-01.
+// Years are counted from March, so that the leap day is a year's last day; 400 such years (an era)
+// have 146,097 days, and day 0 (1970-01-01) is 719,468 days after 0000-03-01.
 inline constexpr std::int64_t days_per_era = 146'097;
 inline constexpr std::int64_t epoch_shift_days = 719'468;
 

@@ -88,7 +88,8 @@ std::string_view read_attributes(ByteReader& in) {
   return attributes;
 }
 
-// transaction: le u32 event count | varint event index | zigzag commit time | sized id | sized position | sized origin
+// transaction: le u32 event count | varint event index | zigzag commit time | sized id | sized
+// position | sized origin
 Transaction read_transaction(ByteReader& in) {
   Transaction transaction;
   transaction.event_count = in.le<std::uint32_t>();
@@ -168,11 +169,10 @@ void put_event_record(std::string& out, const EventBody& event, std::uint64_t re
 }
 
 std::size_t put_transaction_record(std::string& out, const Transaction& transaction) {
-  const std::size_t size = 1 + sizeof(transaction.event_count) +
-                           varint_size(transaction.event_index) +
-                           varint_size(zigzag(transaction.commit_time.value)) +
-                           sized_size(transaction.id) + sized_size(transaction.position) +
-                           sized_size(transaction.origin);
+  const std::size_t size =
+      1 + sizeof(transaction.event_count) + varint_size(transaction.event_index) +
+      varint_size(zigzag(transaction.commit_time.value)) + sized_size(transaction.id) +
+      sized_size(transaction.position) + sized_size(transaction.origin);
   put_varint(out, size);
   out.push_back(static_cast<char>(type_transaction));
   const std::size_t count_offset = out.size();
@@ -201,7 +201,8 @@ Result<Record> read_record(ByteReader& block) {
     record.event.type = static_cast<EventType>(type);
     read_event(in, record);
   }
-  return in.finish(std::move(record), record.is_transaction ? "transaction record" : "event record");
+  return in.finish(std::move(record),
+                   record.is_transaction ? "transaction record" : "event record");
 }
 
 }  // namespace tidelog

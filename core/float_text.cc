@@ -15,7 +15,8 @@ namespace tidelog {
 namespace {
 
 template <class T>
-constexpr int fixed_exponent_max = 0;  // the largest power of ten that is printed without an exponent
+constexpr int fixed_exponent_max =
+    0;  // the largest power of ten that is printed without an exponent
 template <>
 constexpr int fixed_exponent_max<float> = 5;
 template <>
@@ -56,7 +57,8 @@ bool is_half_way(const Dyadic& number, T value) {
   const auto biased = static_cast<int>(bits >> fraction_bits);
   const std::uint64_t fraction = bits & ((BitsOf{1} << fraction_bits) - 1);
   const std::uint64_t mantissa = fraction + (biased == 0 ? 0 : std::uint64_t{1} << fraction_bits);
-  const int exponent = std::max(biased, 1) + std::numeric_limits<T>::min_exponent - 2 - fraction_bits;
+  const int exponent =
+      std::max(biased, 1) + std::numeric_limits<T>::min_exponent - 2 - fraction_bits;
   if (number == dyadic(2 * mantissa + 1, exponent - 1)) return true;
   // Below a power of two the neighbours are twice as near.
   if (fraction == 0 && biased > 1) return number == dyadic(4 * mantissa - 1, exponent - 2);
@@ -68,7 +70,8 @@ class Scientific {
  public:
   template <class T>
   void print(T value) {
-    take(std::to_chars(raw_.data(), raw_.data() + raw_.size(), value, std::chars_format::scientific));
+    take(std::to_chars(raw_.data(), raw_.data() + raw_.size(), value,
+                       std::chars_format::scientific));
   }
   template <class T>
   void print(T value, std::size_t digit_count) {
@@ -123,10 +126,10 @@ template <class T>
 void print_positive(std::string& out, T value) {
   Scientific printed;
   printed.print(value);
-  // Postgres does not take digits that are just half way to a neighbour, though they would read back: 1e23 is printed as
-  // 9.999999999999999e+22.
-  for (std::size_t count = printed.digits().size() + 1; count <= std::numeric_limits<T>::max_digits10;
-       ++count) {
+  // Postgres does not take digits that are just half way to a neighbour, though they would read
+  // back: 1e23 is printed as 9.999999999999999e+22.
+  for (std::size_t count = printed.digits().size() + 1;
+       count <= std::numeric_limits<T>::max_digits10; ++count) {
     const auto number = printed.as_dyadic();
     if (!number || !is_half_way(*number, value)) break;
     printed.print(value, count);

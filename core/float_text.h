@@ -5,7 +5,8 @@
 
 namespace tidelog {
 
-// The shortest digits that read back as `value`; fixed notation from 1e-4 up to below 1e6 (float) or 1e15 (double).
+// The shortest digits that read back as `value`; fixed notation from 1e-4 up to below 1e6 (float)
+// or 1e15 (double).
 void print_float(std::string& out, float value);
 void print_float(std::string& out, double value);
 

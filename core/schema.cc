@@ -17,7 +17,8 @@ bool is_column_kind(std::uint8_t kind) {
   return kind > static_cast<std::uint8_t>(ValueKind::unchanged) && kind < value_kind_count;
 }
 
-// column: sized name | sized type | u8 kind | u8 flags (1: key) | varint type id | zigzag type modifier
+// column: sized name | sized type | u8 kind | u8 flags (1: key) | varint type id | zigzag type
+// modifier
 void put_column(std::string& out, const Column& column) {
   INVARIANT(is_column_kind(static_cast<std::uint8_t>(column.kind)), "a column has a kind of value");
   put_sized(out, column.name);

@@ -8,7 +8,8 @@
 
 namespace tidelog {
 
-// One thread; borrows the text. Each call says whether what it expects was there, and only then takes it.
+// One thread; borrows the text. Each call says whether what it expects was there, and only then
+// takes it.
 class TextReader {
  public:
   explicit TextReader(std::string_view text) : text_(text) {}

@@ -1,4 +1,5 @@
-// Which values have a stored form: what value_codec.cc writes and accepts, and value_text.cc lets through.
+// Which values have a stored form: what value_codec.cc writes and accepts, and value_text.cc lets
+// through.
 #pragma once
 
 #include <string_view>
@@ -8,15 +9,17 @@
 
 namespace tidelog {
 
-// Month and day are not checked against each other: MySQL can store 31 February. Zero months and days are MySQL's alone,
-// and so are years 0 to 9999 beside them.
+// Month and day are not checked against each other: MySQL can store 31 February. Zero months and
+// days are MySQL's alone, and so are years 0 to 9999 beside them.
 constexpr bool is_storable(const Date& date) {
   if (date.infinity != Infinity::none) return true;
   if (date.month > 12 || date.day > 31) return false;
   return (date.month != 0 && date.day != 0) || (date.year >= 0 && date.year <= 9999);
 }
 
-constexpr bool is_micros_of_day(std::int64_t micros) { return micros >= 0 && micros < micros_per_day; }
+constexpr bool is_micros_of_day(std::int64_t micros) {
+  return micros >= 0 && micros < micros_per_day;
+}
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 

@@ -44,9 +44,9 @@ class Packed {
     INVARIANT(is_storable(date), "a date has a stored form");
     const bool finite = date.infinity == Infinity::none;
     zigzag_varint(finite ? date.year : 0);
-    u8(finite                                    ? date.month
+    u8(finite                                ? date.month
        : date.infinity == Infinity::positive ? month_of_infinity
-                                                 : month_of_minus_infinity);
+                                             : month_of_minus_infinity);
     u8(finite ? date.day : 0);
   }
 
@@ -325,7 +325,8 @@ Vector read_vector(ByteReader& in) {
   return {floats};
 }
 
-// varint n | n * (varint count | zigzag lower bound). Fails when the elements cannot be in the bytes that are left.
+// varint n | n * (varint count | zigzag lower bound). Fails when the elements cannot be in the
+// bytes that are left.
 std::vector<Dimension> read_dimensions(ByteReader& in) {
   std::vector<Dimension> dimensions(in.varint_count(dimension_bytes_min));
   if (dimensions.size() > array_dimensions_max) in.fail();

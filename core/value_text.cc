@@ -18,10 +18,10 @@ namespace tidelog {
 namespace {
 
 constexpr std::array<std::string_view, value_kind_count> kind_names = {
-    "null",      "unchanged",    "boolean",  "int64",  "uint64",   "float32", "float64",
-    "decimal",   "text",         "bytes",    "date",   "time",     "time_tz", "timestamp",
-    "timestamp_tz", "interval",  "uuid",     "json",   "array",    "bits",    "enumeration",
-    "set",       "geometry",     "vector",   "other"};
+    "null",         "unchanged", "boolean", "int64", "uint64", "float32", "float64",
+    "decimal",      "text",      "bytes",   "date",  "time",   "time_tz", "timestamp",
+    "timestamp_tz", "interval",  "uuid",    "json",  "array",  "bits",    "enumeration",
+    "set",          "geometry",  "vector",  "other"};
 
 constexpr std::string_view plus_infinity = "infinity";
 constexpr std::string_view minus_infinity = "-infinity";
@@ -160,7 +160,8 @@ bool read_infinity(std::string_view text, Infinity& infinity) {
   return infinity != Infinity::none;
 }
 
-// YYYY-MM-DD, with more digits in later years. What BC means for it comes at the text's end: see read_era.
+// YYYY-MM-DD, with more digits in later years. What BC means for it comes at the text's end: see
+// read_era.
 bool read_year_month_day(TextReader& in, Date& date) {
   std::int64_t year = 0;
   unsigned month = 0;
@@ -222,7 +223,8 @@ bool put_moment(std::string& out, std::string_view text, std::string_view zone) 
 
 // Hours may be negative and beyond a day: MySQL's TIME.
 bool put_time(std::string& out, std::string_view text) {
-  constexpr std::int64_t hour_limit = std::numeric_limits<std::int64_t>::max() / micros_per_hour - 1;
+  constexpr std::int64_t hour_limit =
+      std::numeric_limits<std::int64_t>::max() / micros_per_hour - 1;
   TextReader in(text);
   const bool negative = in.take('-');
   std::int64_t hour = 0;
@@ -319,7 +321,8 @@ bool read_interval(std::string_view text, Interval& interval) {
 
 void print_interval(std::string& out, const Interval& interval);
 
-// Parts may be written in many ways that mean the same; only the way that the server prints is taken.
+// Parts may be written in many ways that mean the same; only the way that the server prints is
+// taken.
 bool put_interval(std::string& out, std::string_view text) {
   Interval interval;
   if (!read_interval(text, interval)) return false;
@@ -556,7 +559,8 @@ void print_bits(std::string& out, const Bits& bits) {
   }
 }
 
-// Extended well-known binary: the number of the reference system stands behind the type, which has a flag for it.
+// Extended well-known binary: the number of the reference system stands behind the type, which has
+// a flag for it.
 void print_geometry(std::string& out, const Geometry& geometry) {
   constexpr std::uint32_t srid_flag = 0x2000'0000;
   ByteReader in(geometry.wkb);
@@ -689,9 +693,9 @@ struct ValuePrinter {
 Status put_value_from_text(std::string& out, ValueKind kind, std::string_view text) {
   INVARIANT(kind != ValueKind::null && kind != ValueKind::unchanged, "these kinds have no text");
   if (put_any(out, kind, text)) return {};
-  return fail(Code::unsupported, fmt::format("cannot read '{}' as {}{}", shortened(text),
-                                             kind_names[static_cast<std::size_t>(kind)],
-                                             reason_for(kind)));
+  return fail(Code::unsupported,
+              fmt::format("cannot read '{}' as {}{}", shortened(text),
+                          kind_names[static_cast<std::size_t>(kind)], reason_for(kind)));
 }
 
 void print_value(std::string& out, const Value& value) {
