@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # Installs what tidelog needs on Debian 12, by name and only what is missing. Never asks anything.
-#   scripts/install-deps.sh [build] [postgres] [test] [bench]      without a name: build
+#   scripts/install-deps.sh [build] [postgres] [test] [bench] [matrix]      without a name: build
 # `postgres` is the server that tests, benchmarks and the quickstart start for themselves; `test` includes it.
+# `matrix` is what fetches the versions that Debian does not have.
 set -euo pipefail
 
 build=(g++ cmake ninja-build ccache pkg-config git ca-certificates libexpected-dev libabsl-dev libyaml-cpp-dev
   libcli11-dev libspdlog-dev libfmt-dev libpq-dev libsqlite3-dev libzstd-dev liblz4-dev nlohmann-json3-dev doctest-dev)
 postgres=(postgresql-15 postgresql-client-15 util-linux procps)
 test=("${postgres[@]}" clang-format clang-tidy-16 sqlite3 python3 strace)
+matrix=(maven unzip xz-utils)
 bench=("${postgres[@]}" libbenchmark-dev python3)
 
 usage() {
-  sed -n '2,4s/^# \{0,1\}//p' "$0"
+  sed -n '2,5s/^# \{0,1\}//p' "$0"
   exit "$1"
 }
 
@@ -22,6 +24,7 @@ for group in "${@:-build}"; do
     postgres) wanted+=("${postgres[@]}") ;;
     test) wanted+=("${test[@]}") ;;
     bench) wanted+=("${bench[@]}") ;;
+    matrix) wanted+=("${matrix[@]}") ;;
     -h | --help) usage 0 ;;
     *) echo "install-deps.sh: unknown group '$group'" >&2 && usage 2 >&2 ;;
   esac
@@ -79,7 +82,7 @@ forbid_cluster() {
 
 apt() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null
+    apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null >/dev/null
 }
 install_missing() { apt install --yes --no-install-recommends "${missing[@]}"; }
 

@@ -44,7 +44,10 @@ run() {  # PRESET [ctest argument]...
   ctest --preset "$1" --parallel "$(nproc)" --no-label-summary --no-tests=error "${@:2}"
 }
 
-if "$install"; then scripts/install-deps.sh build test bench; fi
+if "$install"; then
+  scripts/install-deps.sh build test bench
+  [[ "$TIDELOG_MATRIX" != full ]] || scripts/install-deps.sh matrix
+fi
 
 if "$everything" || ((${#labels[@]} > 0)); then
   if [[ "${labels[*]}" == tidy ]]; then

