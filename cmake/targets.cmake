@@ -16,7 +16,7 @@
 #     TIMEOUT 120                       # seconds a test case, default 120; three times that under a sanitizer
 #     RESOURCE_LOCK postgres            # such cases do not run beside each other
 #     ENVIRONMENT NAME=VALUE)
-# The main function and tests/support/paths.h come with it. Each TEST_CASE becomes a ctest of its own. The words crash,
+# The main function comes with it. Each TEST_CASE becomes a ctest of its own. The words crash,
 # integration, slow and threads in its test suite's name (`TEST_CASE("…" * doctest::test_suite("slow"))`) are added to
 # its labels, and doctest::timeout() sets its limit.
 

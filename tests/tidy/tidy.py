@@ -136,13 +136,15 @@ BANNED = [
      everywhere_but(), "throws, or takes half a number for a whole one: std::from_chars on all of the text"),
     (r"\b(?:memcpy|memmove|strcpy|strncpy|strcat|sprintf|alloca)\s*\(", product_but("core/"),
      "unchecked copying lives in core/ only"),
-    (r"\b(?:system|steady|high_resolution)_clock::now\b|\b(?:gettimeofday|clock_gettime|ftime)\s*\("
+    (r"\bsteady_clock::now\b", product_but("core/clock", "connectors/", "app/"),
+     "clocks are read through core/clock.h; only a socket's or a person's deadline may be real time"),
+    (r"\b(?:system|high_resolution)_clock::now\b|\b(?:gettimeofday|clock_gettime|ftime)\s*\("
      r"|(?<![\w.>:~])(?:std::|::)?time\s*\(\s*(?:nullptr|NULL|0|&)", product_but("core/clock"),
      "clocks are read through core/clock.h, so that tests can set them"),
     (r"\bsystem_clock::now\b", lambda name: not product(name) and not name.startswith(("bench/", "tests/support/")),
      "tests set the clock, or measure with steady_clock"),
     (r"\bsleep_for\b|\bsleep_until\b|(?<![\w.>:])(?:::)?(?:u|nano)?sleep\s*\(",
-     everywhere_but("core/clock", "tests/support/", "bench/"), "wait on a condition with a deadline"),
+     everywhere_but("core/clock", "app/", "tests/support/", "bench/"), "wait on a condition with a deadline"),
     (r"\bcatch\s*\(\s*\.\.\.\s*\)", product_but("app/"), "a catch-all belongs to a thread's entry in app/"),
     (r"(?<![\w>])::(?:open|openat|creat|read|pread|write|pwrite|pwritev|rename|renameat2?|unlink|unlinkat|fsync"
      r"|fdatasync|sync_file_range|ftruncate|fallocate|posix_fallocate|mmap|mkdir|mkdirat|flock)\s*\("
