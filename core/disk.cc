@@ -137,8 +137,15 @@ Status read_at(const Descriptor& file, const std::string& path, std::uint64_t of
   return {};
 }
 
+// Never Code::disk_full: after a failed sync it is not true that nothing was lost.
+tl::unexpected<Error> sync_error(std::string_view operation, const std::string& path, int error) {
+  tl::unexpected<Error> failed = io_error(operation, path, error);
+  failed.value().code = Code::failed;
+  return failed;
+}
+
 Status sync_content(const Descriptor& file, const std::string& path) {
-  if (::fdatasync(file.number()) != 0) return io_error("cannot sync", path, errno);
+  if (::fdatasync(file.number()) != 0) return sync_error("cannot sync", path, errno);
   return {};
 }
 
@@ -265,7 +272,7 @@ class RealDisk final : public Disk {
 
   Status sync_directory(const std::string& path) override {
     TRY(const Descriptor directory, open_descriptor(path, O_RDONLY | O_DIRECTORY));
-    if (::fsync(directory.number()) != 0) return io_error("cannot sync directory", path, errno);
+    if (::fsync(directory.number()) != 0) return sync_error("cannot sync directory", path, errno);
     return {};
   }
 

@@ -20,7 +20,7 @@
 
 extern char** environ;
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 using Steady = std::chrono::steady_clock;
@@ -154,4 +154,4 @@ std::string output_of(const std::vector<std::string>& program_and_arguments, Dur
   return output;
 }
 
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

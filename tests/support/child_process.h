@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace tidelog::test {
+namespace tidelog::testing {
 
 using Duration = std::chrono::milliseconds;
 
@@ -63,4 +63,4 @@ class ChildProcess {
 // long.
 std::string output_of(const std::vector<std::string>& program_and_arguments, Duration deadline);
 
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 constexpr Duration deadline{20'000};
@@ -41,4 +41,4 @@ TEST_CASE("eventually: gives up at the deadline") {
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -7,7 +7,7 @@
 
 #include "core/clock.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 
 class FakeClock final : public Clock {
  public:
@@ -31,4 +31,4 @@ class FakeClock final : public Clock {
   std::atomic<std::int64_t> steady_ = 0;
 };
 
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -11,7 +11,7 @@
 #include <set>
 #include <utility>
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 constexpr std::size_t sector_bytes = 512;
@@ -120,11 +120,9 @@ bool needs_space(DiskCall call) {
   switch (call) {
     case DiskCall::create:
     case DiskCall::write:
-    case DiskCall::sync:
     case DiskCall::truncate:
     case DiskCall::rename:
     case DiskCall::make_directory:
-    case DiskCall::sync_directory:
     case DiskCall::map_page:
     case DiskCall::lock:
       return true;
@@ -133,6 +131,8 @@ bool needs_space(DiskCall call) {
     case DiskCall::read:
     case DiskCall::size:
     case DiskCall::remove:
+    case DiskCall::sync:
+    case DiskCall::sync_directory:
     case DiskCall::list:
     case DiskCall::exists:
     case DiskCall::free_bytes:
@@ -280,7 +280,30 @@ std::string_view name_of(DiskCall call) {
   return "";
 }
 
-bool changes_disk(DiskCall call) { return call == DiskCall::remove || needs_space(call); }
+bool changes_disk(DiskCall call) {
+  switch (call) {
+    case DiskCall::create:
+    case DiskCall::write:
+    case DiskCall::sync:
+    case DiskCall::truncate:
+    case DiskCall::rename:
+    case DiskCall::remove:
+    case DiskCall::make_directory:
+    case DiskCall::sync_directory:
+    case DiskCall::map_page:
+    case DiskCall::lock:
+      return true;
+    case DiskCall::open_read:
+    case DiskCall::open_write:
+    case DiskCall::read:
+    case DiskCall::size:
+    case DiskCall::list:
+    case DiskCall::exists:
+    case DiskCall::free_bytes:
+      return false;
+  }
+  return false;
+}
 
 std::string_view name_of(Survives survives) {
   switch (survives) {
@@ -924,4 +947,4 @@ Result<std::unique_ptr<DiskLock>> FaultyDisk::lock(const std::string& path,
   return std::unique_ptr<DiskLock>(std::make_unique<FaultyLock>(state_, path));
 }
 
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -17,7 +17,7 @@
 
 #include "core/disk.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 
 enum class DiskCall : std::uint8_t {
   open_read,
@@ -113,4 +113,4 @@ class FaultyDisk final : public Disk {
   std::shared_ptr<State> state_;
 };
 
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -4,7 +4,7 @@
 
 #include <set>
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 const std::string path = "/d/file";
@@ -283,4 +283,4 @@ TEST_CASE("faulty disk: files in a directory are listed, sorted, without their p
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

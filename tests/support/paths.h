@@ -3,9 +3,9 @@
 
 #include <filesystem>
 
-namespace tidelog::test {
+namespace tidelog::testing {
 
 std::filesystem::path source_folder();
 std::filesystem::path build_folder();
 
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -10,7 +10,7 @@
 #include "tests/support/child_process.h"
 #include "tests/support/paths.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 constexpr Duration server_deadline{120'000};
@@ -131,4 +131,4 @@ void PostgresServer::restart(Shutdown how) {
   run("restart", flags(how));
 }
 
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -11,7 +11,7 @@
 
 struct pg_conn;
 
-namespace tidelog::test {
+namespace tidelog::testing {
 
 // Values as text; a null is the text NULL.
 using Rows = std::vector<std::vector<std::string>>;
@@ -71,4 +71,4 @@ class PostgresServer {
   std::unique_ptr<SqlSession> session_;
 };
 
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 std::vector<std::string> with_program(const std::vector<std::string>& arguments) {
@@ -36,4 +36,4 @@ Finished run_tidelog(const std::vector<std::string>& arguments, Duration deadlin
   return finished;
 }
 
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

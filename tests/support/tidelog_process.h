@@ -7,7 +7,7 @@
 
 #include "tests/support/child_process.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 
 // One thread.
 class TidelogProcess : public ChildProcess {
@@ -29,4 +29,4 @@ Finished run_tidelog(const std::vector<std::string>& arguments,
                      Duration deadline = Duration(60'000),
                      const std::vector<std::string>& environment = {});
 
-}  // namespace tidelog::test
+}  // namespace tidelog::testing
