@@ -1,0 +1,173 @@
+#include "projections/history.h"
+
+#include "projections/row_shape.h"
+#include "projections/state.h"
+
+namespace tidelog {
+namespace {
+
+// The row as far as its events were seen.
+struct CurrentRow {
+  std::string bytes;
+  const Schema* schema = nullptr;
+  bool present = false;
+
+  void set(std::string row, const Schema* shape) {
+    bytes = std::move(row);
+    schema = shape;
+    present = true;
+  }
+};
+
+using Visit = std::function<Status(const RowVersion&)>;
+
+// Follows one key through its stream.
+class KeyWalk {
+ public:
+  KeyWalk(StoreReader& reader, std::string_view key) : reader_(reader), key_(key) {}
+
+  Status run(Position end, const Visit& visit) {
+    TRY_DO(reader_.seek(Position{0}));
+    for (;;) {
+      TRY(const Event* event, reader_.next());
+      if (event == nullptr || event->position >= end) return {};
+      TRY_DO(see(*event, visit));
+    }
+  }
+
+  const CurrentRow& row() const { return row_; }
+
+ private:
+  Status see(const Event& event, const Visit& visit) {
+    switch (event.type) {
+      case EventType::load:
+      case EventType::insert:
+      case EventType::update:
+      case EventType::remove:
+        return see_row(event, visit);
+      case EventType::truncate:
+        if (!row_.present) return {};
+        row_.present = false;
+        return visit({event, std::nullopt, nullptr});
+      case EventType::undecoded:
+        return fail(Code::unsupported, "event " + std::to_string(event.position.value) + " of " +
+                                           std::string(event.stream_name) +
+                                           " was stored undecoded: it may belong to this row");
+      case EventType::schema:
+      case EventType::ddl:
+      case EventType::message:
+      case EventType::gap:
+      case EventType::application:
+        return {};
+    }
+    return {};
+  }
+
+  Status see_row(const Event& event, const Visit& visit) {
+    const bool moves_away = event.moved && event.type == EventType::insert && left_;
+    left_ = false;
+    if (event.key == key_) return see_own(event, visit);
+    if (moves_away || (event.before_kind == Before::key && event.before == key_)) {
+      return see_other_key(event, visit);
+    }
+    if (event.moved && event.type == EventType::remove)
+      other_key_ = std::string(event.key.value_or(""));
+    return {};
+  }
+
+  Status see_own(const Event& event, const Visit& visit) {
+    TRY(const Schema* schema, reader_.schema(event.schema));
+    if (event.type == EventType::remove) {
+      left_ = event.moved;
+      row_.present = false;
+      return visit({event, std::nullopt, schema});
+    }
+    TRY(const bool partial, has_unchanged(event.body.value_or(""), *schema));
+    if (!partial) {
+      row_.set(std::string(event.body.value_or("")), schema);
+      return visit({event, row_.bytes, schema});
+    }
+    if (event.moved) return arrive(event.position, visit);
+    TRY(std::string row, filled(event, schema, row_));
+    row_.set(std::move(row), schema);
+    return visit({event, row_.bytes, schema});
+  }
+
+  // The second half of a move away from our key.
+  Status see_other_key(const Event& event, const Visit& visit) {
+    TRY(const Schema* schema, reader_.schema(event.schema));
+    CurrentRow last = row_;
+    last.present = last.schema != nullptr;
+    TRY(const std::string row, filled(event, schema, last));
+    return visit({event, row, schema});
+  }
+
+  // The row came from another key and not all of it was sent: the rest is in that key's own
+  // history. The reader is needed for it, so the event is read again afterwards.
+  Status arrive(Position position, const Visit& visit) {
+    const Position back = position;
+    KeyWalk old(reader_, other_key_);
+    TRY_DO(old.run(back, [](const RowVersion&) { return Status{}; }));
+    CurrentRow source = old.row();
+    source.present = source.schema != nullptr;  // its delete is the event before
+    TRY_DO(reader_.seek(back));
+    TRY(const Event* event, reader_.next());
+    if (event == nullptr || event->position != back) {
+      return fail(Code::corrupt,
+                  "event " + std::to_string(back.value) + " is not there when read again");
+    }
+    TRY(const Schema* schema, reader_.schema(event->schema));
+    TRY(std::string row, filled(*event, schema, source));
+    row_.set(std::move(row), schema);
+    return visit({*event, row_.bytes, schema});
+  }
+
+  static Result<std::string> filled(const Event& event, const Schema* schema,
+                                    const CurrentRow& known) {
+    std::string own(event.body.value_or(""));
+    if (event.before_kind == Before::row) {
+      std::string with_before;
+      TRY_DO(put_filled(with_before, {own, schema}, {event.before, schema}));
+      own = std::move(with_before);
+    }
+    if (!known.present) return own;
+    std::string row;
+    TRY_DO(put_filled(row, {own, schema}, {known.bytes, known.schema}));
+    return row;
+  }
+
+  StoreReader& reader_;
+  std::string_view key_;
+  CurrentRow row_;
+  bool left_ = false;      // the event before was our own move away
+  std::string other_key_;  // that the last move of another row left
+};
+
+}  // namespace
+
+Result<const Schema*> newest_schema(StoreReader& reader, const std::string& stream, Position end) {
+  TRY_DO(check_stream_exists(reader, stream));
+  reader.only_streams({stream});
+  TRY_DO(reader.seek(Position{0}));
+  SchemaId newest;
+  for (;;) {
+    TRY(const Event* event, reader.next());
+    if (event == nullptr || event->position >= end) break;
+    if (event->schema != SchemaId{}) newest = event->schema;
+  }
+  if (newest == SchemaId{})
+    return fail(Code::not_found, stream + " has no schema: it is not a table, or not yet");
+  return reader.schema(newest);
+}
+
+Status history_of(StoreReader& reader, const std::string& stream, std::string_view key,
+                  Position end, const std::function<Status(const RowVersion&)>& visit) {
+  TRY(const Schema* schema, newest_schema(reader, stream, end));
+  if (!schema->has_key()) {
+    return fail(Code::misconfigured,
+                stream + " has no key: its rows cannot be told apart, so none has a history");
+  }
+  return KeyWalk(reader, key).run(end, visit);
+}
+
+}  // namespace tidelog
