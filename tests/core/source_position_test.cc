@@ -1,0 +1,116 @@
+#include "core/source_position.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/core/damage.h"
+
+using namespace std::string_view_literals;
+
+namespace tidelog::test {
+namespace {
+
+PostgresResume streaming() {
+  PostgresResume resume;
+  resume.phase = PostgresResume::Phase::streaming;
+  resume.system_id = 7'000'000'000'000'000'001;
+  resume.timeline = 3;
+  resume.end_lsn = {0x16'B374'D848};
+  resume.slot = "tidelog_shop";
+  return resume;
+}
+
+TEST_CASE("resume position: it is read as it was stored") {
+  PostgresResume loading;
+  loading.slot = "tidelog_shop";
+  for (const PostgresResume& resume : {streaming(), loading, PostgresResume{}}) {
+    const auto again = read_postgres_resume(encode(resume));
+    REQUIRE(again);
+    CHECK(*again == resume);
+  }
+}
+
+TEST_CASE("resume position: the bytes are those of its grammar") {
+  CHECK(encode(streaming()) ==
+        "\x02\x02\x61\x24\xfe\xe9\x93\xbc\x00\x01\x00\x00\x00\x03"
+        "\x00\x00\x00\x16\xb3\x74\xd8\x48tidelog_shop"sv);
+}
+
+TEST_CASE("resume position: every prefix without its slot is corrupt") {
+  PostgresResume resume = streaming();
+  resume.slot.clear();
+  for_each_prefix(encode(resume), [](std::string_view prefix) {
+    const auto read = read_postgres_resume(prefix);
+    REQUIRE_FALSE(read);
+    CHECK(read.error().code == Code::corrupt);
+  });
+}
+
+TEST_CASE("resume position: another kind or phase is corrupt") {
+  for (const auto& [offset, bad] :
+       {std::pair<std::size_t, char>{0, '\x01'}, {0, '\x03'}, {1, '\0'}, {1, '\x03'}}) {
+    std::string bytes = encode(streaming());
+    bytes[offset] = bad;
+    const auto read = read_postgres_resume(bytes);
+    REQUIRE_FALSE(read);
+    CHECK(read.error().code == Code::corrupt);
+  }
+}
+
+TEST_CASE("lsn: its stored form comes back, and sorts as it does") {
+  const Lsn low{0xFFFF'FFFF};
+  const Lsn high{0x1'0000'0000};
+  for (const Lsn lsn : {Lsn{0}, low, high, Lsn{~std::uint64_t{0}}}) {
+    const auto again = read_postgres_lsn(encode(lsn));
+    REQUIRE(again);
+    CHECK(*again == lsn);
+  }
+  CHECK(encode(low) < encode(high));
+}
+
+TEST_CASE("lsn: every prefix of its stored form, and a byte too many, is corrupt") {
+  const std::string bytes = encode(Lsn{0x16'B374'D848});
+  for_each_prefix(bytes, [](std::string_view prefix) {
+    const auto read = read_postgres_lsn(prefix);
+    REQUIRE_FALSE(read);
+    CHECK(read.error().code == Code::corrupt);
+  });
+  CHECK_FALSE(read_postgres_lsn(bytes + "x"));
+}
+
+TEST_CASE("lsn: printed as Postgres prints it") {
+  CHECK(print_lsn({0x16'B374'D848}) == "16/B374D848");
+  CHECK(print_lsn({0x16B'3748}) == "0/16B3748");
+  CHECK(print_lsn({0}) == "0/0");
+  CHECK(print_lsn({~std::uint64_t{0}}) == "FFFFFFFF/FFFFFFFF");
+}
+
+TEST_CASE("lsn: what is printed is parsed again") {
+  for (const Lsn lsn : {Lsn{0}, Lsn{0x16'B374'D848}, Lsn{~std::uint64_t{0}}}) {
+    const auto again = parse_lsn(print_lsn(lsn));
+    REQUIRE(again);
+    CHECK(*again == lsn);
+  }
+  CHECK(parse_lsn("16/b374d848")->value == 0x16'B374'D848);
+}
+
+TEST_CASE("lsn: a malformed text is refused and named") {
+  for (const char* text : {"", "/", "0/", "/0", "16", "16/B374D848/", "16/G", "-1/0", " 1/0",
+                           "1/0 ", "123456789/0", "0/123456789", "0x1/0"}) {
+    CAPTURE(text);
+    const auto lsn = parse_lsn(text);
+    REQUIRE_FALSE(lsn);
+    CHECK(lsn.error().code == Code::corrupt);
+    CHECK(lsn.error().what.find("'" + std::string(text) + "'") != std::string::npos);
+  }
+}
+
+TEST_CASE("source position: printed for people") {
+  CHECK(print_source_position(encode(streaming())) == "lsn 16/B374D848");
+  CHECK(print_source_position(encode(PostgresResume{})) == "loading");
+  CHECK(print_source_position(encode(Lsn{0x16B'3748})) == "lsn 0/16B3748");
+  CHECK(print_source_position("\x7f\x00\xab"sv) == "7f00ab");
+  CHECK(print_source_position("") == "none");
+}
+
+}  // namespace
+}  // namespace tidelog::test
