@@ -1,0 +1,348 @@
+#include "app/cli.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <functional>
+#include <map>
+
+#include "app/check_command.h"
+#include "app/config_keys.h"
+#include "app/events_command.h"
+#include "app/history_command.h"
+#include "app/nearest.h"
+#include "app/replay_command.h"
+#include "app/run_command.h"
+#include "app/source_command.h"
+#include "app/state_command.h"
+#include "app/store_command.h"
+
+namespace tidelog {
+namespace {
+
+using Command = std::function<Status(const CommandContext&)>;
+
+// Everything that parsing fills. The chosen subcommand leaves what is to be done.
+struct CommandLine {
+  explicit CommandLine(std::string_view version);
+
+  CLI::App app{"tidelog captures the changes of a database into an event store, and answers from it.",
+               "tidelog"};
+  Command chosen;
+};
+
+constexpr const char* place_help = "a position (1234) or a time (2026-11-24 10:00:00, -5m)";
+
+// ---- Options that several commands share -----------------------------------------------------------------------
+
+void add_store_options(CLI::App& command, CommonOptions& options) {
+  CLI::Option* const config =
+      command.add_option("-c,--config", options.config_file, "the configuration, a YAML file")
+          ->type_name("FILE");
+  command.add_option("--store", options.store, "the store's folder, instead of a configuration")
+      ->type_name("DIR")
+      ->excludes(config);
+  command.add_flag("--json", options.json, "one JSON object a line, and nothing else");
+}
+
+void add_place(CLI::App& command, const char* name, std::string& place, const char* what) {
+  command.add_option(name, place, fmt::format("{}: {}", what, place_help))->type_name("WHEN");
+}
+
+// A subcommand whose options live as long as the parser: they are shared with its callback.
+template <class Options>
+std::shared_ptr<Options> add_command(CLI::App& parent, CommandLine& line, const char* name,
+                                     const char* what, const char* examples,
+                                     Status (*run)(const CommandContext&, const Options&)) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command = parent.add_subcommand(name, what);
+  command->footer(fmt::format("\nExamples:\n{}", examples));
+  command->callback([&line, options, run] {
+    line.chosen = [options, run](const CommandContext& context) { return run(context, *options); };
+  });
+  return options;
+}
+
+CLI::App& command_of(CLI::App& parent, const char* name) { return *parent.get_subcommand(name); }
+
+// ---- The commands ------------------------------------------------------------------------------------------------
+
+void add_run(CommandLine& line) {
+  const auto options = add_command<RunOptions>(
+      line.app, line, "run", "the service: captures every source into the store until it is stopped",
+      "  tidelog run -c shop.yaml\n"
+      "  tidelog run -c shop.yaml --log-format json 2>> tidelog.log",
+      run_service);
+  CLI::App& command = command_of(line.app, "run");
+  command.add_option("-c,--config", options->common.config_file, "the configuration, a YAML file")
+      ->type_name("FILE")
+      ->required();
+  const std::map<std::string, LogFormat> formats = {{"text", LogFormat::text},
+                                                    {"json", LogFormat::json}};
+  command.add_option("--log-format", options->log_format, "text (key=value) or json")
+      ->type_name("FORMAT")
+      ->transform(CLI::CheckedTransformer(formats));
+}
+
+struct CheckOptions {
+  CommonOptions common;
+  bool keys = false;
+};
+
+Status check_or_print_keys(const CommandContext& context, const CheckOptions& options) {
+  if (options.keys) {
+    TRY_DO(context.out.write(configuration_page()));
+    return context.out.flush();
+  }
+  return check_everything(context, options.common);
+}
+
+void add_check(CommandLine& line) {
+  const auto options = add_command<CheckOptions>(
+      line.app, line, "check",
+      "looks at the configuration, the servers, rights and settings; changes nothing, and prints the "
+      "statement that mends each fault",
+      "  tidelog check -c shop.yaml\n"
+      "  tidelog check --keys        every key of the configuration",
+      check_or_print_keys);
+  CLI::App& command = command_of(line.app, "check");
+  command.add_option("-c,--config", options->common.config_file, "the configuration, a YAML file")
+      ->type_name("FILE");
+  command.add_flag("--keys", options->keys, "prints every key of the configuration instead");
+  command.add_flag("--json", options->common.json, "one JSON object a line, and nothing else");
+}
+
+void add_events_filter(CLI::App& command, EventsOptions& options) {
+  command
+      .add_option("--stream", options.streams,
+                  "only this stream; * and ? are wildcards; may be given again")
+      ->type_name("PATTERN");
+  command
+      .add_option("--type", options.types,
+                  "only events of this type: load, insert, update, delete, truncate, schema, message, "
+                  "gap; may be given again")
+      ->type_name("TYPE");
+  command.add_option("--key", options.key, "only this row; a composite key is a JSON array")
+      ->type_name("KEY")
+      ->each([&options](const std::string&) { options.has_key = true; });
+}
+
+void add_events(CommandLine& line) {
+  const auto options = add_command<EventsOptions>(
+      line.app, line, "events", "reads the history: forwards, backwards, or as it grows",
+      "  tidelog events -c shop.yaml --backwards --limit 10          the newest ten\n"
+      "  tidelog events -c shop.yaml --stream 'shop.public.*' --follow\n"
+      "  tidelog events -c shop.yaml --stream shop.public.orders --type delete --from -1h\n"
+      "  tidelog events --store ./store --from 1000 --until 1999 --json",
+      print_events);
+  CLI::App& command = command_of(line.app, "events");
+  add_store_options(command, options->common);
+  add_events_filter(command, *options);
+  add_place(command, "--from", options->from, "the first event");
+  CLI::Option* const follow =
+      command.add_flag("--follow", options->follow, "goes on as new events arrive");
+  command.add_option("--until", options->until,
+                     fmt::format("the last event, rounded down to a whole transaction: {}", place_help))
+      ->type_name("WHEN")
+      ->excludes(follow);
+  command.add_option("--limit", options->limit, "at most this many events")
+      ->type_name("COUNT")
+      ->check(CLI::PositiveNumber);
+  command.add_flag("--backwards", options->backwards, "the newest first")->excludes(follow);
+  command.add_option("--format", options->format, "each line is the outgoing record in this form: flat")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"flat"}));
+}
+
+void add_state(CommandLine& line) {
+  const auto options = add_command<StateOptions>(
+      line.app, line, "state", "the rows of a table, as they are or as they were",
+      "  tidelog state shop.public.orders -c shop.yaml --at -1m\n"
+      "  tidelog state shop.public.orders -c shop.yaml --at '2026-11-24 10:00' --key 42\n"
+      "  tidelog state shop.public.orders --store ./store --at 1234 --json | wc -l",
+      print_state);
+  CLI::App& command = command_of(line.app, "state");
+  command.add_option("stream", options->stream, "the table's stream: {source}.{schema}.{table}")
+      ->type_name("STREAM")
+      ->required();
+  add_store_options(command, options->common);
+  add_place(command, "--at", options->at,
+            "the moment, inclusive, rounded down to a whole transaction");
+  command.add_option("--key", options->key, "only this row; a composite key is a JSON array")
+      ->type_name("KEY")
+      ->each([options](const std::string&) { options->has_key = true; });
+}
+
+void add_history(CommandLine& line) {
+  const auto options = add_command<HistoryOptions>(
+      line.app, line, "history", "every version of one row: what changed, when, in which transaction",
+      "  tidelog history shop.public.orders 42 -c shop.yaml\n"
+      "  tidelog history shop.public.order_lines '[42, 1]' --store ./store --json",
+      print_history);
+  CLI::App& command = command_of(line.app, "history");
+  command.add_option("stream", options->stream, "the table's stream: {source}.{schema}.{table}")
+      ->type_name("STREAM")
+      ->required();
+  command.add_option("key", options->key, "the row's key; a composite one is a JSON array")
+      ->type_name("KEY")
+      ->required();
+  add_store_options(command, options->common);
+}
+
+void add_replay(CommandLine& line) {
+  const auto options = add_command<ReplayCommandOptions>(
+      line.app, line, "replay", "history into a SQLite file or into JSON lines",
+      "  tidelog replay -c shop.yaml --into sqlite:orders.db --stream shop.public.orders\n"
+      "  tidelog replay -c shop.yaml --into sqlite:before.db --until '2026-11-24 10:00'\n"
+      "  tidelog replay --store ./store --into jsonl:history.jsonl\n"
+      "  tidelog replay --store ./store --into - --from 1000 | jq .after\n"
+      "A replay into SQLite that was interrupted goes on where it stopped.",
+      replay_history);
+  CLI::App& command = command_of(line.app, "replay");
+  add_store_options(command, options->common);
+  command.add_option("--into", options->into, "sqlite:PATH, jsonl:PATH, or - for standard output")
+      ->type_name("TARGET")
+      ->required();
+  command
+      .add_option("--stream", options->streams,
+                  "only this stream; * and ? are wildcards; may be given again")
+      ->type_name("PATTERN");
+  add_place(command, "--from", options->from, "the first event");
+  add_place(command, "--until", options->until,
+            "the last event, inclusive, rounded down to a whole transaction");
+}
+
+void add_store(CommandLine& line) {
+  CLI::App* const store = line.app.add_subcommand("store", "the store's own care: verify, stats");
+  store->require_subcommand(1);
+  const auto verify = add_command<CommonOptions>(
+      *store, line, "verify",
+      "reads everything: every checksum, the chain, every position; exit code 3 when it finds corruption",
+      "  tidelog store verify -c shop.yaml", verify_store);
+  add_store_options(command_of(*store, "verify"), *verify);
+  const auto stats =
+      add_command<CommonOptions>(*store, line, "stats", "how much the store holds",
+                                 "  tidelog store stats --store ./store --json", print_store_stats);
+  add_store_options(command_of(*store, "stats"), *stats);
+}
+
+void add_source(CommandLine& line) {
+  CLI::App* const source = line.app.add_subcommand("source", "the sources: status");
+  source->require_subcommand(1);
+  const auto status = add_command<CommonOptions>(
+      *source, line, "status", "what each source does now, and how far it is behind its database",
+      "  tidelog source status -c shop.yaml\n"
+      "  watch tidelog source status --store ./store",
+      print_source_states);
+  add_store_options(command_of(*source, "status"), *status);
+}
+
+constexpr const char* program_footer = R"(
+Examples:
+  tidelog check -c shop.yaml                              is everything as it must be?
+  tidelog run -c shop.yaml                                capture
+  tidelog events -c shop.yaml --backwards --limit 10      the newest events
+  tidelog state shop.public.orders -c shop.yaml --at -1m  a table as it was a minute ago
+`tidelog COMMAND --help` tells more.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 corruption found, 4 could not reach a server,
+5 conflict (another process holds the store, the slot or the target).)";
+
+CommandLine::CommandLine(std::string_view version) {
+  app.set_version_flag("--version", fmt::format("tidelog {}", version));
+  app.require_subcommand(1);
+  app.footer(program_footer);
+  add_run(*this);
+  add_check(*this);
+  add_events(*this);
+  add_state(*this);
+  add_history(*this);
+  add_replay(*this);
+  add_store(*this);
+  add_source(*this);
+}
+
+// ---- Wrong usage -------------------------------------------------------------------------------------------------
+
+// The command that the arguments reached.
+CLI::App& innermost(CLI::App& app) {
+  const std::vector<CLI::App*> parsed = app.get_subcommands();
+  return parsed.empty() ? app : innermost(*parsed.back());
+}
+
+std::vector<std::string> words_of(CLI::App& command) {
+  std::vector<std::string> words;
+  for (const CLI::App* const sub : command.get_subcommands([](CLI::App*) { return true; })) {
+    words.push_back(sub->get_name());
+  }
+  for (const CLI::Option* const option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
+  }
+  return words;
+}
+
+// The words of a command that a misspelt one may have meant: options for an option, commands for others.
+std::string usage_suggestion(CLI::App& command, const std::string& word) {
+  const std::vector<std::string> words = words_of(command);
+  std::vector<std::string_view> known;
+  for (const std::string& candidate : words) {
+    if (candidate.starts_with("--") == word.starts_with("--")) known.push_back(candidate);
+  }
+  return suggestion(word, known);
+}
+
+std::string usage_text(CLI::App& app, const CLI::ParseError& error) {
+  CLI::App& command = innermost(app);
+  const std::string full_name =
+      &command == &app ? "tidelog" : fmt::format("tidelog {}", command.get_name());
+  const std::vector<std::string> extras = app.remaining(true);
+  if (!extras.empty()) {
+    return fmt::format("{}: `{}` is not understood{}. See {} --help", full_name, extras.front(),
+                       usage_suggestion(command, extras.front()), full_name);
+  }
+  return fmt::format("{}: {}. See {} --help", full_name, error.what(), full_name);
+}
+
+// Where even standard error is gone, the exit code still tells.
+void tell(const CommandContext& context, std::string_view what) {
+  const Status printed = context.err.line(context.secrets.mask(what));
+  if (printed) static_cast<void>(context.err.flush());
+}
+
+ExitCode print_help(const CommandContext& context, const std::string& text) {
+  const Status printed = context.out.write(text);
+  const bool told = printed.has_value() && context.out.flush().has_value();
+  return told ? ExitCode::done : ExitCode::failed;
+}
+
+// Nothing when a command was chosen, otherwise what to end with.
+std::optional<ExitCode> parse(CommandLine& line, const std::vector<std::string>& arguments,
+                              const CommandContext& context) {
+  try {
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    line.app.parse(std::move(reversed));
+    return std::nullopt;
+  } catch (const CLI::CallForHelp&) {
+    return print_help(context, innermost(line.app).help());
+  } catch (const CLI::CallForVersion&) {
+    return print_help(context, line.app.version() + "\n");
+  } catch (const CLI::ParseError& error) {
+    tell(context, usage_text(line.app, error));
+    return ExitCode::usage;
+  }
+}
+
+}  // namespace
+
+ExitCode run_program(const std::vector<std::string>& arguments, std::string_view version,
+                     const CommandContext& context) {
+  CommandLine line(version);
+  if (const auto ended = parse(line, arguments, context)) return *ended;
+  const Status status = line.chosen(context);
+  if (status) return ExitCode::done;
+  tell(context, fmt::format("tidelog: {}", status.error().what));
+  return exit_code_for(status.error().code);
+}
+
+}  // namespace tidelog

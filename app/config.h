@@ -1,0 +1,58 @@
+// The configuration: one YAML file, read once by every command that is given -c. app/config_keys.cc lists its keys;
+// that one table drives the parsing, the help for a misspelt key and docs/configuration.md.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "app/secrets.h"
+#include "core/disk.h"
+#include "core/result.h"
+
+namespace tidelog {
+
+struct StoreConfig {
+  std::string path;
+  std::uint64_t segment_bytes = 64ULL << 20;
+};
+
+struct SourceConfig {
+  int line = 0;
+  std::string name;
+  std::string connection;  // a URL or libpq's connection string, with its password
+  std::vector<std::string> tables;  // patterns; empty: all of `publication`
+  std::string publication;  // empty: made and named by us
+  std::string slot;         // empty: made and named by us
+};
+
+struct ProjectionConfig {
+  int line = 0;
+  std::string name;
+  std::string sqlite;  // the file
+  std::vector<std::string> streams;  // whole names; empty: all
+};
+
+struct Config {
+  std::string file;
+  StoreConfig store;
+  std::vector<SourceConfig> sources;
+  std::vector<ProjectionConfig> projections;
+};
+
+// What the caller needs. A command that only reads the store must not ask for the database's password.
+enum class ConfigUse : std::uint8_t { everything, store_only };
+
+struct ConfigContext {
+  Disk& disk;
+  const Environment& environment;
+  Secrets& secrets;  // learns what must never be printed
+};
+
+// Errors are Code::misconfigured and name the file, the line and, for an unknown key, the nearest
+// valid one. Relative paths are taken from the file's own folder.
+Result<Config> load_config(const std::string& file, ConfigUse use, const ConfigContext& context);
+Result<Config> parse_config(std::string_view text, const std::string& file, ConfigUse use,
+                            const ConfigContext& context);
+
+}  // namespace tidelog

@@ -1,0 +1,227 @@
+#include "app/config_keys.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "app/config_values.h"
+#include "app/nearest.h"
+
+namespace tidelog {
+namespace {
+
+// A setter for a member of `Target`, read by `read`.
+template <auto member, auto read, class Target>
+Status set(const ConfigReading& reading, const YamlNode& value, Target& target) {
+  TRY(target.*member, read(reading, value));
+  return {};
+}
+
+Status set_connection(const ConfigReading& reading, const YamlNode& value, SourceConfig& source) {
+  if (reading.use == ConfigUse::store_only) return {};
+  TRY(source.connection, read_connection(reading, value));
+  return {};
+}
+
+// ---- Sections --------------------------------------------------------------------------------------------------
+
+template <class Target>
+std::vector<std::string_view> names_of(std::span<const Key<Target>> keys) {
+  std::vector<std::string_view> names;
+  for (const Key<Target>& key : keys) names.push_back(key.text.name);
+  return names;
+}
+
+bool is_later(std::string_view section, std::string_view name) {
+  return std::any_of(
+      later_keys().begin(), later_keys().end(),
+      [&](const LaterKey& key) { return key.section == section && key.name == name; });
+}
+
+template <class Target>
+tl::unexpected<Error> unknown_key(const ConfigReading& reading, const YamlEntry& entry,
+                                  std::span<const Key<Target>> keys, std::string_view section) {
+  if (is_later(section, entry.key)) {
+    return reading.fail_at(
+        entry.line, fmt::format("this version of tidelog does not have `{}` yet", entry.key));
+  }
+  return reading.fail_at(entry.line, fmt::format("unknown key `{}` in {}{}", entry.key, section,
+                                                 suggestion(entry.key, names_of(keys))));
+}
+
+template <class Target>
+Status read_entry(const ConfigReading& reading, const YamlEntry& entry,
+                  std::span<const Key<Target>> keys, std::string_view section, Target& target) {
+  const auto key = std::find_if(keys.begin(), keys.end(), [&](const Key<Target>& candidate) {
+    return candidate.text.name == entry.key;
+  });
+  if (key == keys.end()) return unknown_key(reading, entry, keys, section);
+  if (entry.value.kind == YamlNode::Kind::null) {
+    return reading.fail_at(entry.line, fmt::format("`{}` has no value", entry.key));
+  }
+  return key->set(reading, entry.value, target);
+}
+
+template <class Target>
+Status check_required(const ConfigReading& reading, const YamlNode& node,
+                      std::span<const Key<Target>> keys, std::string_view section) {
+  for (const Key<Target>& key : keys) {
+    if (!key.text.fallback.empty()) continue;
+    const bool is_there =
+        std::any_of(node.entries.begin(), node.entries.end(),
+                    [&](const YamlEntry& entry) { return entry.key == key.text.name; });
+    if (is_there) continue;
+    return reading.fail_at(node.line,
+                           fmt::format("{} lacks `{}`: {}", section, key.text.name, key.text.help));
+  }
+  return {};
+}
+
+template <class Target>
+Status read_section(const ConfigReading& reading, const YamlNode& node,
+                    std::span<const Key<Target>> keys, std::string_view section, Target& target) {
+  if (node.kind != YamlNode::Kind::map) {
+    return reading.fail_at(
+        node.line, fmt::format("{} must be a group of keys, found {}", section, name_of(node.kind)));
+  }
+  for (const YamlEntry& entry : node.entries) {
+    TRY_DO(read_entry(reading, entry, keys, section, target));
+  }
+  return check_required(reading, node, keys, section);
+}
+
+template <class Target>
+Status check_unique(const ConfigReading& reading, const std::vector<Target>& earlier,
+                    const Target& target) {
+  for (const Target& other : earlier) {
+    if (other.name != target.name) continue;
+    return reading.fail_at(target.line,
+                           fmt::format("the name `{}` is taken: it stands on line {} already",
+                                       target.name, other.line));
+  }
+  return {};
+}
+
+// A list of named sections: sources, projections.
+template <class Target>
+Result<std::vector<Target>> read_sections(const ConfigReading& reading, const YamlNode& value,
+                                          std::span<const Key<Target>> keys,
+                                          std::string_view section) {
+  std::vector<Target> out;
+  if (value.kind != YamlNode::Kind::list) {
+    return reading.fail_at(
+        value.line, fmt::format("expected a list (each entry begins with `- name: …`), found {}",
+                                name_of(value.kind)));
+  }
+  for (const YamlNode& item : value.items) {
+    Target target;
+    target.line = item.line;
+    TRY_DO(read_section(reading, item, keys, section, target));
+    TRY_DO(check_unique(reading, out, target));
+    out.push_back(std::move(target));
+  }
+  return out;
+}
+
+Status set_store(const ConfigReading& reading, const YamlNode& value, Config& config) {
+  return read_section(reading, value, store_keys(), "`store`", config.store);
+}
+
+Status set_sources(const ConfigReading& reading, const YamlNode& value, Config& config) {
+  TRY(config.sources, read_sections(reading, value, source_keys(), "a source"));
+  for (const SourceConfig& source : config.sources) {
+    if (!source.tables.empty() || !source.publication.empty()) continue;
+    return reading.fail_at(source.line,
+                           "a source lacks `tables`: what is captured, for example [public.orders]");
+  }
+  return {};
+}
+
+Status set_projections(const ConfigReading& reading, const YamlNode& value, Config& config) {
+  TRY(config.projections, read_sections(reading, value, projection_keys(), "a projection"));
+  return {};
+}
+
+// ---- The table -------------------------------------------------------------------------------------------------
+
+constexpr Key<Config> root_table[] = {
+    {{"store", "group", "", "the event store that everything is written to"}, set_store},
+    {{"sources", "list of groups", "none", "the databases that changes are captured from"},
+     set_sources},
+    {{"projections", "list of groups", "none", "copies of the tables' state that `run` keeps current"},
+     set_projections},
+};
+
+constexpr Key<StoreConfig> store_table[] = {
+    {{"path", "path", "", "the store's folder; made when it is missing"},
+     set<&StoreConfig::path, read_path>},
+    {{"segment_size", "size", "64 MiB", "how large a file of the log grows before the next begins"},
+     set<&StoreConfig::segment_bytes, read_size>},
+};
+
+constexpr Key<SourceConfig> source_table[] = {
+    {{"name", "name", "", "names the source; its streams are called `{name}.{schema}.{table}`"},
+     set<&SourceConfig::name, read_name>},
+    {{"postgres", "secret", "",
+      "the database: `postgresql://user:password@host:port/database` or a connection string of libpq"},
+     set_connection},
+    {{"tables", "list of patterns", "all tables of `publication`, which is then required",
+      "what is captured: `schema.table`; `*` and `?` are wildcards"},
+     set<&SourceConfig::tables, read_tables>},
+    {{"publication", "name", "`tidelog_{name}`, made when it is missing",
+      "the publication that says what the server sends"},
+     set<&SourceConfig::publication, read_text>},
+    {{"slot", "name", "`tidelog_{name}`, made when it is missing",
+      "the replication slot that holds the server's log for us"},
+     set<&SourceConfig::slot, read_text>},
+};
+
+constexpr Key<ProjectionConfig> projection_table[] = {
+    {{"name", "name", "", "names the projection"}, set<&ProjectionConfig::name, read_name>},
+    {{"sqlite", "path", "", "the SQLite file that holds the tables"},
+     set<&ProjectionConfig::sqlite, read_path>},
+    {{"streams", "list of streams", "all", "which streams, by their whole names"},
+     set<&ProjectionConfig::streams, read_streams>},
+};
+
+constexpr LaterKey later_table[] = {
+    {"the configuration", "sinks"},  {"the configuration", "queries"},
+    {"the configuration", "api"},    {"`store`", "snapshots"},
+    {"`store`", "retention"},        {"`store`", "compress"},
+    {"`store`", "disk_floor"},       {"a source", "mysql"},
+    {"a source", "initial_load"},
+    {"a source", "columns"},         {"a source", "transforms"},
+    {"a source", "load"},            {"a source", "replica_identity"},
+    {"a source", "key"},             {"a source", "heartbeat"},
+    {"a source", "retained_wal"},    {"a source", "on_gap"},
+    {"a source", "on_undecodable"},  {"a source", "start"},
+    {"a source", "server_id"},       {"a source", "tls"},
+    {"a projection", "postgres"},
+};
+
+}  // namespace
+
+
+std::span<const Key<Config>> root_keys() { return root_table; }
+std::span<const Key<StoreConfig>> store_keys() { return store_table; }
+std::span<const Key<SourceConfig>> source_keys() { return source_table; }
+std::span<const Key<ProjectionConfig>> projection_keys() { return projection_table; }
+std::span<const LaterKey> later_keys() { return later_table; }
+
+Result<Config> parse_config(std::string_view text, const std::string& file, ConfigUse use,
+                            const ConfigContext& context) {
+  TRY(const YamlNode root, parse_yaml(text, file));
+  const ConfigReading reading{file, use, context};
+  Config config;
+  config.file = file;
+  TRY_DO(read_section(reading, root, root_keys(), "the configuration", config));
+  return config;
+}
+
+Result<Config> load_config(const std::string& file, ConfigUse use, const ConfigContext& context) {
+  auto text = read_file(context.disk, file);
+  if (!text) return fail(Code::misconfigured, text.error().what);
+  return parse_config(*text, file, use, context);
+}
+
+}  // namespace tidelog

@@ -1,0 +1,36 @@
+// The single values of the configuration: what the readers in the table of keys (config_keys.cc) are made of. Each
+// expands ${NAME} and fails with the file and the line.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/config.h"
+#include "app/yaml.h"
+
+namespace tidelog {
+
+// What is being read, and with what.
+struct ConfigReading {
+  const std::string& file;
+  ConfigUse use;
+  const ConfigContext& context;
+
+  tl::unexpected<Error> fail_at(int line, std::string_view what) const;
+};
+
+Result<std::string> read_text(const ConfigReading& reading, const YamlNode& value);
+Result<std::vector<std::string>> read_list(const ConfigReading& reading, const YamlNode& value);
+Result<std::string> read_path(const ConfigReading& reading, const YamlNode& value);
+Result<std::uint64_t> read_size(const ConfigReading& reading, const YamlNode& value);
+Result<std::string> read_name(const ConfigReading& reading, const YamlNode& value);
+// Patterns of connectors/postgres/table_pattern.h.
+Result<std::vector<std::string>> read_tables(const ConfigReading& reading, const YamlNode& value);
+// Whole names of streams. Streams that come to fit a pattern later would not be in what was projected before.
+Result<std::vector<std::string>> read_streams(const ConfigReading& reading, const YamlNode& value);
+// A secret; its passwords are masked from then on.
+Result<std::string> read_connection(const ConfigReading& reading, const YamlNode& value);
+
+}  // namespace tidelog

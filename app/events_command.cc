@@ -1,0 +1,169 @@
+#include "app/events_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <limits>
+#include <optional>
+#include <thread>
+
+#include "app/event_filter.h"
+#include "app/event_printer.h"
+#include "app/pattern.h"
+#include "app/place.h"
+
+namespace tidelog {
+namespace {
+
+constexpr auto follow_interval = std::chrono::milliseconds(50);
+// Reading backwards goes through windows, each forwards; they grow while little is found in them.
+constexpr std::uint64_t window_events_min = 4096;
+constexpr std::uint64_t window_events_max = 65536;
+
+// [first, end): what is read.
+struct Range {
+  Position first;
+  Position end;
+};
+
+struct Reading {
+  const EventsOptions& options;
+  StoreReader& reader;
+  EventFilter filter;
+  EventPrinter printer;
+  std::uint64_t left;  // events still to print
+};
+
+bool has_pattern(const EventsOptions& options) {
+  return std::any_of(options.streams.begin(), options.streams.end(),
+                     [](const std::string& stream) { return is_pattern(stream); });
+}
+
+Status check_options(const EventsOptions& options) {
+  if (options.has_key && (options.streams.size() != 1 || has_pattern(options))) {
+    return fail(Code::misconfigured, "--key needs one stream: --stream NAME, without * and ?");
+  }
+  return {};
+}
+
+// A stream that `--follow` waits for may not exist yet, and more may come to fit a pattern.
+Result<std::vector<std::string>> narrow(StoreReader& reader, const EventsOptions& options) {
+  if (options.follow && (has_pattern(options) || options.streams.empty())) {
+    return std::vector<std::string>{};
+  }
+  TRY(std::vector<std::string> names, matching_streams(reader, options.streams));
+  reader.only_streams(names);
+  return names;
+}
+
+Result<Range> range_of(const CommandContext& context, StoreReader& reader,
+                       const EventsOptions& options, const std::vector<std::string>& streams) {
+  Range range{Position{0}, reader.durable()};
+  TRY(const std::string source, deciding_source(reader, streams));
+  if (!options.from.empty()) {
+    TRY(const Place from, parse_place(options.from, "--from", context.clock.now()));
+    TRY(range.first, first_position(reader, from, source));
+  }
+  if (!options.until.empty()) {
+    TRY(const Place until, parse_place(options.until, "--until", context.clock.now()));
+    TRY(range.end, end_position(reader, until, source));
+  }
+  return range;
+}
+
+Status print_taken(Reading& reading, const Event& event) {
+  TRY(const bool taken, reading.filter.takes(event));
+  if (!taken) return {};
+  --reading.left;
+  return reading.printer.print(event);
+}
+
+Status print_forwards(Reading& reading, const Range& range) {
+  TRY_DO(reading.reader.seek(range.first));
+  while (reading.left > 0) {
+    TRY(const Event* const event, reading.reader.next());
+    if (event == nullptr || event->position >= range.end) break;
+    TRY_DO(print_taken(reading, *event));
+  }
+  return {};
+}
+
+Status follow(Reading& reading, const Range& range) {
+  TRY_DO(reading.reader.seek(range.first));
+  while (reading.left > 0) {
+    TRY(const Event* const event, reading.reader.next());
+    if (event != nullptr) {
+      TRY_DO(print_taken(reading, *event));
+      continue;
+    }
+    TRY_DO(reading.printer.flush());
+    std::this_thread::sleep_for(follow_interval);
+  }
+  return {};
+}
+
+// The last events of a window, at most as many as are still to print.
+Result<std::deque<EventPrinter::Row>> rows_of_window(Reading& reading, const Range& window) {
+  std::deque<EventPrinter::Row> rows;
+  TRY_DO(reading.reader.seek(window.first));
+  for (;;) {
+    TRY(const Event* const event, reading.reader.next());
+    if (event == nullptr || event->position >= window.end) return rows;
+    TRY(const bool taken, reading.filter.takes(*event));
+    if (!taken) continue;
+    TRY(EventPrinter::Row row, reading.printer.row_of(*event));
+    rows.push_back(std::move(row));
+    if (rows.size() > reading.left) rows.pop_front();
+  }
+}
+
+Status print_backwards(Reading& reading, Range range) {
+  std::uint64_t size = window_events_min;
+  while (reading.left > 0 && range.first < range.end) {
+    const std::uint64_t events = std::min(size, range.end.value - range.first.value);
+    const Range window{Position{range.end.value - events}, range.end};
+    TRY(std::deque<EventPrinter::Row> rows, rows_of_window(reading, window));
+    for (; !rows.empty(); rows.pop_back()) {
+      --reading.left;
+      TRY_DO(reading.printer.print_row(std::move(rows.back())));
+    }
+    range.end = window.first;
+    size = std::min(size * 2, window_events_max);
+  }
+  return {};
+}
+
+Status print_range(Reading& reading, const Range& range) {
+  if (reading.options.backwards) return print_backwards(reading, range);
+  if (reading.options.follow) return follow(reading, range);
+  return print_forwards(reading, range);
+}
+
+EventForm form_of(const EventsOptions& options) {
+  if (!options.format.empty()) return EventForm::record;
+  return options.common.json ? EventForm::flat : EventForm::table;
+}
+
+}  // namespace
+
+Status print_events(const CommandContext& context, const EventsOptions& options) {
+  TRY_DO(check_options(options));
+  TRY(const auto reader, open_reader(context, options.common));
+  TRY(const std::vector<std::string> streams, narrow(*reader, options));
+  TRY(const Range range, range_of(context, *reader, options, streams));
+  TRY(EventFilter filter,
+      EventFilter::make(*reader, options.streams, options.types,
+                        options.has_key ? std::optional(options.key) : std::nullopt));
+  const std::uint64_t limit =
+      options.limit == 0 ? std::numeric_limits<std::uint64_t>::max() : options.limit;
+  Reading reading{options, *reader, std::move(filter),
+                  EventPrinter(context.out, *reader, form_of(options), context.out_is_terminal),
+                  limit};
+  TRY_DO(print_range(reading, range));
+  TRY_DO(reading.filter.key_was_readable());
+  return reading.printer.flush();
+}
+
+}  // namespace tidelog

@@ -1,0 +1,28 @@
+// `tidelog events`: reads the history, forwards, backwards or as it grows.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "app/command.h"
+
+namespace tidelog {
+
+struct EventsOptions {
+  CommonOptions common;
+  std::vector<std::string> streams;  // patterns
+  std::vector<std::string> types;
+  std::string key;
+  std::string from;   // a position or a time
+  std::string until;  // inclusive
+  std::uint64_t limit = 0;  // 0: none
+  bool has_key = false;
+  bool backwards = false;
+  bool follow = false;
+  std::string format;  // "flat": each line is the outgoing record
+};
+
+Status print_events(const CommandContext& context, const EventsOptions& options);
+
+}  // namespace tidelog

@@ -1,0 +1,21 @@
+#include "app/postgres_options.h"
+
+#include <utility>
+
+namespace tidelog {
+
+PostgresOptions postgres_options(const SourceConfig& source,
+                                 std::function<void(const Finding&)> on_warning,
+                                 std::stop_token stop) {
+  PostgresOptions options;
+  options.name = source.name;
+  options.connection = source.connection;
+  options.tables = source.tables;
+  options.publication = source.publication;
+  options.slot = source.slot;
+  options.on_warning = std::move(on_warning);
+  options.stop = std::move(stop);
+  return options;
+}
+
+}  // namespace tidelog

@@ -1,0 +1,21 @@
+// `tidelog replay --into TARGET`: history into a SQLite file or into JSON lines.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/command.h"
+
+namespace tidelog {
+
+struct ReplayCommandOptions {
+  CommonOptions common;
+  std::string into;  // "sqlite:PATH", "jsonl:PATH" or "-"
+  std::vector<std::string> streams;  // patterns
+  std::string from;
+  std::string until;
+};
+
+Status replay_history(const CommandContext& context, const ReplayCommandOptions& options);
+
+}  // namespace tidelog

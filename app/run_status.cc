@@ -1,0 +1,96 @@
+#include "app/run_status.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace tidelog {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* file_name = "status.json";
+// Written once a second; a busy disk may take longer.
+constexpr std::int64_t current_micros_max = 10'000'000;
+
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json to_json(const SourceStatus& source) {
+  Json out = {{"source", source.name},
+              {"state", source.state},
+              {"position", source.position},
+              {"stored", source.stored},
+              {"confirmed", source.confirmed},
+              {"lag_bytes", or_null(source.lag_bytes)},
+              {"lag_seconds", or_null(source.lag_seconds)}};
+  if (!source.error.empty()) out["error"] = source.error;
+  return out;
+}
+
+template <class T>
+std::optional<T> optional_at(const Json& json, const char* name) {
+  const Json& value = json.at(name);
+  return value.is_null() ? std::nullopt : std::optional<T>(value.get<T>());
+}
+
+SourceStatus source_from(const Json& json) {
+  SourceStatus source;
+  source.name = json.at("source").get<std::string>();
+  source.state = json.at("state").get<std::string>();
+  source.position = json.at("position").get<std::uint64_t>();
+  source.stored = json.at("stored").get<std::string>();
+  source.confirmed = json.at("confirmed").get<std::string>();
+  source.lag_bytes = optional_at<std::uint64_t>(json, "lag_bytes");
+  source.lag_seconds = optional_at<double>(json, "lag_seconds");
+  source.error = json.value("error", std::string());
+  return source;
+}
+
+RunStatus status_from(const Json& json) {
+  RunStatus status;
+  status.pid = json.at("pid").get<std::int64_t>();
+  status.time.value = json.at("time").get<std::int64_t>();
+  status.ended = json.at("ended").get<bool>();
+  for (const Json& source : json.at("sources")) status.sources.push_back(source_from(source));
+  return status;
+}
+
+// Text from a server's error may be in any encoding: what is not UTF-8 is replaced, in this file for people only.
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+Status write_run_status(Disk& disk, const std::string& store, const RunStatus& status) {
+  Json sources = Json::array();
+  for (const SourceStatus& source : status.sources) sources.push_back(to_json(source));
+  const Json json = {{"pid", status.pid},
+                     {"time", status.time.value},
+                     {"ended", status.ended},
+                     {"sources", std::move(sources)}};
+  return replace_file(disk, store, file_name, dump(json) + "\n");
+}
+
+Result<std::optional<RunStatus>> read_run_status(Disk& disk, const std::string& store) {
+  const std::string path = store + "/" + file_name;
+  auto text = read_file(disk, path);
+  if (!text && text.error().code == Code::not_found) return std::optional<RunStatus>();
+  if (!text) return tl::unexpected<Error>(std::move(text).error());
+  try {
+    return std::optional<RunStatus>(status_from(Json::parse(*text)));
+  } catch (const Json::exception& error) {
+    return fail(Code::failed, fmt::format("{}: {}", path, error.what()));
+  }
+}
+
+bool is_current(const RunStatus& status, UnixMicros now) {
+  return !status.ended && now.value - status.time.value <= current_micros_max;
+}
+
+std::string print_source_status(const SourceStatus& status) { return dump(to_json(status)); }
+
+}  // namespace tidelog

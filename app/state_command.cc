@@ -1,0 +1,147 @@
+#include "app/state_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "app/place.h"
+#include "app/row_text.h"
+#include "app/table.h"
+#include "formats/flat.h"
+#include "formats/key_text.h"
+#include "projections/state.h"
+
+namespace tidelog {
+namespace {
+
+constexpr std::size_t table_rows_max = 500;
+constexpr std::size_t cell_width_max = 60;
+
+Result<Position> end_of(const CommandContext& context, StoreReader& reader,
+                        const StateOptions& options) {
+  if (options.at.empty()) return reader.durable();
+  TRY(const Place at, parse_place(options.at, "--at", context.clock.now()));
+  TRY(const std::string source, deciding_source(reader, {options.stream}));
+  return end_position(reader, at, source);
+}
+
+// {"key":{…},"row":{…},"position":7,"revision":3}
+Result<std::string> json_line(const TableRow& row) {
+  std::string out = "{\"key\":";
+  if (row.schema->has_key()) {
+    TRY_DO(print_key_json(out, row.key, *row.schema));
+  } else {
+    out += "null";
+  }
+  out += ",\"row\":";
+  std::string unchanged;
+  TRY_DO(print_row_json(out, row.row, *row.schema, &unchanged));
+  out += fmt::format(",\"position\":{},\"revision\":{}", row.position.value, row.revision.value);
+  if (!unchanged.empty()) out += ",\"unchanged\":" + unchanged;
+  return out + "}";
+}
+
+Align align_of(ValueKind kind) {
+  const bool is_number = kind == ValueKind::int64 || kind == ValueKind::uint64 ||
+                         kind == ValueKind::float32 || kind == ValueKind::float64 ||
+                         kind == ValueKind::decimal;
+  return is_number ? Align::right : Align::left;
+}
+
+Table table_for(const Schema& schema) {
+  std::vector<Table::Column> columns;
+  for (const Column& column : schema.columns) {
+    columns.push_back({one_line(column.name, cell_width_max), align_of(column.kind)});
+  }
+  return Table(std::move(columns));
+}
+
+// One thread; prints rows as they come.
+class StatePrinter {
+ public:
+  StatePrinter(const CommandContext& context, const StateOptions& options)
+      : context_(context), json_(options.common.json) {}
+
+  Status print(const TableRow& row) {
+    ++count_;
+    if (json_) {
+      TRY(const std::string line, json_line(row));
+      return context_.out.line(line);
+    }
+    if (!table_) table_.emplace(table_for(*row.schema));
+    TRY(std::vector<std::string> cells, cell_texts(row.row, *row.schema, cell_width_max));
+    table_->add(std::move(cells));
+    return ++waiting_ < table_rows_max ? Status{} : print_table();
+  }
+
+  Status finish() {
+    if (waiting_ > 0) TRY_DO(print_table());
+    return context_.out.flush();
+  }
+
+  std::uint64_t count() const { return count_; }
+
+ private:
+  Status print_table() {
+    waiting_ = 0;
+    return context_.out.write(table_->take(context_.out_is_terminal));
+  }
+
+  const CommandContext& context_;
+  bool json_;
+  std::optional<Table> table_;
+  std::size_t waiting_ = 0;
+  std::uint64_t count_ = 0;
+};
+
+Status print_one(TableFold& fold, const StateOptions& options, StatePrinter& printer) {
+  if (fold.schema() == nullptr) return {};
+  TRY(const std::string key, parse_key(options.key, *fold.schema()));
+  TRY(const auto row, fold.find(key));
+  return row ? printer.print(*row) : Status{};
+}
+
+Status print_rows(TableFold& fold, const StateOptions& options, StatePrinter& printer) {
+  if (options.has_key) return print_one(fold, options, printer);
+  return fold.for_each([&](const TableRow& row) { return printer.print(row); });
+}
+
+// What a person must know to trust the rows; on standard error, beside them.
+std::string notes(const TableFold& fold) {
+  std::string out;
+  if (fold.gap_count() > 0) {
+    out += fmt::format("tidelog: note: {} gap events say that history may be missing\n",
+                       fold.gap_count());
+  }
+  for (const Contradictions::One& one : fold.contradictions().first) {
+    out += fmt::format("tidelog: note: position {}: {}\n", one.position.value, name_of(one.what));
+  }
+  const std::uint64_t more = fold.contradictions().count - fold.contradictions().first.size();
+  if (more > 0) out += fmt::format("tidelog: note: {} more of this kind\n", more);
+  return out;
+}
+
+std::string summary(const StateOptions& options, std::uint64_t count, Position end) {
+  if (end == Position{0}) {
+    return fmt::format("{}: no rows: the history begins later\n", options.stream);
+  }
+  return fmt::format("{}: {} {} after position {}\n", options.stream, count,
+                     count == 1 ? "row" : "rows", end.value - 1);
+}
+
+}  // namespace
+
+Status print_state(const CommandContext& context, const StateOptions& options) {
+  TRY(const auto reader, open_reader(context, options.common));
+  TRY_DO(check_stream(*reader, options.stream));
+  TRY(const Position end, end_of(context, *reader, options));
+  TRY(const auto fold, state_at(*reader, options.stream, end));
+  StatePrinter printer(context, options);
+  TRY_DO(print_rows(*fold, options, printer));
+  TRY_DO(printer.finish());
+  TRY_DO(context.err.write(notes(*fold)));
+  if (!options.common.json) TRY_DO(context.err.write(summary(options, printer.count(), end)));
+  return context.err.flush();
+}
+
+}  // namespace tidelog

@@ -1,0 +1,86 @@
+#include "app/store_command.h"
+
+#include <fmt/format.h>
+
+#include "app/progress.h"
+#include "app/table.h"
+#include "core/source_position.h"
+#include "formats/json_text.h"
+
+namespace tidelog {
+namespace {
+
+// Reads all events in order. The reader checks each batch's header, chain and blocks.
+Status read_all(StoreReader& reader, Position end, Progress& progress) {
+  TRY_DO(reader.seek(Position{0}));
+  for (Position expected{0}; expected < end; expected = expected + std::uint64_t{1}) {
+    TRY(const Event* const event, reader.next());
+    if (event == nullptr || event->position != expected) {
+      return fail(Code::corrupt, fmt::format("position {} is missing: {}", expected.value,
+                                             event == nullptr
+                                                 ? "the history ends before it"
+                                                 : fmt::format("position {} follows the one before",
+                                                               event->position.value)));
+    }
+    TRY_DO(progress.at(expected.value));
+  }
+  return {};
+}
+
+// A number, or null when there is no event.
+std::string last_position(Position durable) {
+  return durable == Position{0} ? "null" : fmt::format("{}", durable.value - 1);
+}
+
+Status print_stats_json(const CommandContext& context, const StoreStats& stats) {
+  TRY_DO(context.out.line(fmt::format(
+      R"({{"events":{},"position":{},"bytes":{},"segments":{},"durable":{}}})", stats.durable.value,
+      last_position(stats.durable), stats.bytes, stats.segment_count, stats.durable.value)));
+  return context.out.flush();
+}
+
+Table source_table(const StoreStats& stats) {
+  Table table({{"source"}, {"stored up to"}, {"last commit"}, {"last append"}});
+  for (const SourceState& source : stats.sources) {
+    table.add({source.name, print_source_position(source.position), print_time(source.commit_time),
+               print_time(source.append_time)});
+  }
+  return table;
+}
+
+}  // namespace
+
+Status verify_store(const CommandContext& context, const CommonOptions& options) {
+  TRY(const auto reader, open_reader(context, options));
+  const Position end = reader->durable();
+  Progress progress(context.err, context.clock, context.err_is_terminal, "events", end.value);
+  TRY_DO(read_all(*reader, end, progress));
+  TRY_DO(progress.finish("verified", end.value));
+  if (options.json) {
+    TRY_DO(context.out.line(fmt::format(R"({{"events":{},"whole":true}})", end.value)));
+  } else {
+    TRY_DO(context.out.line("The store is whole: every checksum, the chain and all positions agree."));
+  }
+  return context.out.flush();
+}
+
+Status print_store_stats(const CommandContext& context, const CommonOptions& options) {
+  TRY(const auto reader, open_reader(context, options));
+  TRY(const StoreStats stats, reader->stats());
+  if (options.json) return print_stats_json(context, stats);
+  TRY(const auto streams, reader->stream_names());
+  Table table({{"what"}, {"amount", Align::right}});
+  table.add({"events", with_commas(stats.durable.value)});
+  table.add({"streams", with_commas(streams.size())});
+  table.add({"on disk", print_bytes(stats.bytes)});
+  table.add({"segments", with_commas(stats.segment_count)});
+  table.add({"batches", with_commas(stats.batch_count)});
+  table.add({"adopted transactions", with_commas(stats.adopted_count)});
+  TRY_DO(context.out.write(table.take(context.out_is_terminal)));
+  if (!stats.sources.empty()) {
+    TRY_DO(context.out.write("\n" + source_table(stats).take(context.out_is_terminal)));
+  }
+  return context.out.flush();
+}
+
+}  // namespace tidelog
