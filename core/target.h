@@ -19,7 +19,8 @@ struct Checkpoint {
   bool exists = false;     // false: the target is new, the rest says nothing
   Position next;           // every event before it that the target takes is in; a transaction's end
   Position last;           // the last event that was applied, if last_event is not empty
-  std::string last_event;  // what it was, in the driver's words: tells one store from another
+  std::string last_event;  // what it was, in the driver's words
+  std::string store;       // the store's own id
   bool operator==(const Checkpoint&) const = default;
 };
 

@@ -41,14 +41,14 @@ class Replay {
   Result<ReplayProgress> run(const std::function<void(const ReplayProgress&)>& report,
                              std::stop_token stop) {
     TRY_DO(begin());
-    while (checkpoint_.next < options_.end) {
-      if (stop.stop_requested()) {
-        return fail(Code::cancelled, "stopped at position " + number(checkpoint_.next) +
-                                         "; the next replay goes on there");
-      }
-      TRY_DO(commit_step());
-      if (report) report(progress_);
+    for (;;) {
+      TRY(const Event* event, reader_.next());
+      if (event == nullptr || event->position >= options_.end) break;
+      if (event->position >= whole_) TRY_DO(between_transactions(report, stop));
+      TRY_DO(apply(*event));
     }
+    whole_ = options_.end;
+    TRY_DO(commit(report));
     return progress_;
   }
 
@@ -71,13 +71,14 @@ class Replay {
                       " already, beyond the end asked for, " + number(options_.end));
     }
     progress_ = {checkpoint_.next, checkpoint_.next, options_.end};
-    read_from_ = checkpoint_.next;
-    return {};
+    whole_ = checkpoint_.next;
+    return reader_.seek(whole_);
   }
 
   Status start_new() {
     checkpoint_ = {};
     checkpoint_.exists = true;
+    checkpoint_.store = reader_.uuid();
     if (!options_.from) return {};
     // A transaction is never applied in part: one that `from` cuts is taken whole.
     const Position from = *options_.from;
@@ -93,11 +94,14 @@ class Replay {
                                            number(checkpoint_.next) +
                                            " already: a start can only be given to a new one");
     }
+    if (checkpoint_.store != reader_.uuid()) {
+      return fail(Code::conflict, "the target was made from another store, " + checkpoint_.store +
+                                      "; this one is " + reader_.uuid());
+    }
     if (checkpoint_.next > reader_.durable()) {
       return fail(Code::conflict, "the target holds history up to position " +
                                       number(checkpoint_.next) + ", but this store ends at " +
-                                      number(reader_.durable()) +
-                                      ": it was made from another store, or this one lost events");
+                                      number(reader_.durable()) + ": this store lost events");
     }
     if (checkpoint_.last_event.empty()) return {};
     TRY_DO(reader_.seek(checkpoint_.last));
@@ -105,37 +109,26 @@ class Replay {
     if (event != nullptr && event->position == checkpoint_.last &&
         mark_of(*event) == checkpoint_.last_event)
       return {};
-    return fail(Code::conflict, "the target was made from another store: its event at position " +
-                                    number(checkpoint_.last) + " is not this store's");
+    return fail(Code::conflict, "the target's event at position " + number(checkpoint_.last) +
+                                    " is not this store's: one of them was restored from a copy");
   }
 
-  // Where the next commit may be: at least one whole transaction from read_from_ on.
-  Result<Position> next_boundary() {
-    for (std::uint64_t count = std::max<std::uint64_t>(options_.commit_events, 1);; count *= 2) {
-      const std::uint64_t left = options_.end.value - read_from_.value;
-      if (count >= left) return options_.end;
-      TRY(const Position boundary, reader_.end_through(read_from_ + (count - 1)));
-      if (boundary > read_from_) return std::min(boundary, options_.end);
-    }
+  Status between_transactions(const std::function<void(const ReplayProgress&)>& report,
+                              const std::stop_token& stop) {
+    const bool stopping = stop.stop_requested();
+    if (stopping || uncommitted_ >= options_.commit_events) TRY_DO(commit(report));
+    if (!stopping) return {};
+    return fail(Code::cancelled,
+                "stopped at position " + number(whole_) + "; the next replay goes on there");
   }
 
-  Status commit_step() {
-    TRY(const Position boundary, next_boundary());
-    TRY_DO(reader_.seek(read_from_));
-    read_from_ = options_.end;  // unless an event says otherwise
-    for (;;) {
-      TRY(const Event* event, reader_.next());
-      if (event == nullptr || event->position >= options_.end) break;
-      if (event->position >= boundary) {
-        read_from_ = event->position;  // what lies between has none of our streams
-        break;
-      }
-      TRY_DO(apply(*event));
-    }
-    checkpoint_.next = read_from_ == options_.end ? options_.end : boundary;
+  Status commit(const std::function<void(const ReplayProgress&)>& report) {
+    checkpoint_.next = whole_;
     if (!last_.stream.empty()) checkpoint_.last_event = last_.text();
     TRY_DO(target_.commit(checkpoint_));
-    progress_.position = checkpoint_.next;
+    uncommitted_ = 0;
+    progress_.position = whole_;
+    if (report) report(progress_);
     return {};
   }
 
@@ -145,8 +138,16 @@ class Replay {
       TRY(schema, reader_.schema(event.schema));
     }
     TRY_DO(target_.apply(event, schema));
+    whole_ = Position{event.position.value - event.transaction.event_index} +
+             event.transaction.event_count;
+    if (whole_ > options_.end) {
+      return fail(Code::misconfigured, "the end asked for, " + number(options_.end) +
+                                           ", is inside a transaction that ends at " +
+                                           number(whole_));
+    }
     checkpoint_.last = event.position;
     last_.set(event);
+    ++uncommitted_;
     ++progress_.event_count;
     if (event.type == EventType::gap) ++progress_.gap_count;
     return {};
@@ -158,7 +159,8 @@ class Replay {
   Checkpoint checkpoint_;
   EventMark last_;  // of the events applied in this replay
   ReplayProgress progress_;
-  Position read_from_;  // the first position that may hold an event to apply
+  Position whole_;  // the end of the last transaction that was applied
+  std::uint64_t uncommitted_ = 0;
 };
 
 }  // namespace

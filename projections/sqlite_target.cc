@@ -13,7 +13,8 @@ constexpr std::int64_t layout_version = 1;
 
 constexpr const char* make_layout =
     "CREATE TABLE tidelog_checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), streams TEXT NOT NULL,"
-    " next_position INTEGER NOT NULL, last_position INTEGER NOT NULL, last_event TEXT NOT NULL);"
+    " next_position INTEGER NOT NULL, last_position INTEGER NOT NULL, last_event TEXT NOT NULL,"
+    " store TEXT NOT NULL);"
     "CREATE TABLE tidelog_tables (stream TEXT PRIMARY KEY, table_name TEXT NOT NULL UNIQUE COLLATE "
     "NOCASE,"
     " \"schema\" BLOB NOT NULL, late_columns TEXT NOT NULL);"
@@ -101,9 +102,8 @@ Status SqliteTarget::check_file() {
 }
 
 Result<Checkpoint> SqliteTarget::read_checkpoint(std::string& streams) {
-  TRY(auto query,
-      database_.prepare(
-          "SELECT streams, next_position, last_position, last_event FROM tidelog_checkpoint"));
+  TRY(auto query, database_.prepare("SELECT streams, next_position, last_position, last_event, "
+                                    "store FROM tidelog_checkpoint"));
   Checkpoint checkpoint;
   TRY(checkpoint.exists, query.step());
   if (!checkpoint.exists) return checkpoint;
@@ -111,6 +111,7 @@ Result<Checkpoint> SqliteTarget::read_checkpoint(std::string& streams) {
   checkpoint.next = {static_cast<std::uint64_t>(query.integer(1))};
   checkpoint.last = {static_cast<std::uint64_t>(query.integer(2))};
   checkpoint.last_event = query.text(3);
+  checkpoint.store = query.text(4);
   query.reset();
   return checkpoint;
 }
@@ -160,11 +161,12 @@ Status SqliteTarget::commit(const Checkpoint& checkpoint) {
   TRY_DO(start_transaction());
   TRY_DO(finish_move());
   TRY(auto write,
-      database_.prepare("INSERT OR REPLACE INTO tidelog_checkpoint VALUES (1, ?, ?, ?, ?)"));
+      database_.prepare("INSERT OR REPLACE INTO tidelog_checkpoint VALUES (1, ?, ?, ?, ?, ?)"));
   write.bind_text(1, streams_);
   write.bind(2, as_integer(checkpoint.next.value));
   write.bind(3, as_integer(checkpoint.last.value));
   write.bind_text(4, checkpoint.last_event);
+  write.bind_text(5, checkpoint.store);
   TRY_DO(write.run());
   TRY_DO(database_.execute("COMMIT"));
   in_transaction_ = false;
