@@ -1,0 +1,345 @@
+#include "connectors/postgres/change_decoder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace tidelog::postgres {
+
+ChangeDecoder::ChangeDecoder(PostgresResume resume, std::vector<TablePattern> captured,
+                             RelationCatalog& catalog, ChangeHandler& handler)
+    : resume_(std::move(resume)),
+      patterns_(std::move(captured)),
+      catalog_(catalog),
+      handler_(handler) {
+  resume_.phase = PostgresResume::Phase::streaming;
+}
+
+Status ChangeDecoder::decode(std::string_view message, Place place) {
+  ByteReader in(message);
+  const char letter = in.be<char>();
+  if (in.failed()) return fail(Code::corrupt, "an empty message at " + print_lsn(place.lsn));
+  auto done = dispatch(letter, in, place);
+  if (done || handler_failed_) return done;
+  return fail_in(fmt::format("at lsn {}", print_lsn(place.lsn)), std::move(done).error());
+}
+
+Status ChangeDecoder::dispatch(char letter, ByteReader in, Place place) {
+  switch (letter) {
+    case 'I':
+      return on_insert(in);
+    case 'U':
+      return on_update(in);
+    case 'D':
+      return on_delete(in);
+    case 'B':
+      return on_begin(in);
+    case 'C':
+      return on_commit(in);
+    case 'R':
+      return on_relation(in);
+    case 'Y':
+      return on_type(in);
+    case 'T':
+      return on_truncate(in);
+    case 'M':
+      return on_message(in, place);
+    case 'O':
+      return on_origin(in);
+    default:
+      break;
+  }
+  const std::string_view later = name_of_later_message(letter);
+  if (!later.empty()) {
+    return fail(Code::unsupported,
+                fmt::format("message '{}' ({}), which protocol version 1 does not have; a "
+                            "slot with two_phase sends it: use one without",
+                            letter, later));
+  }
+  return fail(Code::unsupported,
+              fmt::format("message of unknown type 0x{:02x}", static_cast<unsigned char>(letter)));
+}
+
+Status ChangeDecoder::expect_transaction(std::string_view message) const {
+  if (in_transaction_) return {};
+  return fail(Code::corrupt, fmt::format("{} outside of a transaction", message));
+}
+
+// The end LSN only ever moves forward; it is what is stored, and later confirmed.
+std::string ChangeDecoder::advance_to(Lsn end) {
+  resume_.end_lsn = std::max(resume_.end_lsn, end);
+  return encode(resume_);
+}
+
+Status ChangeDecoder::on_begin(ByteReader in) {
+  TRY(begin_, read_begin(in));
+  if (in_transaction_) return fail(Code::corrupt, "a begin inside of a transaction");
+  if (begin_.commit_lsn < resume_.end_lsn) {
+    return fail(
+        Code::corrupt,
+        fmt::format(
+            "the server sent the transaction committed at {} again, though all up to {} is stored",
+            print_lsn(begin_.commit_lsn), print_lsn(resume_.end_lsn)));
+  }
+  in_transaction_ = true;
+  begun_ = false;
+  origin_.clear();
+  next_ordinal_ = 0;
+  return {};
+}
+
+Status ChangeDecoder::on_origin(ByteReader in) {
+  TRY(const Origin origin, read_origin(in));
+  TRY_DO(expect_transaction("an origin"));
+  if (begun_) return fail(Code::corrupt, "an origin behind a transaction's first change");
+  origin_ = origin.name;
+  return {};
+}
+
+Status ChangeDecoder::begin_if_needed() {
+  if (begun_) return {};
+  begun_ = true;
+  char id[16];
+  const auto id_end = fmt::format_to_n(id, sizeof id, "{}", begin_.xid);
+  const std::string position = encode(begin_.commit_lsn);
+  Transaction transaction;
+  transaction.id = std::string_view(id, id_end.size);
+  transaction.commit_time = begin_.commit_time;
+  transaction.position = position;
+  transaction.origin = origin_;
+  return noted(handler_.begin(transaction));
+}
+
+Status ChangeDecoder::on_commit(ByteReader in) {
+  TRY(const Commit commit, read_commit(in));
+  TRY_DO(expect_transaction("a commit"));
+  if (commit.commit_lsn != begin_.commit_lsn || commit.end_lsn <= commit.commit_lsn) {
+    return fail(
+        Code::corrupt,
+        fmt::format("a commit at {} ending at {}, though the transaction began with commit lsn {}",
+                    print_lsn(commit.commit_lsn), print_lsn(commit.end_lsn),
+                    print_lsn(begin_.commit_lsn)));
+  }
+  in_transaction_ = false;
+  const std::string resume = advance_to(commit.end_lsn);
+  TRY_DO(noted(begun_ ? handler_.commit(resume) : handler_.progress(resume)));
+  if (!held_.empty()) TRY_DO(emit_held());
+  return {};
+}
+
+Status ChangeDecoder::reached(Lsn sent) {
+  if (in_transaction_ || sent <= resume_.end_lsn) return {};
+  return noted(handler_.progress(advance_to(sent)));
+}
+
+Status ChangeDecoder::on_type(ByteReader in) {
+  TRY(const Type type, read_type(in));
+  sent_types_[type.oid] = type.schema + "." + type.name;
+  return {};
+}
+
+// The last one wins. Its version is announced again unless nothing about it changed.
+Status ChangeDecoder::on_relation(ByteReader in) {
+  TRY(const Relation relation, read_relation(in));
+  auto described = std::make_unique<CapturedRelation>();
+  described->name = relation.schema + "." + relation.table;
+  described->captured =
+      patterns_.empty() || any_matches(patterns_, relation.schema, relation.table);
+  if (described->captured) {
+    TRY(described->schema, catalog_.schema_of(relation, sent_types_));
+    described->has_key = described->schema.has_key();
+  }
+  std::unique_ptr<CapturedRelation>& known = relations_[relation.oid];
+  if (known && known->captured == described->captured && known->schema == described->schema)
+    return {};
+  known = std::move(described);
+  return {};
+}
+
+Result<ChangeDecoder::CapturedRelation*> ChangeDecoder::relation_of(std::uint32_t oid) {
+  const auto found = relations_.find(oid);
+  if (found != relations_.end()) return found->second.get();
+  return fail(Code::corrupt,
+              fmt::format("a change of relation {}, which the server did not describe", oid));
+}
+
+Status ChangeDecoder::announce(CapturedRelation& relation) {
+  TRY_DO(begin_if_needed());
+  if (relation.version) return {};
+  TRY(relation.version, noted(handler_.schema(relation.name, relation.schema)));
+  return {};
+}
+
+Result<ChangeDecoder::CapturedRelation*> ChangeDecoder::open_row(std::uint32_t oid,
+                                                                 EventBody& event) {
+  TRY_DO(expect_transaction("a row"));
+  event.ordinal = next_ordinal_++;
+  TRY(CapturedRelation * relation, relation_of(oid));
+  if (!relation->captured) return nullptr;
+  TRY_DO(announce(*relation));
+  event.stream = relation->version->stream;
+  event.schema = relation->version->schema;
+  return relation;
+}
+
+Result<std::string_view> ChangeDecoder::key_of(const CapturedRelation& relation, EncodedRow& row) {
+  if (!relation.has_key) return std::string_view();
+  return row.key(relation.schema);
+}
+
+Status ChangeDecoder::encode_old(const CapturedRelation& relation) {
+  if (change_.old_kind == OldRow::key)
+    return old_row_.encode_key_tuple(relation.schema, change_.old_row);
+  return old_row_.encode(relation.schema, change_.old_row, nullptr);
+}
+
+// A keyless table's key tuple would say nothing, so there is none to speak of.
+void ChangeDecoder::set_before(const CapturedRelation& relation, std::string_view old_key,
+                               EventBody& event) const {
+  if (change_.old_kind == OldRow::full) {
+    event.before_kind = Before::row;
+    event.before = old_row_.row();
+  } else if (change_.old_kind == OldRow::key && relation.has_key) {
+    event.before_kind = Before::key;
+    event.before = old_key;
+  }
+}
+
+Status ChangeDecoder::on_insert(ByteReader in) {
+  TRY_DO(read_insert(in, change_));
+  EventBody event;
+  event.type = EventType::insert;
+  TRY(CapturedRelation* const relation, open_row(change_.relation, event));
+  if (relation == nullptr) return {};
+  TRY_DO(new_row_.encode(relation->schema, change_.new_row, nullptr));
+  TRY(const std::string_view key, key_of(*relation, new_row_));
+  if (relation->has_key) event.key = key;
+  event.body = new_row_.row();
+  return noted(handler_.event(event));
+}
+
+Status ChangeDecoder::on_update(ByteReader in) {
+  TRY_DO(read_update(in, change_));
+  EventBody event;
+  event.type = EventType::update;
+  TRY(CapturedRelation* const relation, open_row(change_.relation, event));
+  if (relation == nullptr) return {};
+  const bool has_old = change_.old_kind != OldRow::none;
+  if (has_old) TRY_DO(encode_old(*relation));
+  TRY_DO(new_row_.encode(relation->schema, change_.new_row, has_old ? &old_row_ : nullptr));
+  TRY(const std::string_view new_key, key_of(*relation, new_row_));
+  std::string_view old_key;
+  if (has_old) {
+    TRY(old_key, key_of(*relation, old_row_));
+  }
+  return emit_update(*relation, old_key, new_key, event);
+}
+
+// A row that gets another key leaves its old place and appears at a new one: two events of one
+// ordinal.
+Status ChangeDecoder::emit_update(const CapturedRelation& relation, std::string_view old_key,
+                                  std::string_view new_key, EventBody& event) {
+  const bool moved = relation.has_key && change_.old_kind != OldRow::none && old_key != new_key;
+  event.moved = moved;
+  set_before(relation, old_key, event);
+  if (relation.has_key) event.key = new_key;
+  if (!moved) {
+    event.body = new_row_.row();
+    return noted(handler_.event(event));
+  }
+  event.type = EventType::remove;
+  event.key = old_key;
+  TRY_DO(noted(handler_.event(event)));
+  event.type = EventType::insert;
+  event.key = new_key;
+  event.before_kind = Before::key;
+  event.before = old_key;
+  event.body = new_row_.row();
+  return noted(handler_.event(event));
+}
+
+Status ChangeDecoder::on_delete(ByteReader in) {
+  TRY_DO(read_delete(in, change_));
+  EventBody event;
+  event.type = EventType::remove;
+  TRY(CapturedRelation* const relation, open_row(change_.relation, event));
+  if (relation == nullptr) return {};
+  TRY_DO(encode_old(*relation));
+  TRY(const std::string_view old_key, key_of(*relation, old_row_));
+  if (relation->has_key) event.key = old_key;
+  set_before(*relation, old_key, event);
+  return noted(handler_.event(event));
+}
+
+// One message may name several tables: one event for each, all of one ordinal.
+Status ChangeDecoder::on_truncate(ByteReader in) {
+  TRY(const Truncate truncate, read_truncate(in));
+  TRY_DO(expect_transaction("a truncate"));
+  attributes_.clear();
+  if (truncate.cascade) put_attribute(attributes_, Attribute::truncate_cascade, {});
+  if (truncate.restart_identity) put_attribute(attributes_, Attribute::truncate_restart, {});
+  const std::uint32_t ordinal = next_ordinal_++;
+  for (const std::uint32_t oid : truncate.relations) {
+    TRY(CapturedRelation* const relation, relation_of(oid));
+    if (!relation->captured) continue;
+    TRY_DO(announce(*relation));
+    EventBody event;
+    event.type = EventType::truncate;
+    event.stream = relation->version->stream;
+    event.ordinal = ordinal;
+    event.attributes = attributes_;
+    TRY_DO(noted(handler_.event(event)));
+  }
+  return {};
+}
+
+Status ChangeDecoder::on_message(ByteReader in, Place place) {
+  TRY(const LogicalMessage message, read_message(in));
+  if (message.transactional) {
+    TRY_DO(expect_transaction("a transactional message"));
+    TRY_DO(begin_if_needed());
+    return emit_message(message.lsn, message.prefix, message.content, next_ordinal_++);
+  }
+  if (message.lsn < resume_.end_lsn) return {};  // stored before the last reconnect
+  HeldMessage held{message.lsn, place.server_time, std::string(message.prefix),
+                   std::string(message.content)};
+  if (!in_transaction_) return emit_alone(held);
+  held_.push_back(std::move(held));
+  return {};
+}
+
+Status ChangeDecoder::emit_message(Lsn lsn, std::string_view prefix, std::string_view content,
+                                   std::uint32_t ordinal) {
+  if (!source_stream_) {
+    TRY(source_stream_, noted(handler_.source_stream()));
+  }
+  attributes_.clear();
+  put_attribute(attributes_, Attribute::name, prefix);
+  put_attribute(attributes_, Attribute::message_lsn, encode(lsn));
+  EventBody event;
+  event.type = EventType::message;
+  event.stream = *source_stream_;
+  event.ordinal = ordinal;
+  event.body = content;
+  event.attributes = attributes_;
+  return noted(handler_.event(event));
+}
+
+// Its record's own LSN is its identity: going on behind it never sends it again.
+Status ChangeDecoder::emit_alone(const HeldMessage& message) {
+  const std::string position = encode(message.lsn);
+  Transaction transaction;
+  transaction.commit_time = message.time;
+  transaction.position = position;
+  TRY_DO(noted(handler_.begin(transaction)));
+  TRY_DO(emit_message(message.lsn, message.prefix, message.content, 0));
+  return noted(handler_.commit(advance_to(message.lsn + std::uint64_t{1})));
+}
+
+Status ChangeDecoder::emit_held() {
+  for (const HeldMessage& message : std::exchange(held_, {})) TRY_DO(emit_alone(message));
+  return {};
+}
+
+}  // namespace tidelog::postgres

@@ -1,0 +1,120 @@
+// From pgoutput messages to calls of a ChangeHandler: transactions, events, schemas, positions.
+// Knows no socket and no SQL, so that it is tested with bytes alone. Driven by the stream loop.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "connectors/postgres/pgoutput.h"
+#include "connectors/postgres/relation_catalog.h"
+#include "connectors/postgres/row_encoder.h"
+#include "connectors/postgres/table_pattern.h"
+#include "core/event.h"
+#include "core/result.h"
+#include "core/source.h"
+#include "core/source_position.h"
+
+namespace tidelog::postgres {
+
+// One per connection: RELATION messages repeat on each. One thread.
+class ChangeDecoder {
+ public:
+  // Where a frame's payload came from, for errors and for messages that have no transaction.
+  struct Place {
+    Lsn lsn;
+    UnixMicros server_time;
+  };
+
+  // Goes on after `resume`. Without patterns every table is captured. Handler and catalog must
+  // outlive the decoder.
+  ChangeDecoder(PostgresResume resume, std::vector<TablePattern> captured, RelationCatalog& catalog,
+                ChangeHandler& handler);
+
+  Status decode(std::string_view message, Place place);
+  // Everything before `sent` was sent. Between transactions that is progress.
+  Status reached(Lsn sent);
+
+  bool in_transaction() const { return in_transaction_; }
+
+ private:
+  struct CapturedRelation {
+    bool captured = true;
+    std::string name;  // "public.orders"
+    Schema schema;
+    bool has_key = false;
+    std::optional<ChangeHandler::Version> version;  // once announced on this connection
+  };
+  struct HeldMessage {
+    Lsn lsn;
+    UnixMicros time;
+    std::string prefix;
+    std::string content;
+  };
+
+  Status dispatch(char letter, ByteReader in, Place place);
+  Status on_begin(ByteReader in);
+  Status on_origin(ByteReader in);
+  Status on_commit(ByteReader in);
+  Status on_relation(ByteReader in);
+  Status on_type(ByteReader in);
+  Status on_insert(ByteReader in);
+  Status on_update(ByteReader in);
+  Status on_delete(ByteReader in);
+  Status on_truncate(ByteReader in);
+  Status on_message(ByteReader in, Place place);
+
+  // Remembers that it was the handler that failed: its errors are passed on as they are.
+  template <class Answer>
+  Answer noted(Answer answer) {
+    handler_failed_ = handler_failed_ || !answer;
+    return answer;
+  }
+  Status expect_transaction(std::string_view message) const;
+  Status begin_if_needed();
+  Result<CapturedRelation*> relation_of(std::uint32_t oid);
+  // The relation of a row message, announced; nothing if it is not captured. Counts the ordinal
+  // either way.
+  Result<CapturedRelation*> open_row(std::uint32_t oid, EventBody& event);
+  Status announce(CapturedRelation& relation);
+  Status encode_old(const CapturedRelation& relation);
+  Result<std::string_view> key_of(const CapturedRelation& relation, EncodedRow& row);
+  void set_before(const CapturedRelation& relation, std::string_view old_key,
+                  EventBody& event) const;
+  Status emit_update(const CapturedRelation& relation, std::string_view old_key,
+                     std::string_view new_key, EventBody& event);
+  Status emit_message(Lsn lsn, std::string_view prefix, std::string_view content,
+                      std::uint32_t ordinal);
+  Status emit_alone(const HeldMessage& message);
+  Status emit_held();
+  std::string advance_to(Lsn end);
+
+  PostgresResume resume_;
+  std::vector<TablePattern> patterns_;
+  RelationCatalog& catalog_;
+  ChangeHandler& handler_;
+
+  absl::flat_hash_map<std::uint32_t, std::unique_ptr<CapturedRelation>> relations_;
+  SentTypes sent_types_;
+  std::optional<StreamId> source_stream_;
+
+  bool handler_failed_ = false;
+  bool in_transaction_ = false;
+  bool begun_ = false;  // handler_.begin was called: an origin may still follow the begin message
+  Begin begin_;
+  std::string origin_;
+  std::uint32_t next_ordinal_ = 0;
+  std::vector<HeldMessage> held_;  // messages of no transaction that came inside of one
+
+  RowChange change_;
+  EncodedRow old_row_;
+  EncodedRow new_row_;
+  std::string attributes_;
+};
+
+}  // namespace tidelog::postgres

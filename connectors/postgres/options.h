@@ -1,0 +1,51 @@
+// What a Postgres source is told. Filled by app/ from the configuration; read by every file of this
+// folder.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+
+namespace tidelog {
+
+// One thing that a look at the server found, and the statement that mends it.
+struct Finding {
+  enum class Severity : std::uint8_t { warning, error };
+  Severity severity = Severity::error;
+  Code code = Code::misconfigured;
+  std::string what;
+  std::string mend;  // SQL, or a sentence when no statement can help; empty: the text says it all
+};
+
+struct PostgresOptions {
+  std::string name;                 // the source's: "shop"
+  std::string connection;           // a postgresql:// URL or a libpq connection string
+  std::vector<std::string> tables;  // patterns, see table_pattern.h; empty: all of `publication`
+  std::string publication;          // empty: tidelog_{name}, made and kept by us
+  std::string slot;                 // empty: tidelog_{name}
+  std::chrono::milliseconds status_interval{
+      10'000};  // at least this often we tell the server where we are
+  std::chrono::milliseconds connect_timeout{10'000};  // for each host
+  std::chrono::milliseconds slot_wait{4'000};  // for a reader that ended to let go of the slot
+  std::chrono::milliseconds slot_creation_wait{
+      60'000};                                     // for transactions that were open before us
+  std::function<void(const Finding&)> on_warning;  // what prepare met that does not stop it
+  std::stop_token stop;                            // also ends the waits of prepare and start_load
+};
+
+namespace postgres {
+
+// The name as the server takes it: a slot's is of a-z, 0-9 and _ only, so what else is in a
+// source's name becomes _.
+std::string slot_name(const PostgresOptions& options);
+std::string publication_name(const PostgresOptions& options);
+
+// Whether the publication is ours to make, that is, was not named in the configuration.
+bool owns_publication(const PostgresOptions& options);
+
+}  // namespace postgres
+}  // namespace tidelog

@@ -1,0 +1,451 @@
+#include "connectors/postgres/preflight.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <utility>
+
+#include "connectors/postgres/table_pattern.h"
+#include "connectors/postgres/timeline.h"
+
+namespace tidelog::postgres {
+
+namespace {
+
+constexpr int oldest_version = 140'000;
+constexpr int decoding_on_standby_version = 160'000;
+
+// The one way on when the log between the store and the server is gone.
+constexpr std::string_view begin_again =
+    "nothing was recreated, because events would be missing without a sign; to begin anew with a "
+    "full load, give the "
+    "source another name or use a new store";
+
+class Checks {
+ public:
+  Checks(const PostgresOptions& options, const std::optional<PostgresResume>& stored,
+         std::int64_t last_reader)
+      : options_(options),
+        stored_(stored),
+        last_reader_(last_reader),
+        slot_(slot_name(options)),
+        publication_(publication_name(options)),
+        streaming_(stored && stored->phase == PostgresResume::Phase::streaming) {}
+
+  Preflight run() && {
+    if (auto done = look(); !done) error(done.error().code, done.error().what, "");
+    return std::move(found_);
+  }
+
+ private:
+  // Each step needs what the one before it has made sure of.
+  Status look() {
+    TRY_DO(check_slot_name(slot_));
+    TRY(patterns_, parse_table_patterns(options_.tables));
+    TRY(sql_, Connection::open(options_, Connection::Kind::sql));
+    if (!check_version()) return {};
+    TRY_DO(check_wal_level());
+    TRY_DO(check_tables());
+    TRY_DO(check_publication());
+    TRY_DO(check_slot());
+    return check_replication();
+  }
+
+  void add(Finding::Severity severity, Code code, std::string what, std::string mend) {
+    found_.findings.push_back({severity, code, std::move(what), std::move(mend)});
+  }
+  void error(Code code, std::string what, std::string mend) {
+    add(Finding::Severity::error, code, std::move(what), std::move(mend));
+  }
+  void misconfigured(std::string what, std::string mend) {
+    error(Code::misconfigured, std::move(what), std::move(mend));
+  }
+  void warning(std::string what, std::string mend) {
+    add(Finding::Severity::warning, Code::misconfigured, std::move(what), std::move(mend));
+  }
+
+  bool check_version() {
+    if (sql_->server_version() >= oldest_version) return true;
+    error(Code::unsupported,
+          fmt::format("the server is PostgreSQL {}; 14 and later are supported",
+                      sql_->server_version() / 10'000),
+          "");
+    return false;
+  }
+
+  Status check_wal_level() {
+    TRY(const QueryResult answer,
+        sql_->query("select current_setting('wal_level'), pg_is_in_recovery()", {}));
+    const std::string_view level = answer.text(0, 0);
+    if (level != "logical") {
+      misconfigured(fmt::format("wal_level is {}, so the server's log holds no row changes", level),
+                    "ALTER SYSTEM SET wal_level = 'logical'; then restart the server");
+    }
+    if (answer.boolean(0, 1) && sql_->server_version() < decoding_on_standby_version) {
+      misconfigured(
+          "the server is a standby; a standby can be read from PostgreSQL 16 on",
+          "connect to the primary: add target_session_attrs=read-write to the connection");
+    }
+    return {};
+  }
+
+  Status check_tables() {
+    if (patterns_.empty()) {
+      if (owns_publication(options_))
+        misconfigured("no tables are configured", "name them: tables: [public.orders]");
+      return {};
+    }
+    TRY(const std::vector<DatabaseTable> all, list_tables(*sql_));
+    TableSelection selection = select_tables(all, patterns_);
+    selected_ = std::move(selection.tables);
+    for (Finding& finding : selection.findings) found_.findings.push_back(std::move(finding));
+    if (selected_.empty() && first_error(found_.findings)) {
+      misconfigured("no table matches the configured patterns", "correct the tables of the source");
+    }
+    return {};
+  }
+
+  Status check_publication() {
+    TRY(const std::optional<Publication> publication, find_publication(*sql_, publication_));
+    for (const DatabaseTable& table : selected_) {
+      check_rights(table);
+      check_identity(table, publication && publication->has(table.schema, table.name));
+    }
+    if (!publication) return check_missing_publication();
+    if (!publication->complete) {
+      const auto severity =
+          owns_publication(options_) ? Finding::Severity::error : Finding::Severity::warning;
+      add(severity, Code::misconfigured,
+          fmt::format("the publication {} leaves out some of insert, update, delete and truncate",
+                      publication_),
+          publish_everything_sql(publication_) + ";");
+    }
+    check_membership(*publication);
+    return {};
+  }
+
+  // Only the load reads tables.
+  void check_rights(const DatabaseTable& table) {
+    if (streaming_) return;
+    const std::string role = quote_identifier(sql_->user());
+    if (!table.schema_usage) {
+      misconfigured(
+          fmt::format("role {} may not look into the schema of {}", role, table.sql_name),
+          fmt::format("GRANT USAGE ON SCHEMA {} TO {};", quote_identifier(table.schema), role));
+    }
+    if (!table.selectable) {
+      misconfigured(fmt::format("role {} may not read {}", role, table.sql_name),
+                    fmt::format("GRANT SELECT ON {} TO {};", table.sql_name, role));
+    }
+    if (table.row_security) {
+      misconfigured(
+          fmt::format("row security would hide rows of {} from role {}", table.sql_name, role),
+          fmt::format("ALTER ROLE {} BYPASSRLS;", role));
+    }
+  }
+
+  // The server refuses updates and deletes of a published table that has no replica identity. So
+  // publishing one that is updated would break the application; one that is only inserted into is
+  // fine.
+  void check_identity(const DatabaseTable& table, bool is_published) {
+    if (table.identity) return;
+    const std::string mend = fmt::format(
+        "ALTER TABLE {0} ADD PRIMARY KEY (…); or: ALTER TABLE {0} REPLICA IDENTITY FULL;",
+        table.sql_name);
+    if (table.rewritten && !is_published && owns_publication(options_)) {
+      misconfigured(
+          fmt::format(
+              "{} has no primary key or other replica identity, and it is updated or deleted from; "
+              "once published, the server would refuse that",
+              table.sql_name),
+          mend);
+      return;
+    }
+    warning(fmt::format("{} has no primary key or other replica identity: the server refuses "
+                        "updates and deletes of "
+                        "it while it is published",
+                        table.sql_name),
+            mend);
+  }
+
+  Status check_missing_publication() {
+    const std::string create = create_publication_sql(publication_, published(selected_)) + ";";
+    if (!owns_publication(options_)) {
+      misconfigured(
+          fmt::format("the publication {} does not exist", publication_),
+          selected_.empty() ? "create it, or correct its name in the configuration" : create);
+      return {};
+    }
+    if (streaming_) {
+      misconfigured(
+          fmt::format("the publication {} was dropped; changes made without it are not sent",
+                      publication_),
+          create + " " + std::string(begin_again));
+      return {};
+    }
+    TRY(const QueryResult right,
+        sql_->query("select has_database_privilege(current_database(), 'CREATE')", {}));
+    if (!right.boolean(0, 0)) {
+      misconfigured(
+          fmt::format("role {} may not create the publication {}", quote_identifier(sql_->user()),
+                      publication_),
+          fmt::format("GRANT CREATE ON DATABASE {} TO {}; or let the tables' owner run: {}",
+                      quote_identifier(sql_->database()), quote_identifier(sql_->user()), create));
+    }
+    for (const DatabaseTable& table : selected_) check_ownership(table, create);
+    return {};
+  }
+
+  void check_ownership(const DatabaseTable& table, const std::string& statement) {
+    if (table.owned) return;
+    misconfigured(fmt::format("role {} may not publish {}, because it does not own it",
+                              quote_identifier(sql_->user()), table.sql_name),
+                  "let its owner or a superuser run: " + statement);
+  }
+
+  void check_membership(const Publication& publication) {
+    for (const DatabaseTable& table : selected_) {
+      if (publication.has(table.schema, table.name)) continue;
+      check_absent_table(table);
+    }
+    if (!owns_publication(options_)) return;
+    for (const Publication::Table& table : publication.tables) {
+      if (any_matches(patterns_, table.schema, table.table)) continue;
+      const std::string name = quote_identifier(table.schema) + "." + quote_identifier(table.table);
+      warning(
+          fmt::format("{} is captured, though it is no longer configured", name),
+          fmt::format("ALTER PUBLICATION {} DROP TABLE {};", quote_identifier(publication_), name));
+    }
+  }
+
+  void check_absent_table(const DatabaseTable& table) {
+    std::string mend = add_tables_sql(publication_, published({table})) + ";";
+    if (!owns_publication(options_) && table.kind == 'p') {
+      mend += fmt::format(" and: ALTER PUBLICATION {} SET (publish_via_partition_root = true);",
+                          quote_identifier(publication_));
+    }
+    if (owns_publication(options_) && !streaming_) {
+      check_ownership(table, mend);  // the load adds it
+    } else if (table.named) {
+      misconfigured(
+          fmt::format("{} is not in the publication {}: its changes are not sent", table.sql_name,
+                      publication_),
+          mend + " Its changes are captured from then on; rows that it has already are not loaded");
+    } else if (owns_publication(options_)) {
+      warning(fmt::format("{} is new and not in the publication {}: its changes are not sent",
+                          table.sql_name, publication_),
+              mend);
+    }
+  }
+
+  Status check_slot() {
+    TRY(found_.slot, find_idle_slot(*sql_, slot_, options_.slot_wait, options_.stop));
+    if (stored_ && stored_->slot != slot_) {
+      misconfigured(fmt::format("the store was filled from slot {}, but the configuration says {}",
+                                stored_->slot, slot_),
+                    fmt::format("set slot: {}", stored_->slot));
+      return {};
+    }
+    if (!found_.slot) return check_missing_slot();
+    check_found_slot(*found_.slot);
+    return {};
+  }
+
+  Status check_missing_slot() {
+    if (streaming_) {
+      misconfigured(fmt::format("the slot {} does not exist any more: what was committed after {} "
+                                "may be gone from the "
+                                "server's log",
+                                slot_, print_lsn(stored_->end_lsn)),
+                    std::string(begin_again));
+      return {};
+    }
+    TRY(const QueryResult counts,
+        sql_->query("select count(*), current_setting('max_replication_slots') "
+                    "from pg_replication_slots",
+                    {}));
+    TRY(const std::int64_t used, counts.integer(0, 0));
+    TRY(const std::int64_t allowed, counts.integer(0, 1));
+    if (used < allowed) return {};
+    misconfigured(fmt::format("no replication slot is free: {} of {} are in use", used, allowed),
+                  fmt::format("ALTER SYSTEM SET max_replication_slots = {}; then restart the "
+                              "server; or drop one that "
+                              "is no longer needed (select * from pg_replication_slots)",
+                              allowed + 5));
+    return {};
+  }
+
+  void check_found_slot(const Slot& slot) {
+    const std::string drop =
+        fmt::format("SELECT pg_drop_replication_slot({});", quote_literal(slot_));
+    if (slot.plugin != "pgoutput" || slot.database != sql_->database()) {
+      misconfigured(
+          fmt::format("the slot {} is of plugin {} and database {}, not of pgoutput and {}", slot_,
+                      slot.plugin.empty() ? "none (physical)" : slot.plugin,
+                      slot.database.empty() ? "none" : slot.database, sql_->database()),
+          "configure another name: slot: NAME");
+      return;
+    }
+    if (slot.reader != 0) return check_reader(slot);
+    if (!stored_) {
+      error(
+          Code::conflict,
+          fmt::format("the slot {} exists already, but this store has read nothing from it: it "
+                      "belongs to another "
+                      "store, or was left behind by one",
+                      slot_),
+          "use that store; or configure another name: slot: NAME; or if nothing needs it: " + drop);
+      return;
+    }
+    if (streaming_) check_our_slot(slot, drop);
+  }
+
+  void check_reader(const Slot& slot) {
+    const bool is_ours = last_reader_ != 0 && slot.reader == last_reader_;
+    error(is_ours ? Code::unavailable : Code::conflict,
+          fmt::format(
+              "the slot {} is in use by process {} ({}){}", slot_, slot.reader, slot.reader_is,
+              is_ours ? ", our own last connection, which the server has not given up yet" : ""),
+          fmt::format("SELECT pg_terminate_backend({});", slot.reader));
+  }
+
+  void check_our_slot(const Slot& slot, const std::string& drop) {
+    if (slot.wal_status == "lost" || slot.conflicting) {
+      misconfigured(
+          fmt::format("the slot {} was invalidated: the server has removed the log after {}", slot_,
+                      print_lsn(stored_->end_lsn)),
+          std::string(begin_again) + "; then: " + drop);
+      return;
+    }
+    if (slot.two_phase) {
+      error(Code::unsupported,
+            fmt::format("the slot {} was made with two_phase, which is not supported", slot_),
+            "drop it, and let tidelog make its own: " + drop);
+    }
+    if (slot.confirmed > stored_->end_lsn) {
+      misconfigured(fmt::format("the slot {} was read up to {} by somebody else, but this store "
+                                "ends at {}: what lies "
+                                "between is lost to it",
+                                slot_, print_lsn(slot.confirmed), print_lsn(stored_->end_lsn)),
+                    std::string(begin_again));
+    }
+    if (slot.wal_status == "unreserved") {
+      warning(
+          fmt::format(
+              "the slot {} is about to be invalidated: the server may remove its log at any time",
+              slot_),
+          "ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT pg_reload_conf();");
+    }
+  }
+
+  // The connection itself shows whether the role may replicate and a walsender is free.
+  Status check_replication() {
+    auto connection = Connection::open(options_, Connection::Kind::replication);
+    if (!connection) return replication_refused(connection.error());
+    TRY(const QueryResult identity, connection->command("IDENTIFY_SYSTEM"));
+    TRY(found_.system_id, unsigned_number(identity.text(0, 0)));
+    TRY(const std::int64_t timeline, identity.integer(0, 1));
+    found_.timeline = static_cast<std::uint32_t>(timeline);
+    TRY_DO(check_identity_of_server(*connection));
+    found_.replication = *std::move(connection);
+    return {};
+  }
+
+  static Result<std::uint64_t> unsigned_number(std::string_view digits) {
+    std::uint64_t number = 0;
+    const auto [end, failure] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (failure == std::errc{} && end == digits.data() + digits.size()) return number;
+    return fail(Code::corrupt,
+                fmt::format("the server answered \"{}\" instead of its system id", digits));
+  }
+
+  Status replication_refused(const Error& refusal) {
+    TRY(const QueryResult facts, sql_->query(R"(
+select (rolsuper or rolreplication),
+       (select count(*) from pg_stat_replication) >= current_setting('max_wal_senders')::int,
+       current_setting('max_wal_senders')::int
+  from pg_roles where rolname = current_user)",
+                                             {}));
+    const std::string role = quote_identifier(sql_->user());
+    if (refusal.code == Code::misconfigured && facts.rows() > 0 && !facts.boolean(0, 0)) {
+      misconfigured(fmt::format("role {} may not replicate: {}", role, refusal.what),
+                    fmt::format("ALTER ROLE {} REPLICATION;", role));
+    } else if (facts.rows() > 0 && facts.boolean(0, 1)) {
+      TRY(const std::int64_t allowed, facts.integer(0, 2));
+      misconfigured(fmt::format("no walsender is free: all {} are in use", allowed),
+                    fmt::format("ALTER SYSTEM SET max_wal_senders = {}; then restart the server",
+                                allowed + 5));
+    } else {
+      error(refusal.code, "the replication connection was refused: " + refusal.what, "");
+    }
+    return {};
+  }
+
+  Status check_identity_of_server(Connection& replication) {
+    if (!stored_) return {};
+    if (stored_->system_id != found_.system_id) {
+      misconfigured(
+          fmt::format(
+              "this is another server: its system id is {}, but the store was filled from {}",
+              found_.system_id, stored_->system_id),
+          "connect to the server of the store, or give the source another name");
+      return {};
+    }
+    if (!streaming_ || stored_->timeline == found_.timeline) return {};
+    return check_timeline(replication);
+  }
+
+  Status check_timeline(Connection& replication) {
+    bool reached = false;
+    if (stored_->timeline < found_.timeline) {
+      TRY(const QueryResult file,
+          replication.command(fmt::format("TIMELINE_HISTORY {}", found_.timeline)));
+      TRY(const std::vector<TimelineSwitch> history, read_timeline_history(file.text(0, 1)));
+      reached = leads_to(history, stored_->timeline, stored_->end_lsn);
+    }
+    if (!reached) {
+      misconfigured(
+          fmt::format(
+              "the server is on timeline {}, and {} on timeline {}, where the store stands, is not "
+              "part of its history: it lost transactions in a fail-over that the store has",
+              found_.timeline, print_lsn(stored_->end_lsn), stored_->timeline),
+          std::string(begin_again));
+    }
+    return {};
+  }
+
+  const PostgresOptions& options_;
+  const std::optional<PostgresResume>& stored_;
+  const std::int64_t last_reader_;
+  const std::string slot_;
+  const std::string publication_;
+  const bool streaming_;
+  std::vector<TablePattern> patterns_;
+  std::optional<Connection> sql_;
+  std::vector<DatabaseTable> selected_;
+  Preflight found_;
+};
+
+}  // namespace
+
+Preflight check_server(const PostgresOptions& options, const std::optional<PostgresResume>& stored,
+                       std::int64_t last_reader) {
+  return Checks(options, stored, last_reader).run();
+}
+
+Status first_error(const std::vector<Finding>& findings) {
+  std::string all;
+  std::optional<Code> code;
+  for (const Finding& finding : findings) {
+    if (finding.severity != Finding::Severity::error) continue;
+    if (!code) code = finding.code;
+    if (!all.empty()) all += "; ";
+    all += finding.what;
+    if (!finding.mend.empty()) all += ". To mend it: " + finding.mend;
+  }
+  if (!code) return {};
+  return fail(*code, std::move(all));
+}
+
+}  // namespace tidelog::postgres

@@ -1,0 +1,194 @@
+#include "connectors/postgres/replication_stream.h"
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "connectors/postgres/xlogdata.h"
+#include "core/source_position.h"
+
+namespace tidelog::postgres {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// How long we sleep without looking whether something has become durable behind our back.
+constexpr milliseconds rest_max{1'000};
+
+// How long the server may take to end the copy before we just leave.
+constexpr milliseconds goodbye_limit{1'000};
+
+// Of the thread that keeps the connection alive, when the socket has no room for its word.
+constexpr steady_clock::duration shortest_wait = milliseconds{10};
+
+// So many frames between two looks at the clock.
+constexpr int frames_between_looks = 256;
+
+// Why a stream ended, in words that say what to do where the server's own do not.
+Error explained(Error error) {
+  if (error.what.find("replication slot") != std::string::npos &&
+      error.code == Code::misconfigured) {
+    error.what += "; nothing is recreated: `tidelog check` says what the slot's state means";
+  }
+  return error;
+}
+
+}  // namespace
+
+StatusSender::StatusSender(Connection& connection, Clock& clock, milliseconds interval)
+    : connection_(connection),
+      clock_(clock),
+      interval_(interval),
+      last_sent_(clock.steady()),
+      thread_([this](const std::stop_token& stop) { keep_alive(stop); }) {}
+
+StatusSender::~StatusSender() = default;
+
+void StatusSender::set_durable(Lsn durable) {
+  if (durable.value > durable_.load()) durable_.store(durable.value);
+}
+
+bool StatusSender::has_news() const { return durable_.load() > told_.load(); }
+
+Status StatusSender::send_now() {
+  const std::uint64_t durable = durable_.load();
+  buffer_.clear();
+  put_status_update(buffer_, Lsn{durable}, clock_.now());
+  const int put =
+      PQputCopyData(connection_.raw(), buffer_.data(), static_cast<int>(buffer_.size()));
+  if (put < 0 || PQflush(connection_.raw()) < 0) return tl::unexpected<Error>(connection_.error());
+  if (put == 0) return {};  // the socket is full of earlier ones; the next will say it
+  told_.store(durable);
+  last_sent_ = clock_.steady();
+  return {};
+}
+
+Status StatusSender::send_if_due() {
+  if (clock_.steady() - last_sent_ < interval_) return {};
+  return send_now();
+}
+
+// A broken connection is the reading thread's to notice.
+void StatusSender::keep_alive(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  while (!stop.stop_requested()) {
+    const auto quiet = clock_.steady() - last_sent_;
+    wake_.wait_for(lock, stop, std::max(interval_ - quiet, shortest_wait), [] { return false; });
+    if (!stop.stop_requested()) static_cast<void>(send_if_due());
+  }
+}
+
+Status ReplicationStream::start(const Settings& settings) {
+  const std::string command = fmt::format(
+      "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {}, messages "
+      "'true')",
+      quote_identifier(settings.slot), print_lsn(settings.start),
+      quote_literal(quote_identifier(settings.publication)));
+  TRY_DO(connection_.start_copy(command));
+  PQsetnonblocking(connection_.raw(), 1);
+  return {};
+}
+
+Status ReplicationStream::run(const Settings& settings, std::stop_token stop) {
+  if (auto started = start(settings); !started) {
+    return tl::unexpected<Error>(explained(std::move(started).error()));
+  }
+  const StopSignal signal(std::move(stop));
+  StatusSender sender(connection_, clock_, settings.status_interval);
+  TRY_DO(loop(signal, sender));
+  return end(sender);
+}
+
+Status ReplicationStream::loop(const StopSignal& stop, StatusSender& sender) {
+  int frames = 0;
+  while (!stop.requested()) {
+    TRY(const Input input, next_frame(sender));
+    if (input == Input::none) {
+      TRY_DO(rest(stop, sender));
+      continue;
+    }
+    TRY_DO(take_frame(sender));
+    if (++frames < frames_between_looks) continue;
+    frames = 0;
+    TRY_DO(update_durable(sender));
+    const std::scoped_lock lock(sender.connection_mutex());
+    TRY_DO(sender.send_if_due());
+  }
+  return {};
+}
+
+Result<ReplicationStream::Input> ReplicationStream::next_frame(StatusSender& sender) {
+  const std::scoped_lock lock(sender.connection_mutex());
+  for (const bool read_first : {false, true}) {
+    if (read_first && PQconsumeInput(connection_.raw()) == 0)
+      return tl::unexpected<Error>(connection_.error());
+    char* bytes = nullptr;
+    const int size = PQgetCopyData(connection_.raw(), &bytes, 1);
+    if (size > 0) {
+      frame_ = {bytes, static_cast<std::size_t>(size)};
+      return Input::frame;
+    }
+    if (size < 0) return tl::unexpected<Error>(explained(connection_.error_that_ended_copy()));
+  }
+  return Input::none;
+}
+
+Status ReplicationStream::take_frame(StatusSender& sender) {
+  const std::unique_ptr<char, decltype(&PQfreemem)> owned(frame_.bytes, &PQfreemem);
+  TRY(const Frame frame, read_frame({frame_.bytes, frame_.size}));
+  worked_ = true;
+  if (frame.kind == Frame::Kind::data)
+    return decoder_.decode(frame.payload, {frame.start, frame.server_time});
+  TRY_DO(decoder_.reached(frame.end));
+  if (!frame.reply_wanted) return {};
+  TRY_DO(update_durable(sender));
+  const std::scoped_lock lock(sender.connection_mutex());
+  return sender.send_now();
+}
+
+Status ReplicationStream::rest(const StopSignal& stop, StatusSender& sender) {
+  if (std::exchange(worked_, false)) TRY_DO(handler_.idle());
+  TRY_DO(update_durable(sender));
+  {
+    const std::scoped_lock lock(sender.connection_mutex());
+    TRY_DO(sender.has_news() ? sender.send_now() : sender.send_if_due());
+  }
+  wait_for_socket(PQsocket(connection_.raw()), Direction::read, rest_max, stop);
+  return {};
+}
+
+Status ReplicationStream::update_durable(StatusSender& sender) {
+  const std::string durable = handler_.durable();
+  if (durable.empty()) return {};
+  TRY(const PostgresResume resume, read_postgres_resume(durable));
+  if (resume.phase == PostgresResume::Phase::streaming) sender.set_durable(resume.end_lsn);
+  return {};
+}
+
+// What is stored is confirmed once more, so that the server need not send it again; then the copy
+// is ended, so that the slot is free at once. A server that is in the middle of a large transaction
+// does not answer soon: then we leave.
+Status ReplicationStream::end(StatusSender& sender) {
+  TRY_DO(handler_.idle());
+  TRY_DO(update_durable(sender));
+  const std::scoped_lock lock(sender.connection_mutex());
+  if (!sender.send_now() || PQputCopyEnd(connection_.raw(), nullptr) < 0) return {};
+  const StopSignal never{std::stop_token{}};
+  const auto deadline = steady_clock::now() + goodbye_limit;
+  while (steady_clock::now() < deadline && PQflush(connection_.raw()) >= 0) {
+    char* bytes = nullptr;
+    const int size = PQgetCopyData(connection_.raw(), &bytes, 1);
+    PQfreemem(bytes);
+    if (size < 0) break;
+    if (size > 0) continue;
+    wait_for_socket(PQsocket(connection_.raw()), Direction::read, milliseconds{50}, never);
+    if (PQconsumeInput(connection_.raw()) == 0) break;
+  }
+  return {};
+}
+
+}  // namespace tidelog::postgres

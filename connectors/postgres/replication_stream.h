@@ -1,0 +1,90 @@
+// The loop that reads the replication connection: frames in, changes to the handler, confirmations
+// out. Used by the source's stream().
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+#include "connectors/postgres/change_decoder.h"
+#include "connectors/postgres/connection.h"
+#include "connectors/postgres/wait.h"
+#include "core/clock.h"
+#include "core/result.h"
+#include "core/source.h"
+
+namespace tidelog::postgres {
+
+// Tells the server, on a thread of its own, that we are alive and what is durable, also while the
+// handler is busy for longer than the server's patience (a slow disk, a large transaction). The
+// mutex guards the connection: whoever reads or writes it holds it. Members are for any thread.
+class StatusSender {
+ public:
+  StatusSender(Connection& connection, Clock& clock, std::chrono::milliseconds interval);
+  ~StatusSender();
+
+  std::mutex& connection_mutex() { return mutex_; }
+  // What is on disk. Never goes back.
+  void set_durable(Lsn durable);
+  // Is a confirmation waiting to be told?
+  bool has_news() const;
+  // With the mutex held.
+  Status send_now();
+  Status send_if_due();
+
+ private:
+  void keep_alive(const std::stop_token& stop);
+
+  Connection& connection_;
+  Clock& clock_;
+  const std::chrono::milliseconds interval_;
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::atomic<std::uint64_t> durable_{0};
+  std::atomic<std::uint64_t> told_{0};
+  std::chrono::steady_clock::time_point last_sent_;  // guarded by mutex_
+  std::string buffer_;                               // guarded by mutex_
+  std::jthread thread_;
+};
+
+// One thread, which calls the handler.
+class ReplicationStream {
+ public:
+  struct Settings {
+    std::string slot;
+    std::string publication;
+    Lsn start;
+    std::chrono::milliseconds status_interval;
+  };
+  // All must outlive the stream.
+  ReplicationStream(Connection& connection, ChangeDecoder& decoder, ChangeHandler& handler,
+                    Clock& clock)
+      : connection_(connection), decoder_(decoder), handler_(handler), clock_(clock) {}
+
+  // Until stop (returns ok) or an error.
+  Status run(const Settings& settings, std::stop_token stop);
+
+ private:
+  Status start(const Settings& settings);
+  Status loop(const StopSignal& stop, StatusSender& sender);
+  // The next frame that libpq holds already, or that can be read without waiting.
+  enum class Input : std::uint8_t { frame, none };
+  Result<Input> next_frame(StatusSender& sender);
+  Status take_frame(StatusSender& sender);
+  Status rest(const StopSignal& stop, StatusSender& sender);
+  Status update_durable(StatusSender& sender);
+  Status end(StatusSender& sender);
+
+  Connection& connection_;
+  ChangeDecoder& decoder_;
+  ChangeHandler& handler_;
+  Clock& clock_;
+  Connection::CopyRow frame_;
+  bool worked_ = false;  // something came since the handler was last told that nothing does
+};
+
+}  // namespace tidelog::postgres

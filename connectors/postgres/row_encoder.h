@@ -1,0 +1,42 @@
+// From a tuple of the wire to the stored row and key (core/value_codec.h), in buffers that are
+// reused from row to row. Used by the change decoder and the initial load.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "connectors/postgres/pgoutput.h"
+#include "core/result.h"
+#include "core/schema.h"
+
+namespace tidelog::postgres {
+
+// One thread.
+class EncodedRow {
+ public:
+  // The stored row of `tuple`, which has one column per column of the schema. A value that was not
+  // sent because it did not change is taken from `old`, when that has it. Errors name the table,
+  // the column and the text's start.
+  Status encode(const Schema& schema, const Tuple& tuple, const EncodedRow* old);
+
+  // Of a tuple that holds the key alone: the other columns were not sent, and are unchanged here.
+  Status encode_key_tuple(const Schema& schema, const Tuple& tuple);
+
+  std::string_view row() const { return bytes_; }
+  // The values of the key columns, one after the other; a view into the row where they stand
+  // together.
+  Result<std::string_view> key(const Schema& schema);
+
+ private:
+  Status put_column(const Schema& schema, std::size_t index, const TupleColumn& column);
+  std::string_view value(std::size_t index) const;
+  bool is_unchanged(std::size_t index) const;
+
+  std::string bytes_;
+  std::vector<std::size_t> ends_;  // of each column's value in bytes_
+  std::string key_;
+};
+
+}  // namespace tidelog::postgres

@@ -1,0 +1,175 @@
+#include "connectors/postgres/source.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <utility>
+
+#include "connectors/postgres/change_decoder.h"
+#include "connectors/postgres/chunk_reader.h"
+#include "connectors/postgres/preflight.h"
+#include "connectors/postgres/publication.h"
+#include "connectors/postgres/relation_catalog.h"
+#include "connectors/postgres/replication_stream.h"
+#include "connectors/postgres/slot.h"
+#include "core/clock.h"
+#include "core/source_position.h"
+
+namespace tidelog {
+
+namespace postgres {
+namespace {
+
+Result<std::optional<PostgresResume>> read_stored(std::string_view stored) {
+  if (stored.empty()) return std::optional<PostgresResume>();
+  auto resume = read_postgres_resume(stored);
+  if (!resume) return fail_in("the source's stored position", resume.error());
+  return std::optional(*std::move(resume));
+}
+
+class PostgresSource : public Source {
+ public:
+  explicit PostgresSource(PostgresOptions options)
+      : options_(std::move(options)), clock_(real_clock()) {}
+
+  Result<Next> prepare(std::string_view stored) override {
+    replication_.reset();
+    TRY(const std::optional<PostgresResume> resume, read_stored(stored));
+    Preflight found = check_server(options_, resume, last_reader_);
+    TRY_DO(first_error(found.findings));
+    warn_of(found.findings);
+    server_ = {
+        PostgresResume::Phase::loading, found.system_id, found.timeline, {}, slot_name(options_)};
+    replication_ = std::move(found.replication);
+    const bool streaming = resume && resume->phase == PostgresResume::Phase::streaming;
+    leftover_slot_ = !streaming && found.slot.has_value();
+    return streaming ? Next::stream : Next::load;
+  }
+
+  std::string loading_position() const override { return encode(server_); }
+
+  Result<std::unique_ptr<ChunkReader>> start_load() override {
+    TRY(Connection sql, Connection::open(options_, Connection::Kind::sql));
+    if (std::exchange(leftover_slot_, false)) TRY_DO(drop_slot(sql, slot_name(options_)));
+    if (owns_publication(options_)) TRY_DO(complete_publication(sql));
+    TRY_DO(open_replication());
+    TRY(const NewSlot slot, make_slot(sql));
+    PostgresResume resume = server_;
+    resume.phase = PostgresResume::Phase::streaming;
+    resume.end_lsn = slot.consistent;
+    auto reader = SnapshotReader::open(options_, slot.snapshot, resume);
+    replication_.reset();  // the snapshot is imported; streaming takes a fresh connection
+    return reader;
+  }
+
+  Status stream(std::string_view stored, ChangeHandler& handler, std::stop_token stop) override {
+    TRY(const std::optional<PostgresResume> from, read_stored(stored));
+    if (!from || from->phase != PostgresResume::Phase::streaming) {
+      return fail(Code::misconfigured, "there is no position to stream from: the load is not done");
+    }
+    TRY(std::vector<TablePattern> patterns, parse_table_patterns(options_.tables));
+    if (owns_publication(options_))
+      patterns.clear();  // it holds what was configured, also once renamed
+    TRY_DO(open_replication());
+    Connection connection = *std::exchange(replication_, std::nullopt);
+    last_reader_ = connection.process_id();
+    PostgresResume resume = *from;
+    resume.timeline = server_.timeline;
+    SqlRelationCatalog catalog(options_);
+    ChangeDecoder decoder(resume, std::move(patterns), catalog, handler);
+    ReplicationStream stream(connection, decoder, handler, *clock_);
+    return stream.run(
+        {slot_name(options_), publication_name(options_), from->end_lsn, options_.status_interval},
+        std::move(stop));
+  }
+
+ private:
+  void warn_of(const std::vector<Finding>& findings) const {
+    if (!options_.on_warning) return;
+    for (const Finding& finding : findings) options_.on_warning(finding);
+  }
+
+  // Every connection is made sure to be the server that prepare has seen.
+  Status open_replication() {
+    if (replication_ && replication_->usable()) return {};
+    TRY(Connection connection, Connection::open(options_, Connection::Kind::replication));
+    TRY(const QueryResult identity, connection.command("IDENTIFY_SYSTEM"));
+    const std::string expected = std::to_string(server_.system_id);
+    if (identity.text(0, 0) != expected ||
+        identity.text(0, 1) != std::to_string(server_.timeline)) {
+      return fail(
+          Code::unavailable,
+          fmt::format("the server changed: system id {}, timeline {} instead of {}, {}",
+                      identity.text(0, 0), identity.text(0, 1), expected, server_.timeline));
+    }
+    replication_ = std::move(connection);
+    return {};
+  }
+
+  // Publication first, then slot: pgoutput reads the catalog as it was where the slot begins.
+  Status complete_publication(Connection& sql) {
+    const std::string name = publication_name(options_);
+    TRY(const std::vector<TablePattern> patterns, parse_table_patterns(options_.tables));
+    TRY(const std::vector<DatabaseTable> all, list_tables(sql));
+    std::vector<DatabaseTable> wanted = select_tables(all, patterns).tables;
+    TRY(const std::optional<Publication> existing, find_publication(sql, name));
+    if (existing) {
+      std::erase_if(wanted,
+                    [&](const DatabaseTable& t) { return existing->has(t.schema, t.name); });
+    }
+    if (wanted.empty()) return {};
+    TRY_DO(sql.command(existing ? add_tables_sql(name, published(wanted))
+                                : create_publication_sql(name, published(wanted))));
+    return {};
+  }
+
+  Result<NewSlot> make_slot(Connection& sql) {
+    auto slot = create_slot(*replication_, slot_name(options_), options_.slot_creation_wait);
+    if (slot || slot.error().code != Code::timeout) return slot;
+    replication_.reset();
+    TRY(const std::string holder, oldest_transaction(sql));
+    return fail(Code::timeout,
+                fmt::format("the slot waits for transactions that were open before it to end{}{}",
+                            holder.empty() ? "" : "; the oldest is of ", holder));
+  }
+
+  PostgresOptions options_;
+  std::unique_ptr<Clock> clock_;
+  PostgresResume server_;  // the server that prepare has seen, as a loading position
+  std::optional<Connection> replication_;  // idle
+  bool leftover_slot_ = false;             // made by a load that never came to its end
+  std::int64_t last_reader_ = 0;           // process id of our last walsender
+};
+
+}  // namespace
+}  // namespace postgres
+
+std::unique_ptr<Source> postgres_source(PostgresOptions options) {
+  return std::make_unique<postgres::PostgresSource>(std::move(options));
+}
+
+Result<std::vector<Finding>> check_postgres(const PostgresOptions& options,
+                                            std::string_view stored) {
+  TRY(const std::optional<PostgresResume> resume, postgres::read_stored(stored));
+  PostgresOptions without_waiting = options;
+  without_waiting.slot_wait = std::chrono::milliseconds{0};
+  return postgres::check_server(without_waiting, resume, 0).findings;
+}
+
+Result<SourceProgress> postgres_progress(const PostgresOptions& options, std::string_view stored) {
+  using postgres::Connection;
+  TRY(const std::optional<PostgresResume> resume, postgres::read_stored(stored));
+  TRY(Connection sql, Connection::open(options, Connection::Kind::sql));
+  TRY(const postgres::QueryResult answer,
+      sql.query("select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else "
+                "pg_current_wal_lsn() end",
+                {}));
+  TRY(const Lsn end, parse_lsn(answer.text(0, 0)));
+  SourceProgress progress;
+  progress.server_position = encode(end);
+  const Lsn behind = resume ? resume->end_lsn : Lsn{};
+  if (end > behind) progress.lag_bytes = end.value - behind.value;
+  return progress;
+}
+
+}  // namespace tidelog

@@ -1,0 +1,42 @@
+// Table patterns of the configuration: schema.table, where * stands for any characters and ? for
+// one. A part in double quotes is a name as it is: public."What?". Letters are compared as they
+// are, without folding. Used by preflight, publication and the change decoder.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+
+namespace tidelog::postgres {
+
+// A name with wildcards, by Unicode characters.
+class NamePattern {
+ public:
+  NamePattern() = default;
+  static Result<NamePattern> parse(std::string_view text);
+  bool matches(std::string_view name) const;
+  bool literal() const { return literal_; }
+
+ private:
+  std::u32string characters_;  // wildcards are values beyond Unicode
+  bool literal_ = true;
+};
+
+struct TablePattern {
+  std::string text;  // as configured
+  NamePattern schema;
+  NamePattern table;
+  bool matches(std::string_view schema_name, std::string_view table_name) const;
+  // Names one table, which therefore must exist.
+  bool literal() const { return schema.literal() && table.literal(); }
+};
+
+Result<TablePattern> parse_table_pattern(std::string_view text);
+Result<std::vector<TablePattern>> parse_table_patterns(const std::vector<std::string>& texts);
+
+bool any_matches(const std::vector<TablePattern>& patterns, std::string_view schema,
+                 std::string_view table);
+
+}  // namespace tidelog::postgres

@@ -1,0 +1,51 @@
+#include "connectors/postgres/wait.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace tidelog::postgres {
+
+namespace {
+
+constexpr std::chrono::milliseconds look_again{100};
+
+short events_of(Direction direction) {
+  switch (direction) {
+    case Direction::read:
+      return POLLIN;
+    case Direction::write:
+      return POLLOUT;
+    case Direction::both:
+      return POLLIN | POLLOUT;
+  }
+  return POLLIN;
+}
+
+}  // namespace
+
+StopSignal::StopSignal(std::stop_token stop)
+    : stop_(std::move(stop)),
+      descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      callback_(stop_, [descriptor = descriptor_] {
+        if (descriptor >= 0) static_cast<void>(::eventfd_write(descriptor, 1));
+      }) {}
+
+StopSignal::~StopSignal() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Wake wait_for_socket(int socket, Direction direction, std::chrono::milliseconds time,
+                     const StopSignal& stop) {
+  if (stop.requested()) return Wake::stopped;
+  if (stop.descriptor() < 0) time = std::min(time, look_again);
+  pollfd polled[] = {{socket, events_of(direction), 0}, {stop.descriptor(), POLLIN, 0}};
+  const int timeout = static_cast<int>(std::clamp<std::int64_t>(time.count(), 0, 1 << 30));
+  const int ready = ::poll(polled, 2, timeout);
+  if (stop.requested()) return Wake::stopped;
+  return ready == 0 ? Wake::timed_out : Wake::ready;
+}
+
+}  // namespace tidelog::postgres

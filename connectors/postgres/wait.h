@@ -1,0 +1,36 @@
+// Waiting for a socket without missing a request to stop. Used by connections and the stream loop.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <stop_token>
+
+#include "core/result.h"
+
+namespace tidelog::postgres {
+
+// A descriptor that becomes readable once stop is requested. One thread, but for the request.
+class StopSignal {
+ public:
+  explicit StopSignal(std::stop_token stop);
+  ~StopSignal();
+  StopSignal(const StopSignal&) = delete;
+  StopSignal& operator=(const StopSignal&) = delete;
+  int descriptor() const { return descriptor_; }
+  bool requested() const { return stop_.stop_requested(); }
+
+ private:
+  std::stop_token stop_;
+  int descriptor_;  // -1 when there is none to be had: then waits look at the token ten times a
+                    // second
+  std::stop_callback<std::function<void()>> callback_;
+};
+
+enum class Wake : std::uint8_t { ready, timed_out, stopped };
+enum class Direction : std::uint8_t { read, write, both };
+
+// Until `socket` is ready, the time is over, or stop is requested. A signal counts as ready.
+Wake wait_for_socket(int socket, Direction direction, std::chrono::milliseconds time,
+                     const StopSignal& stop);
+
+}  // namespace tidelog::postgres
