@@ -93,7 +93,7 @@ std::string_view read_attributes(ByteReader& in) {
 Transaction read_transaction(ByteReader& in) {
   Transaction transaction;
   transaction.event_count = in.le<std::uint32_t>();
-  transaction.event_index = varint32(in);
+  transaction.event_index = in.varint();
   transaction.commit_time.value = in.zigzag_varint();
   transaction.id = in.sized();
   transaction.position = in.sized();
@@ -170,13 +170,14 @@ void put_event_record(std::string& out, const EventBody& event, std::uint64_t re
 
 std::size_t put_transaction_record(std::string& out, const Transaction& transaction) {
   const std::size_t size =
-      1 + sizeof(transaction.event_count) + varint_size(transaction.event_index) +
+      1 + sizeof(std::uint32_t) + varint_size(transaction.event_index) +
       varint_size(zigzag(transaction.commit_time.value)) + sized_size(transaction.id) +
       sized_size(transaction.position) + sized_size(transaction.origin);
   put_varint(out, size);
   out.push_back(static_cast<char>(type_transaction));
   const std::size_t count_offset = out.size();
-  put_le(out, transaction.event_count);
+  INVARIANT(transaction.event_count <= UINT32_MAX, "larger transactions are staged, and counted by their commit");
+  put_le(out, static_cast<std::uint32_t>(transaction.event_count));
   put_varint(out, transaction.event_index);
   put_zigzag(out, transaction.commit_time.value);
   put_sized(out, transaction.id);

@@ -1,0 +1,99 @@
+// Event: one immutable fact, and its record form inside a block of the log (eventstore/FORMAT.md, "Records").
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/bytes.h"
+#include "core/ids.h"
+#include "core/result.h"
+
+namespace tidelog {
+
+// The numbers are stored: never renumber, only add.
+enum class EventType : std::uint8_t {
+  load = 1,     // a row that existed before the stream began
+  insert = 2,
+  update = 3,
+  remove = 4,   // "delete", which C++ keeps for itself
+  truncate = 5,
+  schema = 6,   // body: the schema (core/schema.h); its id is the record's schema id
+  ddl = 7,
+  message = 8,  // a logical message; attribute `name` is its prefix, the body its content
+  gap = 9,      // body: why; source history may be missing
+  undecoded = 10,
+  application = 11,  // attribute `name` is its event type
+};
+inline constexpr std::uint8_t event_type_max = 11;
+
+// "insert", "delete", …: the names of DESIGN.md. An application event's own name is in its attributes.
+std::string_view name_of(EventType type);
+std::optional<EventType> event_type_named(std::string_view name);
+
+// What is known of the old row.
+enum class Before : std::uint8_t { none = 0, key = 1, row = 2 };
+
+// One event without its surroundings: what a source hands over and what a record stores.
+struct EventBody {
+  EventType type = EventType::insert;
+  StreamId stream;
+  SchemaId schema;            // of the row; of itself for a schema event; 0 otherwise
+  std::uint32_t ordinal = 0;  // its place in the source's transaction, counting row messages
+  bool moved = false;         // half of a key change: a delete, then an insert whose `before` is the old key
+  std::optional<std::string_view> key;
+  Before before_kind = Before::none;
+  std::string_view before;               // the key or the row, as before_kind says
+  std::optional<std::string_view> body;  // the new row; or schema, message, reason, application data
+  std::string_view attributes;           // see put_attribute
+};
+
+// Attributes: u8 tag | varint length | bytes, in rising order of tag.
+enum class Attribute : std::uint8_t {
+  name = 1,                // message prefix; application event type
+  message_lsn = 2,         // the message's own record
+  truncate_cascade = 3,    // empty: its presence says it
+  truncate_restart = 4,
+};
+void put_attribute(std::string& out, Attribute tag, std::string_view bytes);
+std::optional<std::string_view> find_attribute(std::string_view attributes, Attribute tag);
+
+// The source's transaction that events came in. Stored before its first event and again at each block that it continues in.
+struct Transaction {
+  std::string_view id;            // "771": what the source calls it; empty for none
+  UnixMicros commit_time;
+  std::string_view position;      // encoded source position of the commit
+  std::string_view origin;        // replication origin name; empty for none
+  std::uint64_t event_count = 0;  // 0: the whole adopted staging file
+  std::uint64_t event_index = 0;  // of the next event within the transaction
+};
+
+// Record: varint length | u8 type (0 is a transaction) | rest. The relative revision counts the stream's earlier events in the
+// same batch (or staging file): the batch says where the stream stood.
+void put_event_record(std::string& out, const EventBody& event, std::uint64_t relative_revision);
+
+// Appends the record and returns the offset in `out` of its fixed 32-bit event_count, to be patched at the commit.
+std::size_t put_transaction_record(std::string& out, const Transaction& transaction);
+
+struct Record {
+  bool is_transaction = false;
+  Transaction transaction;
+  EventBody event;
+  std::uint64_t relative_revision = 0;
+};
+
+// The next record of a block; it borrows from the block.
+Result<Record> read_record(ByteReader& block);
+
+// An event as readers see it. Everything is borrowed, until the reader moves on.
+struct Event : EventBody {
+  Position position;
+  Revision revision;
+  UnixMicros append_time;
+  std::string_view stream_name;
+  std::string_view source_name;  // empty for an application event
+  Transaction transaction;
+};
+
+}  // namespace tidelog

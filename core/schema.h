@@ -1,0 +1,44 @@
+// Schema: what a table looked like when its rows were logged. A version is an event of its stream, before its first use.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "core/value.h"
+
+namespace tidelog {
+
+// What the database logs of an old row (Postgres manual, ALTER TABLE ... REPLICA IDENTITY).
+enum class ReplicaIdentity : std::uint8_t { primary_key = 1, index = 2, full = 3, nothing = 4 };
+
+struct Column {
+  std::string name;
+  std::string type;                   // as the source prints it: "numeric(10,2)"
+  ValueKind kind = ValueKind::other;  // what its values are, when neither null nor unchanged
+  bool key = false;                   // part of the event key
+  std::uint32_t type_id = 0;          // Postgres: the type's oid
+  std::int32_t type_modifier = -1;    // Postgres: atttypmod
+  bool operator==(const Column&) const = default;
+};
+
+struct Schema {
+  std::string table_schema;  // "public"; in MySQL the database
+  std::string table;
+  ReplicaIdentity identity = ReplicaIdentity::primary_key;
+  std::vector<Column> columns;
+  bool operator==(const Schema&) const = default;
+
+  // Without a key column a stream folds to a multiset of rows.
+  bool has_key() const;
+};
+
+void put_schema(std::string& out, const Schema& schema);
+Result<Schema> read_schema(std::string_view bytes);
+
+// Appends the key of a whole row: the stored values of the key columns, in column order.
+Status put_key_of_row(std::string& out, const Schema& schema, std::string_view row);
+
+}  // namespace tidelog

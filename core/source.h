@@ -1,0 +1,85 @@
+// The contract between a database and the pipeline. connectors/ implement Source and ChunkReader; ingest/ implements
+// ChangeHandler and drives them. Neither knows the other.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/event.h"
+#include "core/ids.h"
+#include "core/result.h"
+#include "core/schema.h"
+
+namespace tidelog {
+
+// Takes what a source decodes, in commit order. Every string_view is only borrowed for the call. One thread.
+// An error from any call ends the stream; the source passes it on unchanged.
+class ChangeHandler {
+ public:
+  virtual ~ChangeHandler() = default;
+  virtual Status begin(const Transaction& transaction) = 0;
+  // The stream's schema from here on: "public.orders" without the source's name. Returns the ids to put into its rows.
+  // A version that differs from the last known one becomes a schema event of the open transaction.
+  struct Version {
+    StreamId stream;
+    SchemaId schema;
+  };
+  virtual Result<Version> schema(std::string_view table, const Schema& schema) = 0;
+  virtual Status event(const EventBody& event) = 0;
+  // A logical message's stream: "{source}.$source", which holds the source's own events.
+  virtual Result<StreamId> source_stream() = 0;
+  // The transaction is whole; `resume` is where to go on after it. Accepted, not yet durable.
+  virtual Status commit(std::string_view resume) = 0;
+  // No transaction is open, and nothing before `resume` is missing: a position alone.
+  virtual Status progress(std::string_view resume) = 0;
+  // No input is waiting: make what was accepted durable.
+  virtual Status idle() = 0;
+  // The newest resume position that is on disk, to be confirmed to the database. Empty: none yet.
+  virtual std::string durable() = 0;
+};
+
+// Existing rows, all read at one point of the database's log.
+class ChunkReader {
+ public:
+  struct Table {
+    std::string name;  // "public.orders"
+    Schema schema;
+    std::uint64_t rows_estimated = 0;
+  };
+  virtual ~ChunkReader() = default;
+  // Where streaming goes on after these rows.
+  virtual std::string resume() const = 0;
+  virtual UnixMicros snapshot_time() const = 0;
+  virtual const std::vector<Table>& tables() const = 0;
+  // Hands each row of the table to `handler` as a `load` event of `version`. Stops with Code::cancelled on `stop`.
+  virtual Status read(const Table& table, ChangeHandler::Version version, ChangeHandler& handler, std::stop_token stop) = 0;
+};
+
+// What `source status` and the operator see of the server's side.
+struct SourceProgress {
+  std::string server_position;   // the end of the database's log, encoded
+  std::uint64_t lag_bytes = 0;   // log not yet durable here
+};
+
+// One database. One thread, but for the stop token.
+class Source {
+ public:
+  virtual ~Source() = default;
+  // Connects and checks that `stored` (empty: nothing stored yet) can be continued: server identity, settings, rights,
+  // publication, slot. Says whether existing rows must be loaded first. Errors name the statement that mends them.
+  enum class Next : std::uint8_t { load, stream };
+  virtual Result<Next> prepare(std::string_view stored) = 0;
+  // The position to store before start_load makes anything on the server that would be ours to drop.
+  virtual std::string loading_position() const = 0;
+  // Drops what an interrupted load left on the server, makes the slot, and opens its snapshot.
+  virtual Result<std::unique_ptr<ChunkReader>> start_load() = 0;
+  // Streams everything after `stored` until `stop` (returns ok) or an error. Confirms handler.durable() as it moves.
+  virtual Status stream(std::string_view stored, ChangeHandler& handler, std::stop_token stop) = 0;
+};
+
+}  // namespace tidelog

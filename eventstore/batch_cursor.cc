@@ -1,0 +1,119 @@
+#include "eventstore/batch_cursor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/invariant.h"
+#include "eventstore/block.h"
+
+namespace tidelog {
+namespace {
+
+constexpr std::uint64_t window_bytes = 256 * 1024;
+
+bool all_zero(std::string_view bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });
+}
+
+}  // namespace
+
+Result<std::string_view> FileWindow::view(std::uint64_t offset, std::uint64_t bytes) {
+  const bool inside = offset >= offset_ && offset + bytes <= offset_ + window_.size();
+  if (!inside) {
+    TRY_DO(file_->read(offset, std::max(bytes, window_bytes), window_));
+    offset_ = offset;
+  }
+  return std::string_view(window_).substr(offset - offset_, bytes);
+}
+
+BatchCursor::Step BatchCursor::bad(std::string why) {
+  why_ = fmt::format("{} {} at offset {}: {}", next_.staged ? "staging file" : "segment", next_.file_id, next_.file_offset,
+                     std::move(why));
+  return Step::bad;
+}
+
+Result<BatchCursor::Step> BatchCursor::next() {
+  TRY(auto step, read_header());
+  if (step != Step::batch) return step;
+  TRY(step, read_extension());
+  if (step != Step::batch) return step;
+  batch_offset_ = next_.file_offset;
+  next_.file_offset += header_.total_bytes();
+  next_.sequence += 1;
+  next_.chain = header_.crc;
+  next_.base = header_.base + header_.event_count;
+  return Step::batch;
+}
+
+Result<BatchCursor::Step> BatchCursor::read_header() {
+  TRY(const std::string_view fixed, window_.view(next_.file_offset, format::batch_fixed_bytes));
+  if (all_zero(fixed)) return Step::zeros;
+  auto header = format::read_batch_header(fixed);
+  if (!header && header.error().code == Code::unsupported) return error_of(header);
+  if (!header) return bad(header.error().what);
+  header_ = *header;
+  if (header_.file_id != next_.file_id || header_.generation != next_.generation || header_.staged != next_.staged) {
+    return bad(fmt::format("a batch of file {} generation {}", header_.file_id, header_.generation));
+  }
+  if (header_.sequence != next_.sequence) {
+    return bad(fmt::format("batch {} where {} must be", header_.sequence, next_.sequence));
+  }
+  if (header_.chain != next_.chain) {
+    return bad(fmt::format("batch {} follows checksum {:08x}, the one before it has {:08x}", header_.sequence, header_.chain,
+                           next_.chain));
+  }
+  if (header_.base != next_.base) {
+    return bad(fmt::format("batch {} begins at position {}, expected {}", header_.sequence, header_.base.value,
+                           next_.base.value));
+  }
+  return Step::batch;
+}
+
+Result<BatchCursor::Step> BatchCursor::read_extension() {
+  TRY(const std::string_view bytes,
+      window_.view(next_.file_offset + format::batch_fixed_bytes, header_.extension_bytes));
+  auto extension = format::read_batch_extension(header_, bytes);
+  if (!extension) return bad(extension.error().what);
+  extension_ = *std::move(extension);
+
+  block_offsets_.clear();
+  std::uint64_t offset = next_.file_offset + format::batch_fixed_bytes + header_.extension_bytes;
+  std::uint64_t stored = 0;
+  std::uint64_t events = 0;
+  for (const format::BlockEntry& block : extension_.blocks) {
+    block_offsets_.push_back(offset + stored);
+    stored += block.stored_bytes;
+    events += block.event_count;
+  }
+  for (const format::AdoptedFile& file : extension_.adopted) events += file.event_count;
+  if (stored != header_.body_bytes || events != header_.event_count) {
+    return bad(fmt::format("batch {}: its blocks have {} bytes and {} events, its header says {} and {}", header_.sequence,
+                           stored, events, header_.body_bytes, header_.event_count));
+  }
+  return Step::batch;
+}
+
+Result<std::string_view> BatchCursor::block(std::size_t index) {
+  INVARIANT(index < extension_.blocks.size(), "a block of this batch");
+  const format::BlockEntry& entry = extension_.blocks[index];
+  TRY(const std::string_view stored, window_.view(block_offsets_[index], entry.stored_bytes));
+  if (stored.size() != entry.stored_bytes) {
+    return fail(Code::corrupt, fmt::format("batch {} block {}: the file ends within it", header_.sequence, index));
+  }
+  auto raw = open_block(entry, stored, inflated_);
+  if (!raw) {
+    return fail_in(fmt::format("{} {} at offset {}, batch {} (positions {} to {}), block {}",
+                               header_.staged ? "staging file" : "segment", header_.file_id, batch_offset_, header_.sequence,
+                               header_.base.value, header_.base.value + header_.event_count, index),
+                   raw.error());
+  }
+  return raw;
+}
+
+Status BatchCursor::verify_blocks() {
+  for (std::size_t i = 0; i < extension_.blocks.size(); ++i) TRY_DO(block(i));
+  return {};
+}
+
+}  // namespace tidelog

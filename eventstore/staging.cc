@@ -1,0 +1,112 @@
+#include "eventstore/staging.h"
+
+#include <fmt/format.h>
+
+#include "core/invariant.h"
+#include "eventstore/block.h"
+
+namespace tidelog {
+namespace {
+
+constexpr std::uint64_t batch_raw_bytes = 1 << 20;
+// Written back as we go, so that the last sync of a large file is short.
+constexpr std::uint64_t sync_interval_bytes = 32 << 20;
+
+}  // namespace
+
+Result<std::unique_ptr<StagingWriter>> StagingWriter::create(Disk& disk, std::string path, std::uint64_t id,
+                                                             const NameLookup& names) {
+  std::unique_ptr<StagingWriter> staging(new StagingWriter(disk, path, id, names));
+  TRY(staging->file_, disk.create(path));
+  return staging;
+}
+
+StagingWriter::~StagingWriter() {
+  // Best effort: the next opening of the store removes what is left.
+  if (!path_.empty()) static_cast<void>(disk_.remove(path_));
+}
+
+Status StagingWriter::begin(const Transaction& transaction) {
+  if (builder_.in_transaction()) TRY_DO(flush());
+  transaction_id_ = transaction.id;
+  transaction_position_ = transaction.position;
+  transaction_origin_ = transaction.origin;
+  transaction_ = transaction;
+  transaction_.id = transaction_id_;
+  transaction_.position = transaction_position_;
+  transaction_.origin = transaction_origin_;
+  commit_time_ = std::max(commit_time_, transaction.commit_time);
+  builder_.begin(transaction_);
+  return {};
+}
+
+Status StagingWriter::add(const EventBody& event) {
+  INVARIANT(!finished_, "a finished staging file takes no more events");
+  if (stream_counts_[event.stream]++ == 0) new_streams_.insert(event.stream);
+  if (event.schema.value != 0 && schemas_.emplace(event.schema, event.stream).second) new_schemas_.insert(event.schema);
+  builder_.add(event);
+  if (builder_.bytes() < batch_raw_bytes) return {};
+  TRY_DO(flush());
+  builder_.begin(transaction_);
+  return {};
+}
+
+Status StagingWriter::flush() {
+  // The record's event count stays 0, which says: the whole adopted file.
+  format::BatchHeader header;
+  format::BatchExtension extension;
+  header.staged = true;
+  header.file_id = id_;
+  header.sequence = batch_count_;
+  header.base = {written_events_};
+  header.event_count = builder_.event_count();
+  header.commit_time = commit_time_;
+  header.chain = chain_;
+  std::string body;
+  for (const auto& block : builder_.blocks()) extension.blocks.push_back(put_block(body, block.raw, block.event_count));
+  header.body_bytes = body.size();
+  for (format::StreamRun run : builder_.runs()) {
+    run.base = {stream_counts_[run.stream] - run.count};
+    extension.runs.push_back(run);
+  }
+  for (const StreamId id : new_streams_) extension.streams.push_back({id, names_.stream_name(id)});
+  for (const SchemaId id : new_schemas_) extension.schemas.push_back({id, schemas_[id], names_.encoded_schema(id)});
+
+  std::string bytes = format::encode(header, extension);
+  bytes += body;
+  bytes.resize(header.total_bytes(), '\0');
+  TRY_DO(file_->write(file_offset_, bytes));
+  file_offset_ += bytes.size();
+  unsynced_bytes_ += bytes.size();
+  written_events_ += header.event_count;
+  chain_ = header.crc;
+  ++batch_count_;
+  new_streams_.clear();
+  new_schemas_.clear();
+  builder_.drop_open_transaction();
+  if (unsynced_bytes_ < sync_interval_bytes) return {};
+  unsynced_bytes_ = 0;
+  return file_->sync();
+}
+
+Status StagingWriter::finish() {
+  if (finished_) return {};
+  if (builder_.event_count() != 0) TRY_DO(flush());
+  TRY_DO(file_->sync());
+  finished_ = true;
+  return {};
+}
+
+Status StagingWriter::rename_to(const std::string& path) {
+  if (path_ == path) return {};
+  TRY_DO(disk_.rename(path_, path));
+  path_ = path;
+  return {};
+}
+
+format::AdoptedFile StagingWriter::summary() const {
+  INVARIANT(finished_, "only a synced staging file is adopted");
+  return {id_, file_offset_, batch_count_, written_events_, chain_};
+}
+
+}  // namespace tidelog

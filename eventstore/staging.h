@@ -1,0 +1,82 @@
+// StagingWriter: a file of its own for a transaction that is not whole yet, or for tables that are half loaded. Nobody sees it
+// until EventStore::adopt; destroying it without that removes the file. Its batches have the log's form, with positions and
+// revisions counted from the file's begin, and it names every stream and schema that it uses.
+#pragma once
+
+#include <absl/container/flat_hash_set.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "core/disk.h"
+#include "core/event.h"
+#include "core/result.h"
+#include "eventstore/batch_builder.h"
+#include "eventstore/format.h"
+
+namespace tidelog {
+
+// The names that a staging file must carry; the store knows them. Any thread.
+class NameLookup {
+ public:
+  virtual ~NameLookup() = default;
+  virtual std::string stream_name(StreamId id) const = 0;
+  virtual std::string encoded_schema(SchemaId id) const = 0;
+};
+
+// One thread.
+class StagingWriter {
+ public:
+  static Result<std::unique_ptr<StagingWriter>> create(Disk& disk, std::string path, std::uint64_t id, const NameLookup& names);
+  ~StagingWriter();
+  StagingWriter(const StagingWriter&) = delete;
+  StagingWriter& operator=(const StagingWriter&) = delete;
+
+  // Begins a part of the transaction: a load has one for each table.
+  Status begin(const Transaction& transaction);
+  Status add(const EventBody& event);
+  std::uint64_t event_count() const { return written_events_ + builder_.event_count(); }
+  std::uint64_t bytes() const { return file_offset_ + builder_.bytes(); }
+
+  // For the store: writes what is left and syncs; renames; gives up the file.
+  Status finish();
+  Status rename_to(const std::string& path);
+  void adopted() { path_.clear(); }
+  format::AdoptedFile summary() const;
+  const std::map<StreamId, std::uint64_t>& stream_counts() const { return stream_counts_; }
+  const std::map<SchemaId, StreamId>& schemas() const { return schemas_; }
+  UnixMicros commit_time() const { return commit_time_; }
+
+ private:
+  StagingWriter(Disk& disk, std::string path, std::uint64_t id, const NameLookup& names)
+      : disk_(disk), path_(std::move(path)), id_(id), names_(names) {}
+  Status flush();
+
+  Disk& disk_;
+  std::string path_;  // empty once adopted
+  std::uint64_t id_;
+  const NameLookup& names_;
+  std::unique_ptr<File> file_;
+  BatchBuilder builder_;
+  bool finished_ = false;
+
+  std::uint64_t file_offset_ = 0;
+  std::uint64_t unsynced_bytes_ = 0;
+  std::uint64_t batch_count_ = 0;
+  std::uint64_t written_events_ = 0;
+  std::uint32_t chain_ = 0;
+  UnixMicros commit_time_;
+  std::map<StreamId, std::uint64_t> stream_counts_;
+  std::map<SchemaId, StreamId> schemas_;  // used by any event
+  absl::flat_hash_set<StreamId> new_streams_;  // since the last flush: to be named
+  absl::flat_hash_set<SchemaId> new_schemas_;
+
+  // The builder's transaction is cut at each flush and goes on in the next batch: what to begin it with again.
+  std::string transaction_id_, transaction_position_, transaction_origin_;
+  Transaction transaction_;
+};
+
+}  // namespace tidelog

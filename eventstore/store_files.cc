@@ -1,0 +1,120 @@
+#include "eventstore/store_files.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+
+namespace tidelog {
+namespace {
+
+// Words of the durable page: two slots of {batches, durable, check}, used in turn, and the number of the slot that counts.
+enum Word : std::size_t { word_current = 0, word_slots = 1 };
+constexpr std::size_t words_per_slot = 3;
+
+std::uint64_t check_of(const DurablePage::Value& value) {
+  constexpr std::uint64_t salt = 0x7469'6465'6C6F'6731;
+  return (value.durable.value * 0x9E37'79B9'7F4A'7C15) ^ (value.durable_batches + salt);
+}
+
+std::optional<std::uint64_t> number_between(std::string_view name, std::string_view before, std::string_view after) {
+  if (!name.starts_with(before) || !name.ends_with(after) || name.size() < before.size() + after.size()) return {};
+  const std::string_view digits = name.substr(before.size(), name.size() - before.size() - after.size());
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc() || end != digits.data() + digits.size()) return {};
+  return number;
+}
+
+}  // namespace
+
+StorePaths::StorePaths(std::string directory_name)
+    : directory(std::move(directory_name)),
+      segments(directory + "/segments"),
+      staging(directory + "/staging"),
+      lock(directory + "/lock"),
+      manifest(directory + "/manifest"),
+      superblock(directory + "/superblock"),
+      durable_page(directory + "/durable"),
+      spare(segments + "/spare") {}
+
+std::string StorePaths::segment(std::uint64_t id, std::uint32_t generation) const {
+  return fmt::format("{}/{:08}-{}.log", segments, id, generation);
+}
+
+std::string StorePaths::staged(std::uint64_t staging_id) const { return fmt::format("{}/{:08}.staging", staging, staging_id); }
+
+std::string StorePaths::adopted(std::uint64_t segment_id, std::uint64_t staging_id) const {
+  return fmt::format("{}/{:08}.{:08}.adopted", segments, segment_id, staging_id);
+}
+
+std::optional<std::uint64_t> segment_of_adopted(std::string_view file_name) {
+  const std::size_t dot = file_name.find('.');
+  if (dot == std::string_view::npos || !file_name.ends_with(".adopted")) return {};
+  return number_between(file_name.substr(0, dot), "", "");
+}
+
+std::optional<std::uint64_t> id_of_staged(std::string_view file_name) { return number_between(file_name, "", ".staging"); }
+
+Result<format::Manifest> read_manifest(Disk& disk, const StorePaths& paths) {
+  TRY(const std::string bytes, read_file(disk, paths.manifest));
+  auto manifest = format::read_manifest(bytes);
+  if (!manifest) return fail_in(paths.manifest, manifest.error());
+  return manifest;
+}
+
+Status write_manifest(Disk& disk, const StorePaths& paths, const format::Manifest& manifest) {
+  return replace_file(disk, paths.directory, "manifest", format::encode(manifest));
+}
+
+Result<std::optional<format::Superblock>> read_superblock(Disk& disk, const StorePaths& paths) {
+  std::optional<format::Superblock> newest;
+  auto file = disk.open_read(paths.superblock);
+  if (!file && file.error().code == Code::not_found) return newest;
+  if (!file) return error_of(file);
+  for (const std::uint64_t offset : format::superblock_slot_offsets) {
+    std::string slot;
+    TRY_DO((*file)->read(offset, format::superblock_slot_bytes, slot));
+    auto read = format::read_superblock(slot);
+    if (!read && read.error().code == Code::unsupported) return error_of(read);
+    if (read && (!newest || read->counter > newest->counter)) newest = *read;
+  }
+  return newest;
+}
+
+Status write_superblock(Disk& disk, const StorePaths& paths, const format::Superblock& superblock) {
+  TRY(const auto file, disk.open_write(paths.superblock));
+  TRY_DO(file->write(format::superblock_slot_offsets[superblock.counter % 2], format::encode(superblock)));
+  return file->sync();
+}
+
+Result<DurablePage> DurablePage::open(Disk& disk, const StorePaths& paths, bool writable) {
+  TRY(auto page, disk.map_page(paths.durable_page, writable));
+  return DurablePage(std::move(page));
+}
+
+std::optional<DurablePage::Value> DurablePage::load() const {
+  // The writer fills the slot that does not count, then makes it count. It may lap a slow reader, whose check then fails.
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    const std::uint64_t current = page_->word(word_current).load(std::memory_order_acquire);
+    const std::size_t slot = word_slots + (current % 2) * words_per_slot;
+    Value value;
+    value.durable_batches = page_->word(slot).load(std::memory_order_acquire);
+    value.durable.value = page_->word(slot + 1).load(std::memory_order_acquire);
+    if (page_->word(slot + 2).load(std::memory_order_acquire) == check_of(value)) return value;
+    if (current == 0) return {};
+  }
+  return {};
+}
+
+void DurablePage::store(const Value& value) {
+  const std::uint64_t next = page_->word(word_current).load(std::memory_order_relaxed) + 1;
+  const std::size_t slot = word_slots + (next % 2) * words_per_slot;
+  page_->word(slot + 2).store(0, std::memory_order_release);
+  page_->word(slot).store(value.durable_batches, std::memory_order_release);
+  page_->word(slot + 1).store(value.durable.value, std::memory_order_release);
+  page_->word(slot + 2).store(check_of(value), std::memory_order_release);
+  page_->word(word_current).store(next, std::memory_order_release);
+}
+
+}  // namespace tidelog

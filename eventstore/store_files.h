@@ -1,0 +1,57 @@
+// StoreFiles: where the files of a store lie, and the small ones among them: manifest, superblock, durable page.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/disk.h"
+#include "core/ids.h"
+#include "core/result.h"
+#include "eventstore/format.h"
+
+namespace tidelog {
+
+struct StorePaths {
+  explicit StorePaths(std::string directory_name);
+  std::string directory, segments, staging;
+  std::string lock, manifest, superblock, durable_page, spare;
+
+  std::string segment(std::uint64_t id, std::uint32_t generation) const;
+  // A staging file before and after its adoption by a commit batch in segment `segment_id`.
+  std::string staged(std::uint64_t staging_id) const;
+  std::string adopted(std::uint64_t segment_id, std::uint64_t staging_id) const;
+};
+
+// The segment id of an adopted file's name, or nothing for another name.
+std::optional<std::uint64_t> segment_of_adopted(std::string_view file_name);
+std::optional<std::uint64_t> id_of_staged(std::string_view file_name);
+
+Result<format::Manifest> read_manifest(Disk& disk, const StorePaths& paths);
+Status write_manifest(Disk& disk, const StorePaths& paths, const format::Manifest& manifest);
+
+// The newer valid slot; nothing when neither is valid (both torn, or damaged): then it bounds nothing.
+Result<std::optional<format::Superblock>> read_superblock(Disk& disk, const StorePaths& paths);
+// Writes and syncs the other slot than the newest.
+Status write_superblock(Disk& disk, const StorePaths& paths, const format::Superblock& superblock);
+
+// The durable end, for readers in other processes. Stored only after the sync that makes it true, so any value ever seen in it
+// is a lower bound, also after a power loss that brought an old page back.
+class DurablePage {
+ public:
+  struct Value {
+    Position durable;
+    std::uint64_t durable_batches = 0;
+  };
+  static Result<DurablePage> open(Disk& disk, const StorePaths& paths, bool writable);
+  // Nothing when the page is new or damaged.
+  std::optional<Value> load() const;
+  void store(const Value& value);
+
+ private:
+  explicit DurablePage(std::unique_ptr<SharedPage> page) : page_(std::move(page)) {}
+  std::unique_ptr<SharedPage> page_;
+};
+
+}  // namespace tidelog

@@ -1,0 +1,73 @@
+// IngestHandler: what a source hands over, gathered to batches of whole transactions and appended. One per connection.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/clock.h"
+#include "core/source.h"
+#include "eventstore/batch_builder.h"
+#include "eventstore/event_store.h"
+#include "eventstore/staging.h"
+
+namespace tidelog {
+
+struct IngestLimits {
+  std::uint64_t transaction_bytes_max = 0;
+  std::uint64_t batch_bytes = 0;
+  std::chrono::steady_clock::duration progress_interval{};
+};
+
+// Counters that others read while it works.
+struct IngestCounters {
+  std::atomic<std::uint64_t> events{0};       // made durable
+  std::atomic<std::uint64_t> rows_loaded{0};  // staged
+  std::atomic<std::int64_t> commit_time{0};   // of the last durable transaction
+};
+
+// One thread. All references must outlive it.
+class IngestHandler final : public ChangeHandler {
+ public:
+  IngestHandler(EventStore& store, Clock& clock, std::string source_name, const IngestLimits& limits,
+                IngestCounters& counters);
+
+  Status begin(const Transaction& transaction) override;
+  Result<Version> schema(std::string_view table, const Schema& schema) override;
+  Status event(const EventBody& event) override;
+  Result<StreamId> source_stream() override;
+  Status commit(std::string_view resume) override;
+  Status progress(std::string_view resume) override;
+  Status idle() override;
+  std::string durable() override { return durable_; }
+
+  // A load is one transaction that is staged from its first event on; commit() adopts it.
+  Status begin_load(const Transaction& transaction);
+  // The connection ended: what is whole becomes durable, the open transaction is forgotten.
+  Status end();
+
+ private:
+  Status spill();
+  Status append();
+
+  EventStore& store_;
+  Clock& clock_;
+  const std::string name_;
+  const IngestLimits limits_;
+  IngestCounters& counters_;
+  const SourceId source_;
+  BatchBuilder batch_;
+  std::unique_ptr<StagingWriter> staging_;  // holds the open transaction, once it is large
+  bool is_load_ = false;
+  // The version that each stream's next row has, as far as this connection announced it.
+  absl::flat_hash_map<StreamId, SchemaId> versions_;
+  std::string durable_;
+  std::chrono::steady_clock::time_point last_append_;
+  std::string encoded_schema_;
+};
+
+}  // namespace tidelog

@@ -1,0 +1,129 @@
+#include "ingest/ingest.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <utility>
+
+#include "ingest/change_handler.h"
+
+namespace tidelog {
+
+std::string_view name_of(IngestProgress::State state) {
+  switch (state) {
+    case IngestProgress::State::connecting:
+      return "connecting";
+    case IngestProgress::State::loading:
+      return "loading";
+    case IngestProgress::State::streaming:
+      return "streaming";
+    case IngestProgress::State::waiting:
+      return "waiting";
+    case IngestProgress::State::stopped:
+      return "stopped";
+    case IngestProgress::State::failed:
+      return "failed";
+  }
+  return "unknown";
+}
+
+Ingest::Ingest(EventStore& store, Source& source, Clock& clock, IngestOptions options)
+    : store_(store), source_(source), clock_(clock), options_(std::move(options)), retry_after_(options_.retry_min) {
+  progress_.position = store_.source_position(options_.name);
+}
+
+IngestHandler Ingest::new_handler() {
+  return {store_, clock_, options_.name,
+          {options_.transaction_bytes_max, options_.batch_bytes, options_.progress_interval}, counters_};
+}
+
+void Ingest::set_state(IngestProgress::State state, std::string problem) {
+  const std::lock_guard lock(mutex_);
+  progress_.state = state;
+  progress_.problem = std::move(problem);
+}
+
+IngestProgress Ingest::progress() const {
+  IngestProgress now;
+  {
+    const std::lock_guard lock(mutex_);
+    now = progress_;
+  }
+  now.position = store_.source_position(options_.name);
+  now.events = counters_.events.load(std::memory_order_relaxed);
+  now.rows_loaded = counters_.rows_loaded.load(std::memory_order_relaxed);
+  now.commit_time.value = counters_.commit_time.load(std::memory_order_relaxed);
+  return now;
+}
+
+Status Ingest::run(const std::stop_token& stop) {
+  for (;;) {
+    set_state(IngestProgress::State::connecting, {});
+    const Status ended = attempt(stop);
+    if (stop.stop_requested() && (ended || action_for(ended.error().code) == Action::retry || ended.error().code == Code::cancelled)) {
+      set_state(IngestProgress::State::stopped, {});
+      return {};
+    }
+    if (!ended && action_for(ended.error().code) != Action::retry) {
+      set_state(IngestProgress::State::failed, ended.error().what);
+      return ended;
+    }
+    wait_to_retry(ended ? "the server ended the stream" : ended.error().what, stop);
+  }
+}
+
+// One connection, from its begin to its end.
+Status Ingest::attempt(const std::stop_token& stop) {
+  TRY(const Source::Next next, source_.prepare(store_.source_position(options_.name)));
+  if (next == Source::Next::load) TRY_DO(load(stop));
+  set_state(IngestProgress::State::streaming, {});
+  IngestHandler handler = new_handler();
+  const std::uint64_t events_before = counters_.events.load(std::memory_order_relaxed);
+  const Status streamed = source_.stream(store_.source_position(options_.name), handler, stop);
+  const Status ended = handler.end();
+  if (counters_.events.load(std::memory_order_relaxed) != events_before) retry_after_ = options_.retry_min;
+  return streamed ? ended : streamed;
+}
+
+// All existing rows, as of one moment, become visible at once together with the position that streaming goes on from. Until then
+// the store says "loading", and a load that was interrupted begins again.
+Status Ingest::load(const std::stop_token& stop) {
+  set_state(IngestProgress::State::loading, {});
+  BatchBuilder begun;
+  begun.set_source(store_.source(options_.name), source_.loading_position());
+  TRY_DO(store_.append(begun));
+  TRY(const auto reader, source_.start_load());
+  std::uint64_t rows_estimated = 0;
+  for (const ChunkReader::Table& table : reader->tables()) rows_estimated += table.rows_estimated;
+  counters_.rows_loaded = 0;
+
+  IngestHandler handler = new_handler();
+  const std::string position = reader->resume();
+  Transaction transaction;
+  transaction.commit_time = reader->snapshot_time();
+  transaction.position = position;
+  TRY_DO(handler.begin_load(transaction));
+  for (const ChunkReader::Table& table : reader->tables()) {
+    {
+      const std::lock_guard lock(mutex_);
+      progress_.table = table.name;
+      progress_.rows_estimated = rows_estimated;
+    }
+    TRY(const ChangeHandler::Version version, handler.schema(table.name, table.schema));
+    TRY_DO(reader->read(table, version, handler, stop));
+  }
+  TRY_DO(handler.commit(position));
+  const std::lock_guard lock(mutex_);
+  progress_.table.clear();
+  return {};
+}
+
+void Ingest::wait_to_retry(const std::string& problem, const std::stop_token& stop) {
+  set_state(IngestProgress::State::waiting, problem);
+  std::mutex mutex;
+  std::unique_lock lock(mutex);
+  std::condition_variable_any stopped;
+  stopped.wait_for(lock, stop, retry_after_, [&] { return stop.stop_requested(); });
+  retry_after_ = std::min(retry_after_ * 2, options_.retry_max);
+}
+
+}  // namespace tidelog

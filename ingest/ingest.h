@@ -1,0 +1,74 @@
+// Ingest: one source into the store. It loads the existing rows once, then streams; after a lost connection it goes on from the
+// store's own position. app/ runs one on a thread of its own for each source.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/result.h"
+#include "core/source.h"
+#include "eventstore/event_store.h"
+#include "ingest/change_handler.h"
+
+namespace tidelog {
+
+struct IngestOptions {
+  std::string name;  // the source's: streams are "{name}.{schema}.{table}"
+  // A transaction that is larger goes to a staging file, so that it needs no memory and delays nobody.
+  std::uint64_t transaction_bytes_max = 4 << 20;
+  // Whole transactions are gathered to batches of this size while input is waiting.
+  std::uint64_t batch_bytes = 1 << 20;
+  // A position without events is stored this often at most, while nothing else moves.
+  std::chrono::steady_clock::duration progress_interval = std::chrono::seconds(10);
+  std::chrono::steady_clock::duration retry_min = std::chrono::milliseconds(200);
+  std::chrono::steady_clock::duration retry_max = std::chrono::seconds(30);
+};
+
+// What an operator sees of it.
+struct IngestProgress {
+  enum class State : std::uint8_t { connecting, loading, streaming, waiting, stopped, failed };
+  State state = State::connecting;
+  std::string table;                 // being loaded
+  std::uint64_t rows_loaded = 0;     // of all tables so far
+  std::uint64_t rows_estimated = 0;  // of all tables
+  std::string position;              // the newest durable resume position, encoded
+  UnixMicros commit_time;            // of the last durable transaction
+  std::uint64_t events = 0;          // stored since start
+  std::string problem;               // why it waits or failed
+};
+std::string_view name_of(IngestProgress::State state);
+
+// run() on one thread, progress() on any. `store`, `source` and `clock` must outlive it.
+class Ingest {
+ public:
+  Ingest(EventStore& store, Source& source, Clock& clock, IngestOptions options);
+
+  // Until `stop` (returns ok) or an error that action_for does not retry.
+  Status run(const std::stop_token& stop);
+  IngestProgress progress() const;
+
+ private:
+  IngestHandler new_handler();
+  Status attempt(const std::stop_token& stop);
+  Status load(const std::stop_token& stop);
+  void wait_to_retry(const std::string& problem, const std::stop_token& stop);
+  void set_state(IngestProgress::State state, std::string problem);
+
+  EventStore& store_;
+  Source& source_;
+  Clock& clock_;
+  const IngestOptions options_;
+  std::chrono::steady_clock::duration retry_after_;
+  IngestCounters counters_;
+
+  mutable std::mutex mutex_;
+  IngestProgress progress_;  // guarded by mutex_
+};
+
+}  // namespace tidelog
