@@ -89,11 +89,21 @@ EventStore::~EventStore() {
 
 // -- names -----------------------------------------------------------------------------------------------------------------
 
+namespace {
+
+// Numbers that were given out but never stored leave holes after a restart, so counting them would give a taken one.
+template <class Id>
+Id next_id(const std::map<Id, std::string>& names) {
+  return names.empty() ? Id{1} : names.rbegin()->first + std::uint32_t{1};
+}
+
+}  // namespace
+
 StreamId EventStore::stream(std::string_view name) {
   const std::lock_guard lock(mutex_);
   const auto it = stream_ids_.find(name);
   if (it != stream_ids_.end()) return it->second;
-  const StreamId id{static_cast<std::uint32_t>(stream_ids_.size() + 1)};
+  const StreamId id = next_id(stream_names_);
   stream_ids_.emplace(name, id);
   stream_names_.emplace(id, name);
   return id;
@@ -103,7 +113,7 @@ SourceId EventStore::source(std::string_view name) {
   const std::lock_guard lock(mutex_);
   const auto it = source_ids_.find(name);
   if (it != source_ids_.end()) return it->second;
-  const SourceId id{static_cast<std::uint32_t>(source_ids_.size() + 1)};
+  const SourceId id = next_id(source_names_);
   source_ids_.emplace(name, id);
   source_names_.emplace(id, name);
   return id;
