@@ -1,0 +1,137 @@
+// Bytes as pgoutput sends them, for tests that have no server.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/bytes.h"
+
+namespace tidelog::test {
+
+inline void put_cstr(std::string& out, std::string_view text) {
+  out.append(text);
+  out.push_back('\0');
+}
+
+struct ColumnBytes {
+  bool key;
+  std::string name;
+  std::uint32_t type;
+  std::int32_t modifier = -1;
+};
+
+// A tuple's columns: "tTEXT" text, "n" null, "u" unchanged, "bBYTES" binary.
+inline void put_tuple(std::string& out, const std::vector<std::string>& columns) {
+  put_be(out, static_cast<std::uint16_t>(columns.size()));
+  for (const std::string& column : columns) {
+    out.push_back(column[0]);
+    if (column[0] == 'n' || column[0] == 'u') continue;
+    put_be(out, static_cast<std::uint32_t>(column.size() - 1));
+    out.append(column, 1);
+  }
+}
+
+inline std::string begin_message(std::uint64_t commit_lsn, std::int64_t time, std::uint32_t xid) {
+  std::string out = "B";
+  put_be(out, commit_lsn);
+  put_be(out, time);
+  put_be(out, xid);
+  return out;
+}
+
+inline std::string commit_message(std::uint64_t commit_lsn, std::uint64_t end_lsn,
+                                  std::int64_t time) {
+  std::string out("C\0", 2);
+  put_be(out, commit_lsn);
+  put_be(out, end_lsn);
+  put_be(out, time);
+  return out;
+}
+
+inline std::string origin_message(std::uint64_t lsn, std::string_view name) {
+  std::string out = "O";
+  put_be(out, lsn);
+  put_cstr(out, name);
+  return out;
+}
+
+inline std::string relation_message(std::uint32_t oid, std::string_view schema,
+                                    std::string_view table, char identity,
+                                    const std::vector<ColumnBytes>& columns) {
+  std::string out = "R";
+  put_be(out, oid);
+  put_cstr(out, schema);
+  put_cstr(out, table);
+  out.push_back(identity);
+  put_be(out, static_cast<std::uint16_t>(columns.size()));
+  for (const ColumnBytes& column : columns) {
+    out.push_back(column.key ? '\1' : '\0');
+    put_cstr(out, column.name);
+    put_be(out, column.type);
+    put_be(out, column.modifier);
+  }
+  return out;
+}
+
+inline std::string type_message(std::uint32_t oid, std::string_view schema, std::string_view name) {
+  std::string out = "Y";
+  put_be(out, oid);
+  put_cstr(out, schema);
+  put_cstr(out, name);
+  return out;
+}
+
+inline std::string insert_message(std::uint32_t oid, const std::vector<std::string>& row) {
+  std::string out = "I";
+  put_be(out, oid);
+  out.push_back('N');
+  put_tuple(out, row);
+  return out;
+}
+
+// `old_kind`: K, O, or 0 for no old row.
+inline std::string update_message(std::uint32_t oid, char old_kind,
+                                  const std::vector<std::string>& old_row,
+                                  const std::vector<std::string>& row) {
+  std::string out = "U";
+  put_be(out, oid);
+  if (old_kind != 0) {
+    out.push_back(old_kind);
+    put_tuple(out, old_row);
+  }
+  out.push_back('N');
+  put_tuple(out, row);
+  return out;
+}
+
+inline std::string delete_message(std::uint32_t oid, char old_kind,
+                                  const std::vector<std::string>& old_row) {
+  std::string out = "D";
+  put_be(out, oid);
+  out.push_back(old_kind);
+  put_tuple(out, old_row);
+  return out;
+}
+
+inline std::string truncate_message(std::uint8_t options, const std::vector<std::uint32_t>& oids) {
+  std::string out = "T";
+  put_be(out, static_cast<std::uint32_t>(oids.size()));
+  out.push_back(static_cast<char>(options));
+  for (const std::uint32_t oid : oids) put_be(out, oid);
+  return out;
+}
+
+inline std::string logical_message(bool transactional, std::uint64_t lsn, std::string_view prefix,
+                                   std::string_view content) {
+  std::string out = "M";
+  out.push_back(transactional ? '\1' : '\0');
+  put_be(out, lsn);
+  put_cstr(out, prefix);
+  put_be(out, static_cast<std::uint32_t>(content.size()));
+  out.append(content);
+  return out;
+}
+
+}  // namespace tidelog::test

@@ -1,0 +1,262 @@
+#include "connectors/postgres/pgoutput.h"
+
+#include <doctest/doctest.h>
+
+#include <random>
+
+#include "tests/postgres/messages.h"
+
+namespace tidelog::test {
+namespace {
+
+using namespace tidelog::postgres;
+
+// Decodes by letter, as the change decoder does; only whether it worked counts.
+Status read_any(std::string_view message) {
+  ByteReader in(message);
+  RowChange change;
+  switch (in.be<char>()) {
+    case 'B':
+      TRY_DO(read_begin(in));
+      return {};
+    case 'C':
+      TRY_DO(read_commit(in));
+      return {};
+    case 'O':
+      TRY_DO(read_origin(in));
+      return {};
+    case 'R':
+      TRY_DO(read_relation(in));
+      return {};
+    case 'Y':
+      TRY_DO(read_type(in));
+      return {};
+    case 'I':
+      return read_insert(in, change);
+    case 'U':
+      return read_update(in, change);
+    case 'D':
+      return read_delete(in, change);
+    case 'T':
+      TRY_DO(read_truncate(in));
+      return {};
+    case 'M':
+      TRY_DO(read_message(in));
+      return {};
+    default:
+      return fail(Code::unsupported, "letter");
+  }
+}
+
+std::vector<std::string> golden_messages() {
+  return {
+      begin_message(0x16B3748, 700'000'000'000'000, 771),
+      commit_message(0x16B3748, 0x16B3778, 700'000'000'000'000),
+      origin_message(0x1000, "other"),
+      relation_message(16'400, "public", "orders", 'd',
+                       {{true, "id", 23}, {false, "note", 1043, 24}}),
+      relation_message(1, "", "pg_things", 'f', {}),
+      type_message(16'500, "public", "mood"),
+      insert_message(16'400, {"t1", "n", "u", "tsome text", "b\1\2"}),
+      update_message(16'400, 0, {}, {"t1", "tnew"}),
+      update_message(16'400, 'K', {"t1", "n"}, {"t2", "tnew"}),
+      update_message(16'400, 'O', {"t1", "told"}, {"t1", "tnew"}),
+      delete_message(16'400, 'K', {"t1", "n"}),
+      delete_message(16'400, 'O', {"t1", "told"}),
+      truncate_message(3, {16'400, 16'401}),
+      logical_message(true, 0x2000, "audit", "hello"),
+      logical_message(false, 0x2000, "", std::string("\0\1", 2)),
+  };
+}
+
+ByteReader behind_letter(const std::string& message) {
+  return ByteReader(std::string_view(message).substr(1));
+}
+
+TEST_CASE("pgoutput: a begin's golden bytes") {
+  const std::string bytes("B\0\0\0\0\1\x6B\x37\x48\0\2\x7C\xA5\x7A\x70\x40\0\0\0\3\3", 21);
+  const auto begin = read_begin(behind_letter(bytes));
+  REQUIRE(begin);
+  CHECK(begin->commit_lsn.value == 0x16B3748);
+  CHECK(begin->commit_time.value == 0x0002'7CA5'7A70'4000 + 946'684'800'000'000);
+  CHECK(begin->xid == 771);
+}
+
+TEST_CASE("pgoutput: an insert's golden bytes") {
+  const std::string bytes(
+      "I\0\0\x40\x10N\0\3t\0\0\0\1"
+      "7nu",
+      16);
+  RowChange change;
+  REQUIRE(read_insert(behind_letter(bytes), change));
+  CHECK(change.relation == 16'400);
+  CHECK(change.old_kind == OldRow::none);
+  REQUIRE(change.new_row.size() == 3);
+  CHECK(change.new_row[0].state == TupleColumn::State::text);
+  CHECK(change.new_row[0].bytes == "7");
+  CHECK(change.new_row[1].state == TupleColumn::State::null);
+  CHECK(change.new_row[2].state == TupleColumn::State::unchanged);
+}
+
+TEST_CASE("pgoutput: a commit has its record's place and its end") {
+  const auto commit = read_commit(behind_letter(commit_message(0x100, 0x130, 5)));
+  REQUIRE(commit);
+  CHECK(commit->commit_lsn.value == 0x100);
+  CHECK(commit->end_lsn.value == 0x130);
+  CHECK(commit->commit_time.value == 946'684'800'000'005);
+}
+
+TEST_CASE("pgoutput: a relation has its columns, keys and modifiers") {
+  const auto relation = read_relation(behind_letter(
+      relation_message(9, "Größe", "a.b", 'i', {{true, "id", 20}, {false, "n", 1700, 655'366}})));
+  REQUIRE(relation);
+  CHECK(relation->oid == 9);
+  CHECK(relation->schema == "Größe");
+  CHECK(relation->table == "a.b");
+  CHECK(relation->identity == ReplicaIdentity::index);
+  REQUIRE(relation->columns.size() == 2);
+  CHECK(relation->columns[0].key);
+  CHECK_FALSE(relation->columns[1].key);
+  CHECK(relation->columns[1].type_modifier == 655'366);
+}
+
+TEST_CASE("pgoutput: an empty schema name is pg_catalog") {
+  CHECK(read_relation(behind_letter(relation_message(9, "", "t", 'd', {})))->schema ==
+        "pg_catalog");
+  CHECK(read_type(behind_letter(type_message(9, "", "t")))->schema == "pg_catalog");
+}
+
+TEST_CASE("pgoutput: every replica identity is known, and no other letter") {
+  const auto identity_of = [](char letter) {
+    return read_relation(behind_letter(relation_message(1, "s", "t", letter, {})));
+  };
+  CHECK(identity_of('d')->identity == ReplicaIdentity::primary_key);
+  CHECK(identity_of('i')->identity == ReplicaIdentity::index);
+  CHECK(identity_of('f')->identity == ReplicaIdentity::full);
+  CHECK(identity_of('n')->identity == ReplicaIdentity::nothing);
+  CHECK(identity_of('x').error().code == Code::corrupt);
+}
+
+TEST_CASE("pgoutput: an update tells the three kinds of old row apart") {
+  const std::string none = update_message(1, 0, {}, {"t1"});
+  const std::string key = update_message(1, 'K', {"t0"}, {"t1"});
+  const std::string full = update_message(1, 'O', {"t2"}, {"t1"});
+  RowChange change;
+  REQUIRE(read_update(behind_letter(none), change));
+  CHECK(change.old_kind == OldRow::none);
+  REQUIRE(read_update(behind_letter(key), change));
+  CHECK(change.old_kind == OldRow::key);
+  CHECK(change.old_row[0].bytes == "0");
+  REQUIRE(read_update(behind_letter(full), change));
+  CHECK(change.old_kind == OldRow::full);
+  CHECK(change.old_row[0].bytes == "2");
+  CHECK(change.new_row[0].bytes == "1");
+}
+
+TEST_CASE("pgoutput: a delete has the old key or the old row, and no new one") {
+  RowChange change;
+  REQUIRE(read_delete(behind_letter(delete_message(1, 'K', {"t1", "n"})), change));
+  CHECK(change.old_kind == OldRow::key);
+  REQUIRE(read_delete(behind_letter(delete_message(1, 'O', {"t1", "t2"})), change));
+  CHECK(change.old_kind == OldRow::full);
+  CHECK(change.new_row.empty());
+  CHECK(read_delete(behind_letter(delete_message(1, 'N', {"t1"})), change).error().code ==
+        Code::corrupt);
+}
+
+TEST_CASE("pgoutput: a truncate's options and tables") {
+  const auto truncate = read_truncate(behind_letter(truncate_message(2, {7, 8})));
+  REQUIRE(truncate);
+  CHECK_FALSE(truncate->cascade);
+  CHECK(truncate->restart_identity);
+  CHECK(truncate->relations == std::vector<std::uint32_t>{7, 8});
+}
+
+TEST_CASE("pgoutput: a message is of its transaction or of none") {
+  const std::string bytes = logical_message(true, 0x77, "audit", "who");
+  const auto message = read_message(behind_letter(bytes));
+  REQUIRE(message);
+  CHECK(message->transactional);
+  CHECK(message->lsn.value == 0x77);
+  CHECK(message->prefix == "audit");
+  CHECK(message->content == "who");
+  CHECK_FALSE(read_message(behind_letter(logical_message(false, 1, "", "")))->transactional);
+}
+
+TEST_CASE("pgoutput: an origin and a type carry their names") {
+  const std::string origin = origin_message(5, "other");
+  CHECK(read_origin(behind_letter(origin))->name == "other");
+  CHECK(read_type(behind_letter(type_message(16'500, "public", "mood")))->name == "mood");
+}
+
+TEST_CASE("pgoutput: flags that the manual does not know are corrupt") {
+  std::string commit = commit_message(1, 2, 3);
+  commit[1] = 1;
+  CHECK(read_any(commit).error().code == Code::corrupt);
+  CHECK(read_any(truncate_message(4, {1})).error().code == Code::corrupt);
+  std::string message = logical_message(true, 1, "", "");
+  message[1] = 2;
+  CHECK(read_any(message).error().code == Code::corrupt);
+}
+
+TEST_CASE("pgoutput: every prefix of a golden message is corrupt") {
+  for (const std::string& message : golden_messages()) {
+    REQUIRE(read_any(message));
+    for (std::size_t size = 1; size < message.size(); ++size) {
+      CAPTURE(message[0]);
+      CAPTURE(size);
+      const auto result = read_any(std::string_view(message).substr(0, size));
+      REQUIRE_FALSE(result);
+      CHECK(result.error().code == Code::corrupt);
+    }
+  }
+}
+
+TEST_CASE("pgoutput: a byte too many is corrupt") {
+  for (const std::string& message : golden_messages()) {
+    CAPTURE(message[0]);
+    REQUIRE_FALSE(read_any(message + "x"));
+  }
+}
+
+TEST_CASE("pgoutput: no flipped bit crashes a decoder") {
+  for (const std::string& message : golden_messages()) {
+    for (std::size_t bit = 0; bit < message.size() * 8; ++bit) {
+      std::string flipped = message;
+      flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
+      static_cast<void>(read_any(flipped));
+    }
+  }
+}
+
+TEST_CASE("pgoutput: no random bytes crash a decoder") {
+  constexpr unsigned seed = 7;
+  MESSAGE("seed ", seed);
+  std::mt19937 random(seed);
+  constexpr std::string_view letters = "BCORYIUDTM";
+  for (int i = 0; i < 200'000; ++i) {
+    std::string bytes(1, letters[random() % letters.size()]);
+    const std::size_t size = random() % 40;
+    for (std::size_t n = 0; n < size; ++n)
+      bytes.push_back(static_cast<char>(random() % 4 == 0 ? random() : 0));
+    static_cast<void>(read_any(bytes));
+  }
+}
+
+TEST_CASE("pgoutput: the messages of later protocol versions have names") {
+  for (const char letter : std::string_view("SEcAbPKrp"))
+    CHECK_FALSE(name_of_later_message(letter).empty());
+  CHECK(name_of_later_message('Z').empty());
+  CHECK(name_of_later_message('I').empty());
+}
+
+TEST_CASE("pgoutput: server time and Unix time convert both ways, at the extremes too") {
+  CHECK(from_postgres_time(0).value == 946'684'800'000'000);
+  CHECK(to_postgres_time(from_postgres_time(-12'345)) == -12'345);
+  for (const std::int64_t extreme : {INT64_MIN, INT64_MAX}) {
+    CHECK(to_postgres_time(from_postgres_time(extreme)) == extreme);
+  }
+}
+
+}  // namespace
+}  // namespace tidelog::test

@@ -1,0 +1,84 @@
+#include "connectors/postgres/table_list.h"
+
+#include <doctest/doctest.h>
+
+namespace tidelog::test {
+namespace {
+
+using namespace tidelog::postgres;
+
+DatabaseTable table_named(std::int64_t oid, std::string schema, std::string name) {
+  DatabaseTable table;
+  table.oid = oid;
+  table.sql_name = schema + "." + name;
+  table.schema = std::move(schema);
+  table.name = std::move(name);
+  return table;
+}
+
+TableSelection select(const std::vector<DatabaseTable>& all,
+                      const std::vector<std::string>& patterns) {
+  return select_tables(all, *parse_table_patterns(patterns));
+}
+
+std::vector<DatabaseTable> shop() {
+  std::vector<DatabaseTable> all = {
+      table_named(1, "public", "customers"), table_named(2, "public", "orders"),
+      table_named(3, "public", "orders_2024"), table_named(4, "public", "report")};
+  all[1].kind = 'p';
+  all[2].partition_root = 2;
+  all[3].kind = 'v';
+  return all;
+}
+
+TEST_CASE("table selection: a partition is left out when its root is in") {
+  const TableSelection selection = select(shop(), {"public.*"});
+  REQUIRE(selection.tables.size() == 2);
+  CHECK(selection.tables[0].name == "customers");
+  CHECK(selection.tables[1].name == "orders");
+  CHECK(selection.findings.empty());
+}
+
+TEST_CASE("table selection: a partition that is named alone is taken") {
+  const TableSelection selection = select(shop(), {"public.orders_2024"});
+  REQUIRE(selection.tables.size() == 1);
+  CHECK(selection.tables[0].named);
+}
+
+TEST_CASE("table selection: a table that two patterns mean is taken once, as named") {
+  const TableSelection selection = select(shop(), {"public.c*", "public.customers"});
+  REQUIRE(selection.tables.size() == 1);
+  CHECK(selection.tables[0].named);
+}
+
+TEST_CASE(
+    "table selection: a named table that does not exist is an error that lists its neighbours") {
+  const TableSelection selection = select(shop(), {"public.order"});
+  REQUIRE(selection.findings.size() == 1);
+  CHECK(selection.findings[0].severity == Finding::Severity::error);
+  CHECK(selection.findings[0].what.find("public.orders") != std::string::npos);
+}
+
+TEST_CASE("table selection: a pattern that matches nothing is a warning") {
+  const TableSelection selection = select(shop(), {"sales.*"});
+  REQUIRE(selection.findings.size() == 1);
+  CHECK(selection.findings[0].severity == Finding::Severity::warning);
+}
+
+TEST_CASE("table selection: a view is refused when named and passed over by a pattern") {
+  CHECK(select(shop(), {"public.report"}).findings.at(0).severity == Finding::Severity::error);
+  CHECK(select(shop(), {"public.r*"}).findings.empty());
+}
+
+TEST_CASE("table selection: an unlogged table is refused with the statement that mends it") {
+  std::vector<DatabaseTable> all = {table_named(1, "public", "cache")};
+  all[0].persistence = 'u';
+  const TableSelection named = select(all, {"public.cache"});
+  CHECK(named.tables.empty());
+  CHECK(named.findings.at(0).severity == Finding::Severity::error);
+  CHECK(named.findings.at(0).mend == "ALTER TABLE public.cache SET LOGGED;");
+  CHECK(select(all, {"public.*"}).findings.at(0).severity == Finding::Severity::warning);
+}
+
+}  // namespace
+}  // namespace tidelog::test

@@ -1,0 +1,203 @@
+// RecordingHandler: a ChangeHandler that keeps everything it is told, for tests of a source. What
+// was accepted becomes durable with idle(). Any thread may ask; the source's thread calls.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/event.h"
+#include "core/schema.h"
+#include "core/source.h"
+#include "core/value_codec.h"
+#include "core/value_text.h"
+
+namespace tidelog::test {
+
+struct RecordedEvent {
+  EventType type = EventType::insert;
+  std::string stream;
+  Schema schema;
+  std::uint32_t ordinal = 0;
+  bool moved = false;
+  std::optional<std::string> key;
+  Before before_kind = Before::none;
+  std::string before;
+  std::optional<std::string> body;
+  std::string attributes;
+};
+
+struct RecordedTransaction {
+  std::string id;
+  UnixMicros commit_time;
+  std::string position;
+  std::string origin;
+  std::vector<RecordedEvent> events;
+  std::string resume;
+};
+
+class RecordingHandler : public ChangeHandler {
+ public:
+  Status begin(const Transaction& transaction) override {
+    const std::scoped_lock lock(mutex_);
+    open_ = RecordedTransaction{std::string(transaction.id),
+                                transaction.commit_time,
+                                std::string(transaction.position),
+                                std::string(transaction.origin),
+                                {},
+                                {}};
+    return {};
+  }
+
+  Result<Version> schema(std::string_view table, const Schema& schema) override {
+    const std::scoped_lock lock(mutex_);
+    streams_.emplace_back(table);
+    schemas_.push_back(schema);
+    const auto number = static_cast<std::uint32_t>(streams_.size());
+    return Version{StreamId{number}, SchemaId{number}};
+  }
+
+  Status event(const EventBody& event) override {
+    const std::scoped_lock lock(mutex_);
+    if (fail_next_event_) return fail(Code::disk_full, *fail_next_event_);
+    ++event_count_;
+    RecordedEvent recorded;
+    recorded.type = event.type;
+    recorded.stream = event.stream.value == source_stream_number
+                          ? "$source"
+                          : streams_.at(event.stream.value - 1);
+    if (event.schema.value != 0) recorded.schema = schemas_.at(event.schema.value - 1);
+    recorded.ordinal = event.ordinal;
+    recorded.moved = event.moved;
+    if (event.key) recorded.key = std::string(*event.key);
+    recorded.before_kind = event.before_kind;
+    recorded.before = event.before;
+    if (event.body) recorded.body = std::string(*event.body);
+    recorded.attributes = event.attributes;
+    (open_ ? open_->events : loaded_).push_back(std::move(recorded));
+    return {};
+  }
+
+  Result<StreamId> source_stream() override { return StreamId{source_stream_number}; }
+
+  Status commit(std::string_view resume) override {
+    const std::scoped_lock lock(mutex_);
+    open_->resume = resume;
+    transactions_.push_back(*std::move(open_));
+    open_.reset();
+    accepted_ = resume;
+    changed_.notify_all();
+    return {};
+  }
+
+  Status progress(std::string_view resume) override {
+    const std::scoped_lock lock(mutex_);
+    progress_.emplace_back(resume);
+    accepted_ = resume;
+    changed_.notify_all();
+    return {};
+  }
+
+  Status idle() override {
+    const std::scoped_lock lock(mutex_);
+    if (holds_back_) return {};
+    durable_ = accepted_;
+    ++idle_count_;
+    changed_.notify_all();
+    return {};
+  }
+
+  std::string durable() override {
+    const std::scoped_lock lock(mutex_);
+    return durable_;
+  }
+
+  // For the test.
+  void fail_events_with(std::string what) {
+    const std::scoped_lock lock(mutex_);
+    fail_next_event_ = std::move(what);
+  }
+  // Nothing becomes durable from here on.
+  void hold_back(bool hold) {
+    const std::scoped_lock lock(mutex_);
+    holds_back_ = hold;
+  }
+  std::vector<RecordedTransaction> transactions() const {
+    const std::scoped_lock lock(mutex_);
+    return transactions_;
+  }
+  std::vector<RecordedEvent> events() const {
+    const std::scoped_lock lock(mutex_);
+    std::vector<RecordedEvent> all;
+    for (const RecordedTransaction& transaction : transactions_) {
+      all.insert(all.end(), transaction.events.begin(), transaction.events.end());
+    }
+    return all;
+  }
+  std::vector<RecordedEvent> loaded() const {
+    const std::scoped_lock lock(mutex_);
+    return loaded_;
+  }
+  std::vector<std::string> progress_positions() const {
+    const std::scoped_lock lock(mutex_);
+    return progress_;
+  }
+  std::size_t event_count() const {
+    const std::scoped_lock lock(mutex_);
+    return event_count_;
+  }
+  std::size_t schema_count() const {
+    const std::scoped_lock lock(mutex_);
+    return schemas_.size();
+  }
+  // False when it did not come true in time.
+  bool wait_for(const std::function<bool(const std::vector<RecordedTransaction>&)>& condition,
+                std::chrono::seconds limit = std::chrono::seconds{30}) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, limit, [&] { return condition(transactions_); });
+  }
+  bool wait_for_transactions(std::size_t count) {
+    return wait_for([count](const auto& transactions) { return transactions.size() >= count; });
+  }
+  bool wait_for_durable(const std::function<bool(const std::string&)>& condition) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds{30}, [&] { return condition(durable_); });
+  }
+
+ private:
+  static constexpr std::uint32_t source_stream_number = 1'000'000;
+
+  mutable std::mutex mutex_;  // guards everything
+  std::condition_variable changed_;
+  std::vector<std::string> streams_;
+  std::vector<Schema> schemas_;
+  std::optional<RecordedTransaction> open_;
+  std::vector<RecordedTransaction> transactions_;
+  std::vector<RecordedEvent> loaded_;
+  std::vector<std::string> progress_;
+  std::string accepted_;
+  std::string durable_;
+  std::optional<std::string> fail_next_event_;
+  bool holds_back_ = false;
+  std::size_t event_count_ = 0;
+  std::size_t idle_count_ = 0;
+};
+
+// A stored row or key as its values' texts: "1|two|NULL".
+inline std::string texts_of(std::string_view row) {
+  std::string texts;
+  for (ByteReader in(row); in.remaining() > 0;) {
+    const Value value = read_value(in);
+    if (in.failed()) return "(broken)";
+    if (!texts.empty()) texts += "|";
+    print_value(texts, value);
+  }
+  return texts;
+}
+
+}  // namespace tidelog::test
