@@ -102,7 +102,7 @@ Result<SqliteStatement> SqliteDatabase::prepare(const std::string& sql) {
   return statement;
 }
 
-std::string quoted(std::string_view name) {
+std::string quoted_name(std::string_view name) {
   std::string out = "\"";
   for (const char c : name) {
     if (c == '"') out += '"';

@@ -69,6 +69,6 @@ class SqliteDatabase {
 };
 
 // A name in double quotes, as SQL wants it.
-std::string quoted(std::string_view name);
+std::string quoted_name(std::string_view name);
 
 }  // namespace tidelog

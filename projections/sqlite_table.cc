@@ -121,7 +121,7 @@ std::vector<std::string> column_names(const Schema& schema) {
       name = column.name + "_" + std::to_string(n);
     }
     taken.push_back(lower(name));
-    names.push_back(quoted(name));
+    names.push_back(quoted_name(name));
   }
   return names;
 }
@@ -175,7 +175,7 @@ Status SqliteTable::create_as(const std::string& name, const Schema& schema,
   }
   if (columns.empty()) list = "tidelog_no_columns";  // SQLite wants one; Postgres does not
   if (!keys.empty()) list += ", PRIMARY KEY (" + keys + ")";
-  return database_.execute("CREATE TABLE " + quoted(name) + " (" + list + ")");
+  return database_.execute("CREATE TABLE " + quoted_name(name) + " (" + list + ")");
 }
 
 Result<bool> SqliteTable::change_schema(const Schema& next, std::vector<std::string>& not_known) {
@@ -204,8 +204,9 @@ Result<bool> SqliteTable::change_schema(const Schema& next, std::vector<std::str
 Status SqliteTable::add_columns(const Schema& next, const std::vector<std::string>& next_columns) {
   for (std::size_t i = 0; i < next.columns.size(); ++i) {
     if (find_column(schema_, next.columns[i].name) != nullptr) continue;
-    TRY_DO(database_.execute("ALTER TABLE " + quoted(name_) + " ADD COLUMN " + next_columns[i] +
-                             " " + std::string(column_type(next.columns[i].kind))));
+    TRY_DO(database_.execute("ALTER TABLE " + quoted_name(name_) + " ADD COLUMN " +
+                             next_columns[i] + " " +
+                             std::string(column_type(next.columns[i].kind))));
   }
   return {};
 }
@@ -226,10 +227,11 @@ Status SqliteTable::rebuild(const Schema& next, const std::vector<std::string>& 
     to = next_columns.empty() ? "tidelog_no_columns" : next_columns.front();
     from = "NULL";
   }
-  TRY_DO(database_.execute("INSERT OR REPLACE INTO " + quoted(temporary) + " (" + to + ") SELECT " +
-                           from + " FROM " + quoted(name_)));
-  TRY_DO(database_.execute("DROP TABLE " + quoted(name_)));
-  return database_.execute("ALTER TABLE " + quoted(temporary) + " RENAME TO " + quoted(name_));
+  TRY_DO(database_.execute("INSERT OR REPLACE INTO " + quoted_name(temporary) + " (" + to +
+                           ") SELECT " + from + " FROM " + quoted_name(name_)));
+  TRY_DO(database_.execute("DROP TABLE " + quoted_name(name_)));
+  return database_.execute("ALTER TABLE " + quoted_name(temporary) + " RENAME TO " +
+                           quoted_name(name_));
 }
 
 Result<SqliteStatement*> SqliteTable::statement(const std::string& sql) {
@@ -250,8 +252,9 @@ std::string SqliteTable::put_sql(const std::vector<Value>& values) const {
     append_listed(names, columns_[i]);
     append_listed(places, "?");
   }
-  if (names.empty()) return "INSERT INTO " + quoted(name_) + " DEFAULT VALUES";
-  return "INSERT OR REPLACE INTO " + quoted(name_) + " (" + names + ") VALUES (" + places + ")";
+  if (names.empty()) return "INSERT INTO " + quoted_name(name_) + " DEFAULT VALUES";
+  return "INSERT OR REPLACE INTO " + quoted_name(name_) + " (" + names + ") VALUES (" + places +
+         ")";
 }
 
 Status SqliteTable::put(std::string_view row, std::vector<std::string>& not_known) {
@@ -283,7 +286,8 @@ std::string SqliteTable::update_sql(const std::vector<Value>& values) const {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (is_sent(values[i])) append_listed(assignments, columns_[i] + " = ?");
   }
-  return "UPDATE OR REPLACE " + quoted(name_) + " SET " + assignments + " WHERE " + key_condition();
+  return "UPDATE OR REPLACE " + quoted_name(name_) + " SET " + assignments + " WHERE " +
+         key_condition();
 }
 
 namespace {
@@ -316,7 +320,7 @@ Result<bool> SqliteTable::update(std::string_view key, std::string_view row) {
 Result<bool> SqliteTable::remove(std::string_view key) {
   TRY(const auto key_values, read_row(key, key_count(schema_)));
   if (remove_sql_.empty())
-    remove_sql_ = "DELETE FROM " + quoted(name_) + " WHERE " + key_condition();
+    remove_sql_ = "DELETE FROM " + quoted_name(name_) + " WHERE " + key_condition();
   TRY(SqliteStatement * removal, statement(remove_sql_));
   bind_all(*removal, 0, key_values);
   TRY_DO(removal->run());
@@ -328,7 +332,7 @@ Result<std::string> SqliteTable::rowid_name() const {
   for (const std::string name : {"rowid", "_rowid_", "oid"}) {
     const auto hidden =
         std::any_of(columns_.begin(), columns_.end(),
-                    [&](const std::string& column) { return lower(column) == quoted(name); });
+                    [&](const std::string& column) { return lower(column) == quoted_name(name); });
     if (!hidden) return name;
   }
   return fail(
@@ -342,8 +346,8 @@ Status SqliteTable::index_all_columns() {
   if (indexed_ || columns_.empty()) return {};
   std::string list;
   for (const std::string& column : columns_) append_listed(list, column);
-  TRY_DO(database_.execute("CREATE INDEX IF NOT EXISTS " + quoted("tidelog_rows_of_" + name_) +
-                           " ON " + quoted(name_) + " (" + list + ")"));
+  TRY_DO(database_.execute("CREATE INDEX IF NOT EXISTS " + quoted_name("tidelog_rows_of_" + name_) +
+                           " ON " + quoted_name(name_) + " (" + list + ")"));
   indexed_ = true;
   return {};
 }
@@ -362,13 +366,13 @@ Result<bool> SqliteTable::remove_equal(std::string_view row, const std::vector<s
   }
   if (condition.empty()) condition = "1";
   TRY(SqliteStatement * removal,
-      statement("DELETE FROM " + quoted(name_) + " WHERE " + rowid + " = (SELECT " + rowid +
-                " FROM " + quoted(name_) + " WHERE " + condition + " LIMIT 1)"));
+      statement("DELETE FROM " + quoted_name(name_) + " WHERE " + rowid + " = (SELECT " + rowid +
+                " FROM " + quoted_name(name_) + " WHERE " + condition + " LIMIT 1)"));
   bind_all(*removal, 0, values);
   TRY_DO(removal->run());
   return database_.changes() > 0;
 }
 
-Status SqliteTable::clear() { return database_.execute("DELETE FROM " + quoted(name_)); }
+Status SqliteTable::clear() { return database_.execute("DELETE FROM " + quoted_name(name_)); }
 
 }  // namespace tidelog
