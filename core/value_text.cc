@@ -545,7 +545,7 @@ void print_interval(std::string& out, const Interval& interval) {
 void print_uuid(std::string& out, const Uuid& uuid) {
   const std::string_view bytes(reinterpret_cast<const char*>(uuid.bytes.data()), uuid.bytes.size());
   std::size_t at = 0;
-  for (const std::size_t part : {4, 2, 2, 2, 6}) {
+  for (const std::size_t part : {4U, 2U, 2U, 2U, 6U}) {
     if (at > 0) out.push_back('-');
     print_hex(out, bytes.substr(at, part), lower_digits);
     at += part;

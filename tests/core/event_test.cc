@@ -213,7 +213,7 @@ TEST_CASE("event record: attributes out of order, doubled or cut are corrupt") {
 TEST_CASE("transaction record: it is read as it was put") {
   Transaction extreme;
   extreme.event_count = u32_max;
-  extreme.event_index = u32_max;
+  extreme.event_index = ~std::uint64_t{0};
   extreme.commit_time = {std::numeric_limits<std::int64_t>::min()};
   for (const Transaction& transaction : {sample_transaction(), extreme, Transaction{}}) {
     const std::string bytes = record_of(transaction);
