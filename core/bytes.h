@@ -1,5 +1,6 @@
-// Reading and writing of bytes. ByteReader checks bounds once for all: after the first short read every read gives
-// zero, and only finish() yields a value. Writers append to a std::string, so that a buffer is reused.
+// Reading and writing of bytes. ByteReader checks bounds once for all: after the first short read
+// every read gives zero, and only finish() yields a value. Writers append to a std::string, so that
+// a buffer is reused.
 #pragma once
 
 #include <bit>
@@ -20,9 +21,12 @@ template <class T>
 T byte_swapped(T value) {
   static_assert(std::is_integral_v<T>);
   if constexpr (sizeof(T) == 1) return value;
-  if constexpr (sizeof(T) == 2) return static_cast<T>(__builtin_bswap16(static_cast<std::uint16_t>(value)));
-  if constexpr (sizeof(T) == 4) return static_cast<T>(__builtin_bswap32(static_cast<std::uint32_t>(value)));
-  if constexpr (sizeof(T) == 8) return static_cast<T>(__builtin_bswap64(static_cast<std::uint64_t>(value)));
+  if constexpr (sizeof(T) == 2)
+    return static_cast<T>(__builtin_bswap16(static_cast<std::uint16_t>(value)));
+  if constexpr (sizeof(T) == 4)
+    return static_cast<T>(__builtin_bswap32(static_cast<std::uint32_t>(value)));
+  if constexpr (sizeof(T) == 8)
+    return static_cast<T>(__builtin_bswap64(static_cast<std::uint64_t>(value)));
 }
 
 constexpr std::uint64_t zigzag(std::int64_t value) {
@@ -117,9 +121,11 @@ class ByteReader {
   // The value, if every read was within bounds and nothing is left over.
   template <class T>
   Result<std::decay_t<T>> finish(T&& value, std::string_view what) {
-    if (failed_) return ::tidelog::fail(Code::corrupt, std::string(what) + ": shorter than its content says");
+    if (failed_)
+      return ::tidelog::fail(Code::corrupt, std::string(what) + ": shorter than its content says");
     if (!bytes_.empty()) {
-      return ::tidelog::fail(Code::corrupt, std::string(what) + ": " + std::to_string(bytes_.size()) + " bytes too many");
+      return ::tidelog::fail(Code::corrupt, std::string(what) + ": " +
+                                                std::to_string(bytes_.size()) + " bytes too many");
     }
     return std::forward<T>(value);
   }

@@ -1,4 +1,5 @@
-// CRC-32C (Castagnoli, reflected, as in iSCSI, RFC 3720 appendix B.4): the checksum of everything on disk.
+// CRC-32C (Castagnoli, reflected, as in iSCSI, RFC 3720 appendix B.4): the checksum of everything
+// on disk.
 #pragma once
 
 #include <cstdint>

@@ -169,14 +169,15 @@ void put_event_record(std::string& out, const EventBody& event, std::uint64_t re
 }
 
 std::size_t put_transaction_record(std::string& out, const Transaction& transaction) {
-  const std::size_t size =
-      1 + sizeof(std::uint32_t) + varint_size(transaction.event_index) +
-      varint_size(zigzag(transaction.commit_time.value)) + sized_size(transaction.id) +
-      sized_size(transaction.position) + sized_size(transaction.origin);
+  const std::size_t size = 1 + sizeof(std::uint32_t) + varint_size(transaction.event_index) +
+                           varint_size(zigzag(transaction.commit_time.value)) +
+                           sized_size(transaction.id) + sized_size(transaction.position) +
+                           sized_size(transaction.origin);
   put_varint(out, size);
   out.push_back(static_cast<char>(type_transaction));
   const std::size_t count_offset = out.size();
-  INVARIANT(transaction.event_count <= UINT32_MAX, "larger transactions are staged, and counted by their commit");
+  INVARIANT(transaction.event_count <= UINT32_MAX,
+            "larger transactions are staged, and counted by their commit");
   put_le(out, static_cast<std::uint32_t>(transaction.event_count));
   put_varint(out, transaction.event_index);
   put_zigzag(out, transaction.commit_time.value);

@@ -1,4 +1,5 @@
-// Event: one immutable fact, and its record form inside a block of the log (eventstore/FORMAT.md, "Records").
+// Event: one immutable fact, and its record form inside a block of the log (eventstore/FORMAT.md,
+// "Records").
 #pragma once
 
 #include <cstdint>
@@ -14,12 +15,12 @@ namespace tidelog {
 
 // The numbers are stored: never renumber, only add.
 enum class EventType : std::uint8_t {
-  load = 1,     // a row that existed before the stream began
+  load = 1,  // a row that existed before the stream began
   insert = 2,
   update = 3,
-  remove = 4,   // "delete", which C++ keeps for itself
+  remove = 4,  // "delete", which C++ keeps for itself
   truncate = 5,
-  schema = 6,   // body: the schema (core/schema.h); its id is the record's schema id
+  schema = 6,  // body: the schema (core/schema.h); its id is the record's schema id
   ddl = 7,
   message = 8,  // a logical message; attribute `name` is its prefix, the body its content
   gap = 9,      // body: why; source history may be missing
@@ -28,7 +29,8 @@ enum class EventType : std::uint8_t {
 };
 inline constexpr std::uint8_t event_type_max = 11;
 
-// "insert", "delete", …: the names of DESIGN.md. An application event's own name is in its attributes.
+// "insert", "delete", …: the names of DESIGN.md. An application event's own name is in its
+// attributes.
 std::string_view name_of(EventType type);
 std::optional<EventType> event_type_named(std::string_view name);
 
@@ -41,27 +43,30 @@ struct EventBody {
   StreamId stream;
   SchemaId schema;            // of the row; of itself for a schema event; 0 otherwise
   std::uint32_t ordinal = 0;  // its place in the source's transaction, counting row messages
-  bool moved = false;         // half of a key change: a delete, then an insert whose `before` is the old key
+  // half of a key change: a delete, then an insert whose `before` is the old key
+  bool moved = false;
   std::optional<std::string_view> key;
   Before before_kind = Before::none;
-  std::string_view before;               // the key or the row, as before_kind says
-  std::optional<std::string_view> body;  // the new row; or schema, message, reason, application data
-  std::string_view attributes;           // see put_attribute
+  std::string_view before;  // the key or the row, as before_kind says
+  // the new row; or schema, message, reason, application data
+  std::optional<std::string_view> body;
+  std::string_view attributes;  // see put_attribute
 };
 
 // Attributes: u8 tag | varint length | bytes, in rising order of tag.
 enum class Attribute : std::uint8_t {
-  name = 1,                // message prefix; application event type
-  message_lsn = 2,         // the message's own record
-  truncate_cascade = 3,    // empty: its presence says it
+  name = 1,              // message prefix; application event type
+  message_lsn = 2,       // the message's own record
+  truncate_cascade = 3,  // empty: its presence says it
   truncate_restart = 4,
 };
 void put_attribute(std::string& out, Attribute tag, std::string_view bytes);
 std::optional<std::string_view> find_attribute(std::string_view attributes, Attribute tag);
 
-// The source's transaction that events came in. Stored before its first event and again at each block that it continues in.
+// The source's transaction that events came in. Stored before its first event and again at each
+// block that it continues in.
 struct Transaction {
-  std::string_view id;            // "771": what the source calls it; empty for none
+  std::string_view id;  // "771": what the source calls it; empty for none
   UnixMicros commit_time;
   std::string_view position;      // encoded source position of the commit
   std::string_view origin;        // replication origin name; empty for none
@@ -69,11 +74,13 @@ struct Transaction {
   std::uint64_t event_index = 0;  // of the next event within the transaction
 };
 
-// Record: varint length | u8 type (0 is a transaction) | rest. The relative revision counts the stream's earlier events in the
-// same batch (or staging file): the batch says where the stream stood.
+// Record: varint length | u8 type (0 is a transaction) | rest. The relative revision counts the
+// stream's earlier events in the same batch (or staging file): the batch says where the stream
+// stood.
 void put_event_record(std::string& out, const EventBody& event, std::uint64_t relative_revision);
 
-// Appends the record and returns the offset in `out` of its fixed 32-bit event_count, to be patched at the commit.
+// Appends the record and returns the offset in `out` of its fixed 32-bit event_count, to be patched
+// at the commit.
 std::size_t put_transaction_record(std::string& out, const Transaction& transaction);
 
 struct Record {

@@ -1,4 +1,5 @@
-// Numbers that name things, each a type of its own, so that a place in the store is never taken for a place in a stream.
+// Numbers that name things, each a type of its own, so that a place in the store is never taken for
+// a place in a stream.
 #pragma once
 
 #include <compare>
@@ -18,11 +19,13 @@ struct Id {
 using Position = Id<struct PositionTag, std::uint64_t>;
 // An event's place in its stream: 0, 1, 2 …, gapless.
 using Revision = Id<struct RevisionTag, std::uint64_t>;
-// A stream's, a schema version's and a source's number in one store. 0 is none; numbers are never reused.
+// A stream's, a schema version's and a source's number in one store. 0 is none; numbers are never
+// reused.
 using StreamId = Id<struct StreamIdTag, std::uint32_t>;
 using SchemaId = Id<struct SchemaIdTag, std::uint32_t>;
 using SourceId = Id<struct SourceIdTag, std::uint32_t>;
-// A byte position in the write-ahead log of Postgres (manual, "WAL Internals"), shown as X/Y in hexadecimal.
+// A byte position in the write-ahead log of Postgres (manual, "WAL Internals"), shown as X/Y in
+// hexadecimal.
 using Lsn = Id<struct LsnTag, std::uint64_t>;
 
 template <class Tag, class Number>

@@ -1,5 +1,5 @@
-// Errors as values. Every fallible function of tidelog returns Result<T> or Status; dropping one is a
-// build error. An error says what was tried, what was met and what was expected, once.
+// Errors as values. Every fallible function of tidelog returns Result<T> or Status; dropping one is
+// a build error. An error says what was tried, what was met and what was expected, once.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,8 @@
 
 namespace tidelog {
 
-// What kind of failure it is. The kind decides behaviour (action_for) and the exit code; the text is for people.
+// What kind of failure it is. The kind decides behaviour (action_for) and the exit code; the text
+// is for people.
 enum class Code : std::uint8_t {
   unavailable,    // a server cannot be reached or went away
   timeout,        // no answer within the time that was allowed
@@ -90,14 +91,14 @@ inline tl::unexpected<Error> fail_in(std::string_view doing, Error error) {
 
 // TRY(auto x, f()): x is the value of f(), or the enclosing function returns f()'s error.
 #define TRY(declaration, ...) TIDELOG_TRY(TIDELOG_JOIN(tried_, __LINE__), declaration, __VA_ARGS__)
-#define TIDELOG_TRY(tried, declaration, ...)                                \
-  auto tried = (__VA_ARGS__);                                               \
+#define TIDELOG_TRY(tried, declaration, ...)                                     \
+  auto tried = (__VA_ARGS__);                                                    \
   if (!tried) return tl::unexpected<::tidelog::Error>(std::move(tried).error()); \
   declaration = *std::move(tried)
 
 // TRY_DO(f()): for a Status, or a Result whose value is not needed.
-#define TRY_DO(...)                                                               \
-  do {                                                                            \
-    if (auto tried = (__VA_ARGS__); !tried)                                       \
-      return tl::unexpected<::tidelog::Error>(std::move(tried).error());          \
+#define TRY_DO(...)                                                      \
+  do {                                                                   \
+    if (auto tried = (__VA_ARGS__); !tried)                              \
+      return tl::unexpected<::tidelog::Error>(std::move(tried).error()); \
   } while (false)

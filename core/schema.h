@@ -1,4 +1,5 @@
-// Schema: what a table looked like when its rows were logged. A version is an event of its stream, before its first use.
+// Schema: what a table looked like when its rows were logged. A version is an event of its stream,
+// before its first use.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The contract between a database and the pipeline. connectors/ implement Source and ChunkReader; ingest/ implements
-// ChangeHandler and drives them. Neither knows the other.
+// The contract between a database and the pipeline. connectors/ implement Source and ChunkReader;
+// ingest/ implements ChangeHandler and drives them. Neither knows the other.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +17,15 @@
 
 namespace tidelog {
 
-// Takes what a source decodes, in commit order. Every string_view is only borrowed for the call. One thread.
-// An error from any call ends the stream; the source passes it on unchanged.
+// Takes what a source decodes, in commit order. Every string_view is only borrowed for the call.
+// One thread. An error from any call ends the stream; the source passes it on unchanged.
 class ChangeHandler {
  public:
   virtual ~ChangeHandler() = default;
   virtual Status begin(const Transaction& transaction) = 0;
-  // The stream's schema from here on: "public.orders" without the source's name. Returns the ids to put into its rows.
-  // A version that differs from the last known one becomes a schema event of the open transaction.
+  // The stream's schema from here on: "public.orders" without the source's name. Returns the ids to
+  // put into its rows. A version that differs from the last known one becomes a schema event of the
+  // open transaction.
   struct Version {
     StreamId stream;
     SchemaId schema;
@@ -56,29 +57,34 @@ class ChunkReader {
   virtual std::string resume() const = 0;
   virtual UnixMicros snapshot_time() const = 0;
   virtual const std::vector<Table>& tables() const = 0;
-  // Hands each row of the table to `handler` as a `load` event of `version`. Stops with Code::cancelled on `stop`.
-  virtual Status read(const Table& table, ChangeHandler::Version version, ChangeHandler& handler, std::stop_token stop) = 0;
+  // Hands each row of the table to `handler` as a `load` event of `version`. Stops with
+  // Code::cancelled on `stop`.
+  virtual Status read(const Table& table, ChangeHandler::Version version, ChangeHandler& handler,
+                      std::stop_token stop) = 0;
 };
 
 // What `source status` and the operator see of the server's side.
 struct SourceProgress {
-  std::string server_position;   // the end of the database's log, encoded
-  std::uint64_t lag_bytes = 0;   // log not yet durable here
+  std::string server_position;  // the end of the database's log, encoded
+  std::uint64_t lag_bytes = 0;  // log not yet durable here
 };
 
 // One database. One thread, but for the stop token.
 class Source {
  public:
   virtual ~Source() = default;
-  // Connects and checks that `stored` (empty: nothing stored yet) can be continued: server identity, settings, rights,
-  // publication, slot. Says whether existing rows must be loaded first. Errors name the statement that mends them.
+  // Connects and checks that `stored` (empty: nothing stored yet) can be continued: server
+  // identity, settings, rights, publication, slot. Says whether existing rows must be loaded first.
+  // Errors name the statement that mends them.
   enum class Next : std::uint8_t { load, stream };
   virtual Result<Next> prepare(std::string_view stored) = 0;
-  // The position to store before start_load makes anything on the server that would be ours to drop.
+  // The position to store before start_load makes anything on the server that would be ours to
+  // drop.
   virtual std::string loading_position() const = 0;
   // Drops what an interrupted load left on the server, makes the slot, and opens its snapshot.
   virtual Result<std::unique_ptr<ChunkReader>> start_load() = 0;
-  // Streams everything after `stored` until `stop` (returns ok) or an error. Confirms handler.durable() as it moves.
+  // Streams everything after `stored` until `stop` (returns ok) or an error. Confirms
+  // handler.durable() as it moves.
   virtual Status stream(std::string_view stored, ChangeHandler& handler, std::stop_token stop) = 0;
 };
 

@@ -1,5 +1,6 @@
-// Source positions: where in its own log a database was. To the store they are opaque bytes; this file is the one that
-// knows them, so that the pipeline in between does not care which database it has.
+// Source positions: where in its own log a database was. To the store they are opaque bytes; this
+// file is the one that knows them, so that the pipeline in between does not care which database it
+// has.
 #pragma once
 
 #include <cstdint>

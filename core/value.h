@@ -1,5 +1,6 @@
-// Value: one column's value exactly as the database said it. Values borrow their bytes (from a block of the log, a
-// network buffer); copy what must outlive them. value_codec.h has the stored form, value_text.h the text form.
+// Value: one column's value exactly as the database said it. Values borrow their bytes (from a
+// block of the log, a network buffer); copy what must outlive them. value_codec.h has the stored
+// form, value_text.h the text form.
 #pragma once
 
 #include <array>
@@ -67,7 +68,8 @@ struct Bytes {
 
 enum class Infinity : std::uint8_t { none = 0, positive = 1, negative = 2 };
 
-// Proleptic Gregorian. Year 0 is 1 BC, -1 is 2 BC. Zero months and days are kept as they are (MySQL).
+// Proleptic Gregorian. Year 0 is 1 BC, -1 is 2 BC. Zero months and days are kept as they are
+// (MySQL).
 struct Date {
   std::int32_t year = 0;
   std::uint8_t month = 0;
@@ -76,7 +78,8 @@ struct Date {
   bool operator==(const Date&) const = default;
 };
 
-// Microseconds since midnight: 24:00:00 included (Postgres); negative and beyond 24 h as they are (MySQL).
+// Microseconds since midnight: 24:00:00 included (Postgres); negative and beyond 24 h as they are
+// (MySQL).
 struct Time {
   std::int64_t micros = 0;
   bool operator==(const Time&) const = default;
@@ -135,7 +138,8 @@ struct Array {
   bool operator==(const Array&) const;
 };
 
-// `count` bits, the first is the highest bit of the first byte; unused low bits of the last byte are zero.
+// `count` bits, the first is the highest bit of the first byte; unused low bits of the last byte
+// are zero.
 struct Bits {
   std::uint32_t count = 0;
   std::string_view bytes;
@@ -171,9 +175,10 @@ struct Other {
   bool operator==(const Other&) const = default;
 };
 
-using ValueVariant = std::variant<Null, Unchanged, bool, std::int64_t, std::uint64_t, float, double, Decimal, Text, Bytes,
-                                  Date, Time, TimeTz, Timestamp, TimestampTz, Interval, Uuid, Json, Array, Bits,
-                                  Enumeration, Set, Geometry, Vector, Other>;
+using ValueVariant =
+    std::variant<Null, Unchanged, bool, std::int64_t, std::uint64_t, float, double, Decimal, Text,
+                 Bytes, Date, Time, TimeTz, Timestamp, TimestampTz, Interval, Uuid, Json, Array,
+                 Bits, Enumeration, Set, Geometry, Vector, Other>;
 
 struct Value : ValueVariant {
   using ValueVariant::ValueVariant;
@@ -181,7 +186,8 @@ struct Value : ValueVariant {
   const ValueVariant& variant() const { return *this; }
 };
 
-static_assert(std::variant_size_v<ValueVariant> == value_kind_count, "ValueKind and ValueVariant list the same kinds");
+static_assert(std::variant_size_v<ValueVariant> == value_kind_count,
+              "ValueKind and ValueVariant list the same kinds");
 
 inline bool Array::operator==(const Array& other) const {
   if (dimensions != other.dimensions || elements.size() != other.elements.size()) return false;

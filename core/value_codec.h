@@ -1,6 +1,7 @@
-// The stored form of values, rows and keys. A value is one tag byte (its ValueKind) and a payload; a row is its
-// columns' values one after the other, in the schema's order; a key is the values of the key columns alone.
-// The form is canonical: two values are equal exactly when their bytes are. eventstore/FORMAT.md has the payloads.
+// The stored form of values, rows and keys. A value is one tag byte (its ValueKind) and a payload;
+// a row is its columns' values one after the other, in the schema's order; a key is the values of
+// the key columns alone. The form is canonical: two values are equal exactly when their bytes are.
+// eventstore/FORMAT.md has the payloads.
 #pragma once
 
 #include <string>
@@ -15,7 +16,8 @@ namespace tidelog {
 
 void put_value(std::string& out, const Value& value);
 
-// Reads one value; it borrows from the reader's bytes. Fails the reader on bytes that no put_value wrote.
+// Reads one value; it borrows from the reader's bytes. Fails the reader on bytes that no put_value
+// wrote.
 Value read_value(ByteReader& in);
 
 // The bytes of the next value, tag included, without decoding it (text inside is not looked at).

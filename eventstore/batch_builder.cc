@@ -19,8 +19,12 @@ std::size_t record_bytes_max(const EventBody& event) {
 void BatchBuilder::begin(const Transaction& transaction) {
   INVARIANT(!in_transaction_, "transactions do not nest");
   in_transaction_ = true;
-  open_ = {raw_.size(), block_starts_.size(), block_starts_.empty() ? 0 : block_starts_.back().event_count,
-           schemas_.size(), event_count_, commit_time_};
+  open_ = {raw_.size(),
+           block_starts_.size(),
+           block_starts_.empty() ? 0 : block_starts_.back().event_count,
+           schemas_.size(),
+           event_count_,
+           commit_time_};
   id_ = transaction.id;
   transaction_position_ = transaction.position;
   origin_ = transaction.origin;
@@ -32,9 +36,10 @@ void BatchBuilder::begin(const Transaction& transaction) {
   transaction_.event_index = 0;
   count_offsets_.clear();
   commit_time_ = std::max(commit_time_, transaction.commit_time);
-  const bool fits = !block_starts_.empty() && raw_.size() - block_starts_.back().offset + record_overhead_max + id_.size() +
-                                                      transaction_position_.size() + origin_.size() <
-                                                  format::block_raw_bytes_target;
+  const bool fits =
+      !block_starts_.empty() && raw_.size() - block_starts_.back().offset + record_overhead_max +
+                                        id_.size() + transaction_position_.size() + origin_.size() <
+                                    format::block_raw_bytes_target;
   if (fits) {
     put_transaction();
   } else {
@@ -47,7 +52,9 @@ void BatchBuilder::start_block() {
   put_transaction();  // a block can be read without the ones before it
 }
 
-void BatchBuilder::put_transaction() { count_offsets_.push_back(put_transaction_record(raw_, transaction_)); }
+void BatchBuilder::put_transaction() {
+  count_offsets_.push_back(put_transaction_record(raw_, transaction_));
+}
 
 std::uint64_t BatchBuilder::next_of_stream(StreamId stream) {
   const auto [it, is_new] = run_of_.try_emplace(stream, runs_.size());
@@ -60,9 +67,11 @@ void BatchBuilder::add(const EventBody& event) {
   INVARIANT(event.stream.value != 0, "every event has its stream");
   const std::size_t in_block = raw_.size() - block_starts_.back().offset;
   const bool has_events = block_starts_.back().event_count != 0;
-  if (has_events && in_block + record_bytes_max(event) > format::block_raw_bytes_target) start_block();
+  if (has_events && in_block + record_bytes_max(event) > format::block_raw_bytes_target)
+    start_block();
   put_event_record(raw_, event, next_of_stream(event.stream));
-  if (event.type == EventType::schema) schemas_.push_back({event.schema, event.stream, std::string(*event.body)});
+  if (event.type == EventType::schema)
+    schemas_.push_back({event.schema, event.stream, std::string(*event.body)});
   ++block_starts_.back().event_count;
   ++event_count_;
   ++transaction_.event_index;
@@ -74,11 +83,13 @@ void BatchBuilder::commit() {
     roll_back();
     return;
   }
-  INVARIANT(transaction_.event_index <= UINT32_MAX, "a transaction of that size goes to a staging file");
+  INVARIANT(transaction_.event_index <= UINT32_MAX,
+            "a transaction of that size goes to a staging file");
   const auto count = static_cast<std::uint32_t>(transaction_.event_index);
   for (const std::size_t offset : count_offsets_) patch_le(raw_, offset, count);
   in_transaction_ = false;
-  open_ = {raw_.size(), block_starts_.size(), block_starts_.back().event_count, schemas_.size(), event_count_, commit_time_};
+  open_ = {raw_.size(),     block_starts_.size(), block_starts_.back().event_count,
+           schemas_.size(), event_count_,         commit_time_};
 }
 
 // Calls visit(Record) for each record of the open transaction.
@@ -151,8 +162,10 @@ void BatchBuilder::clear() {
 std::vector<BatchBuilder::Block> BatchBuilder::blocks() const {
   std::vector<Block> result;
   for (std::size_t i = 0; i < block_starts_.size(); ++i) {
-    const std::size_t end = i + 1 < block_starts_.size() ? block_starts_[i + 1].offset : raw_.size();
-    const std::string_view raw = std::string_view(raw_).substr(block_starts_[i].offset, end - block_starts_[i].offset);
+    const std::size_t end =
+        i + 1 < block_starts_.size() ? block_starts_[i + 1].offset : raw_.size();
+    const std::string_view raw =
+        std::string_view(raw_).substr(block_starts_[i].offset, end - block_starts_[i].offset);
     result.push_back({raw, block_starts_[i].event_count});
   }
   return result;

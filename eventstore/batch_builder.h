@@ -1,4 +1,5 @@
-// BatchBuilder: collects whole transactions for one append. It encodes events straight into blocks and is reused.
+// BatchBuilder: collects whole transactions for one append. It encodes events straight into blocks
+// and is reused.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -27,17 +28,21 @@ class BatchBuilder {
   void roll_back();
   bool in_transaction() const { return in_transaction_; }
 
-  // Which source the batch comes from and where to go on after it. A batch may have a source position and no events.
+  // Which source the batch comes from and where to go on after it. A batch may have a source
+  // position and no events.
   void set_source(SourceId source, std::string_view position);
 
-  // Moves the open transaction to a staging file, begin and events in order, and leaves the builder without it.
+  // Moves the open transaction to a staging file, begin and events in order, and leaves the builder
+  // without it.
   Status move_open_transaction_to(StagingWriter& staging);
 
   void clear();
-  // For a staging file, whose transaction goes on in its next batch: empties the builder in the middle of one.
+  // For a staging file, whose transaction goes on in its next batch: empties the builder in the
+  // middle of one.
   void drop_open_transaction();
 
-  std::uint64_t bytes() const { return raw_.size(); }  // encoded so far, the open transaction included
+  // encoded so far, the open transaction included
+  std::uint64_t bytes() const { return raw_.size(); }
   std::uint64_t open_transaction_bytes() const { return raw_.size() - open_.raw_bytes; }
   std::uint64_t event_count() const { return event_count_; }  // the open transaction included
   bool empty() const { return event_count_ == 0 && position_.empty(); }
@@ -48,7 +53,8 @@ class BatchBuilder {
     std::uint64_t event_count = 0;
   };
   std::vector<Block> blocks() const;
-  const std::vector<format::StreamRun>& runs() const { return runs_; }  // bases are 0 until the store sets them
+  // bases are 0 until the store sets them
+  const std::vector<format::StreamRun>& runs() const { return runs_; }
   const std::vector<format::SchemaEntry>& schemas() const { return schemas_; }
   SourceId source() const { return source_; }
   const std::string& source_position() const { return position_; }

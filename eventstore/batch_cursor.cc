@@ -28,8 +28,8 @@ Result<std::string_view> FileWindow::view(std::uint64_t offset, std::uint64_t by
 }
 
 BatchCursor::Step BatchCursor::bad(std::string why) {
-  why_ = fmt::format("{} {} at offset {}: {}", next_.staged ? "staging file" : "segment", next_.file_id, next_.file_offset,
-                     std::move(why));
+  why_ = fmt::format("{} {} at offset {}: {}", next_.staged ? "staging file" : "segment",
+                     next_.file_id, next_.file_offset, std::move(why));
   return Step::bad;
 }
 
@@ -53,19 +53,21 @@ Result<BatchCursor::Step> BatchCursor::read_header() {
   if (!header && header.error().code == Code::unsupported) return error_of(header);
   if (!header) return bad(header.error().what);
   header_ = *header;
-  if (header_.file_id != next_.file_id || header_.generation != next_.generation || header_.staged != next_.staged) {
-    return bad(fmt::format("a batch of file {} generation {}", header_.file_id, header_.generation));
+  if (header_.file_id != next_.file_id || header_.generation != next_.generation ||
+      header_.staged != next_.staged) {
+    return bad(
+        fmt::format("a batch of file {} generation {}", header_.file_id, header_.generation));
   }
   if (header_.sequence != next_.sequence) {
     return bad(fmt::format("batch {} where {} must be", header_.sequence, next_.sequence));
   }
   if (header_.chain != next_.chain) {
-    return bad(fmt::format("batch {} follows checksum {:08x}, the one before it has {:08x}", header_.sequence, header_.chain,
-                           next_.chain));
+    return bad(fmt::format("batch {} follows checksum {:08x}, the one before it has {:08x}",
+                           header_.sequence, header_.chain, next_.chain));
   }
   if (header_.base != next_.base) {
-    return bad(fmt::format("batch {} begins at position {}, expected {}", header_.sequence, header_.base.value,
-                           next_.base.value));
+    return bad(fmt::format("batch {} begins at position {}, expected {}", header_.sequence,
+                           header_.base.value, next_.base.value));
   }
   return Step::batch;
 }
@@ -88,8 +90,9 @@ Result<BatchCursor::Step> BatchCursor::read_extension() {
   }
   for (const format::AdoptedFile& file : extension_.adopted) events += file.event_count;
   if (stored != header_.body_bytes || events != header_.event_count) {
-    return bad(fmt::format("batch {}: its blocks have {} bytes and {} events, its header says {} and {}", header_.sequence,
-                           stored, events, header_.body_bytes, header_.event_count));
+    return bad(
+        fmt::format("batch {}: its blocks have {} bytes and {} events, its header says {} and {}",
+                    header_.sequence, stored, events, header_.body_bytes, header_.event_count));
   }
   return Step::batch;
 }
@@ -99,13 +102,15 @@ Result<std::string_view> BatchCursor::block(std::size_t index) {
   const format::BlockEntry& entry = extension_.blocks[index];
   TRY(const std::string_view stored, window_.view(block_offsets_[index], entry.stored_bytes));
   if (stored.size() != entry.stored_bytes) {
-    return fail(Code::corrupt, fmt::format("batch {} block {}: the file ends within it", header_.sequence, index));
+    return fail(Code::corrupt,
+                fmt::format("batch {} block {}: the file ends within it", header_.sequence, index));
   }
   auto raw = open_block(entry, stored, inflated_);
   if (!raw) {
     return fail_in(fmt::format("{} {} at offset {}, batch {} (positions {} to {}), block {}",
-                               header_.staged ? "staging file" : "segment", header_.file_id, batch_offset_, header_.sequence,
-                               header_.base.value, header_.base.value + header_.event_count, index),
+                               header_.staged ? "staging file" : "segment", header_.file_id,
+                               batch_offset_, header_.sequence, header_.base.value,
+                               header_.base.value + header_.event_count, index),
                    raw.error());
   }
   return raw;

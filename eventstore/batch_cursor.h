@@ -1,5 +1,6 @@
-// BatchCursor: walks the batches of one segment or staging file in order, and verifies that each is what must stand there:
-// its checksums, its file, its number, its place in the chain. Recovery, readers and verify all walk with it.
+// BatchCursor: walks the batches of one segment or staging file in order, and verifies that each is
+// what must stand there: its checksums, its file, its number, its place in the chain. Recovery,
+// readers and verify all walk with it.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +15,13 @@
 
 namespace tidelog {
 
-// Bytes of a file, read ahead. A window is of the moment when it was read: forget() after the file has grown.
+// Bytes of a file, read ahead. A window is of the moment when it was read: forget() after the file
+// has grown.
 class FileWindow {
  public:
   explicit FileWindow(const File& file) : file_(&file) {}
-  // The bytes at `offset`: `bytes` of them, or fewer at the end of the file. Borrowed until the next call.
+  // The bytes at `offset`: `bytes` of them, or fewer at the end of the file. Borrowed until the
+  // next call.
   Result<std::string_view> view(std::uint64_t offset, std::uint64_t bytes);
   void forget() { window_.clear(); }
 
@@ -42,7 +45,8 @@ class BatchCursor {
     Position base;
   };
 
-  // zeros: nothing was written here (or the file ends). bad: bytes that are not the batch that must stand here; why() says.
+  // zeros: nothing was written here (or the file ends). bad: bytes that are not the batch that must
+  // stand here; why() says.
   enum class Step : std::uint8_t { batch, zeros, bad };
 
   BatchCursor(const File& file, Expected next) : window_(file), next_(next) {}

@@ -15,7 +15,8 @@ constexpr std::size_t compress_bytes_min = 256;
 
 std::size_t compress(std::string_view raw, char* out, std::size_t capacity) {
   if (raw.size() < compress_bytes_min || raw.size() > LZ4_MAX_INPUT_SIZE) return 0;
-  const int n = LZ4_compress_default(raw.data(), out, static_cast<int>(raw.size()), static_cast<int>(capacity));
+  const int n = LZ4_compress_default(raw.data(), out, static_cast<int>(raw.size()),
+                                     static_cast<int>(capacity));
   return n > 0 ? static_cast<std::size_t>(n) : 0;
 }
 
@@ -23,14 +24,16 @@ Status inflate(const format::BlockEntry& entry, std::string_view stored, std::st
   buffer.resize(entry.raw_bytes);
   std::size_t n = 0;
   if (entry.codec == format::Codec::lz4) {
-    const int got = LZ4_decompress_safe(stored.data(), buffer.data(), static_cast<int>(stored.size()),
-                                        static_cast<int>(buffer.size()));
+    const int got =
+        LZ4_decompress_safe(stored.data(), buffer.data(), static_cast<int>(stored.size()),
+                            static_cast<int>(buffer.size()));
     n = got < 0 ? SIZE_MAX : static_cast<std::size_t>(got);
   } else {
     n = ZSTD_decompress(buffer.data(), buffer.size(), stored.data(), stored.size());
   }
   if (n != entry.raw_bytes) {
-    return fail(Code::corrupt, fmt::format("block: does not inflate to its {} bytes", entry.raw_bytes));
+    return fail(Code::corrupt,
+                fmt::format("block: does not inflate to its {} bytes", entry.raw_bytes));
   }
   return {};
 }
@@ -56,25 +59,30 @@ format::BlockEntry put_block(std::string& body, std::string_view raw, std::uint6
   return entry;
 }
 
-Result<std::string_view> open_block(const format::BlockEntry& entry, std::string_view stored, std::string& buffer) {
+Result<std::string_view> open_block(const format::BlockEntry& entry, std::string_view stored,
+                                    std::string& buffer) {
   INVARIANT(stored.size() == entry.stored_bytes, "the caller gives the whole block");
   if (entry.raw_bytes > format::block_raw_bytes_max) {
-    return fail(Code::corrupt, fmt::format("block: claims {} bytes, limit {}", entry.raw_bytes, format::block_raw_bytes_max));
+    return fail(Code::corrupt, fmt::format("block: claims {} bytes, limit {}", entry.raw_bytes,
+                                           format::block_raw_bytes_max));
   }
   const std::uint32_t crc = crc32c(stored);
   if (crc != entry.crc) {
-    return fail(Code::corrupt, fmt::format("block: checksum is {:08x}, its bytes give {:08x}", entry.crc, crc));
+    return fail(Code::corrupt,
+                fmt::format("block: checksum is {:08x}, its bytes give {:08x}", entry.crc, crc));
   }
   switch (entry.codec) {
     case format::Codec::none:
-      if (entry.raw_bytes != entry.stored_bytes) return fail(Code::corrupt, "block: stored plain, with two lengths");
+      if (entry.raw_bytes != entry.stored_bytes)
+        return fail(Code::corrupt, "block: stored plain, with two lengths");
       return stored;
     case format::Codec::lz4:
     case format::Codec::zstd:
       TRY_DO(inflate(entry, stored, buffer));
       return std::string_view(buffer);
   }
-  return fail(Code::unsupported, fmt::format("block: codec {} is of a newer format", static_cast<int>(entry.codec)));
+  return fail(Code::unsupported,
+              fmt::format("block: codec {} is of a newer format", static_cast<int>(entry.codec)));
 }
 
 }  // namespace tidelog

@@ -1,4 +1,5 @@
-// Blocks: the unit of compression and of verification inside a batch. Reading one event verifies and inflates one block.
+// Blocks: the unit of compression and of verification inside a batch. Reading one event verifies
+// and inflates one block.
 #pragma once
 
 #include <string>
@@ -10,10 +11,13 @@
 
 namespace tidelog {
 
-// Appends the stored form of `raw` to `body` and describes it. Compressed when that saves an eighth or more.
+// Appends the stored form of `raw` to `body` and describes it. Compressed when that saves an eighth
+// or more.
 format::BlockEntry put_block(std::string& body, std::string_view raw, std::uint64_t event_count);
 
-// The raw bytes, verified and inflated: `stored` itself when it was not compressed, otherwise in `buffer`.
-Result<std::string_view> open_block(const format::BlockEntry& entry, std::string_view stored, std::string& buffer);
+// The raw bytes, verified and inflated: `stored` itself when it was not compressed, otherwise in
+// `buffer`.
+Result<std::string_view> open_block(const format::BlockEntry& entry, std::string_view stored,
+                                    std::string& buffer);
 
 }  // namespace tidelog

@@ -15,8 +15,8 @@ auto find_or_null(const Map& map, const Key& key) {
 
 // A number names one thing for ever: met again, it has the same name.
 template <class Entry, class Key>
-Status name_once(std::map<Key, Entry>& entries, std::map<std::string, Key, std::less<>>& ids, Key id, const std::string& name,
-                 std::string_view what) {
+Status name_once(std::map<Key, Entry>& entries, std::map<std::string, Key, std::less<>>& ids,
+                 Key id, const std::string& name, std::string_view what) {
   const auto [it, is_new] = entries.try_emplace(id);
   if (is_new) {
     it->second.id = id;
@@ -24,7 +24,8 @@ Status name_once(std::map<Key, Entry>& entries, std::map<std::string, Key, std::
     ids.emplace(name, id);
   }
   if (it->second.name == name && ids.at(name) == id) return {};
-  return fail(Code::corrupt, fmt::format("{} {} is named both {} and {}", what, id.value, it->second.name, name));
+  return fail(Code::corrupt,
+              fmt::format("{} {} is named both {} and {}", what, id.value, it->second.name, name));
 }
 
 }  // namespace
@@ -57,14 +58,17 @@ Status Catalog::apply(const format::SegmentHead& head) {
     sources_[s.id] = s;
   }
   for (const auto& s : head.schemas) TRY_DO(define(s));
-  if (head.next_schema.value > 0) last_schema_id_ = std::max(last_schema_id_, head.next_schema.value - 1);
+  if (head.next_schema.value > 0)
+    last_schema_id_ = std::max(last_schema_id_, head.next_schema.value - 1);
   append_time_ = std::max(append_time_, head.append_time);
   return {};
 }
 
 Status Catalog::define(const format::BatchExtension& extension) {
-  for (const auto& s : extension.streams) TRY_DO(name_once(streams_, stream_ids_, s.id, s.name, "stream"));
-  for (const auto& s : extension.sources) TRY_DO(name_once(sources_, source_ids_, s.id, s.name, "source"));
+  for (const auto& s : extension.streams)
+    TRY_DO(name_once(streams_, stream_ids_, s.id, s.name, "stream"));
+  for (const auto& s : extension.sources)
+    TRY_DO(name_once(sources_, source_ids_, s.id, s.name, "source"));
   for (const auto& s : extension.schemas) TRY_DO(define(s));
   return {};
 }
@@ -74,8 +78,9 @@ Status Catalog::apply(const format::BatchHeader& header, const format::BatchExte
   for (const auto& run : extension.runs) {
     const auto it = streams_.find(run.stream);
     if (it == streams_.end() || it->second.next != run.base) {
-      return fail(Code::corrupt, fmt::format("batch {} begins stream {} at revision {}, which does not follow", header.sequence,
-                                             run.stream.value, run.base.value));
+      return fail(Code::corrupt,
+                  fmt::format("batch {} begins stream {} at revision {}, which does not follow",
+                              header.sequence, run.stream.value, run.base.value));
     }
     it->second.next = run.base + run.count;
   }
@@ -83,7 +88,8 @@ Status Catalog::apply(const format::BatchHeader& header, const format::BatchExte
   if (header.source.value == 0) return {};
   const auto it = sources_.find(header.source);
   if (it == sources_.end()) {
-    return fail(Code::corrupt, fmt::format("batch {} is of source {}, which has no name", header.sequence, header.source.value));
+    return fail(Code::corrupt, fmt::format("batch {} is of source {}, which has no name",
+                                           header.sequence, header.source.value));
   }
   it->second.position = extension.source_position;
   it->second.commit_time = header.commit_time;
@@ -117,6 +123,8 @@ const Schema* Catalog::schema(SchemaId id) const {
   return it == schemas_.end() ? nullptr : it->second.get();
 }
 
-const format::SchemaEntry* Catalog::newest_schema(StreamId id) const { return find_or_null(newest_schemas_, id); }
+const format::SchemaEntry* Catalog::newest_schema(StreamId id) const {
+  return find_or_null(newest_schemas_, id);
+}
 
 }  // namespace tidelog

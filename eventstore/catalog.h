@@ -1,5 +1,6 @@
-// Catalog: the names behind the numbers, as far as a log has been read or written: streams with their next revision, sources
-// with their position, schema versions. The writer and every reader build their own from segment heads and batch extensions.
+// Catalog: the names behind the numbers, as far as a log has been read or written: streams with
+// their next revision, sources with their position, schema versions. The writer and every reader
+// build their own from segment heads and batch extensions.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -20,11 +21,13 @@ namespace tidelog {
 // One thread, or the owner's mutex.
 class Catalog {
  public:
-  // Forgets all but the schemas, whose addresses others hold: before reading goes on at another segment.
+  // Forgets all but the schemas, whose addresses others hold: before reading goes on at another
+  // segment.
   void restart();
   // What a segment begins with. Schemas met before stay known.
   Status apply(const format::SegmentHead& head);
-  // What a batch of the log adds. For a batch inside a staging file use define() alone: its revisions are counted from the commit.
+  // What a batch of the log adds. For a batch inside a staging file use define() alone: its
+  // revisions are counted from the commit.
   Status apply(const format::BatchHeader& header, const format::BatchExtension& extension);
   Status define(const format::BatchExtension& extension);
 
@@ -43,8 +46,12 @@ class Catalog {
   const std::map<SourceId, format::SourceEntry>& sources() const { return sources_; }
   UnixMicros append_time() const { return append_time_; }
 
-  std::uint32_t last_stream_id() const { return streams_.empty() ? 0 : streams_.rbegin()->first.value; }
-  std::uint32_t last_source_id() const { return sources_.empty() ? 0 : sources_.rbegin()->first.value; }
+  std::uint32_t last_stream_id() const {
+    return streams_.empty() ? 0 : streams_.rbegin()->first.value;
+  }
+  std::uint32_t last_source_id() const {
+    return sources_.empty() ? 0 : sources_.rbegin()->first.value;
+  }
   std::uint32_t last_schema_id() const { return last_schema_id_; }
 
  private:
@@ -55,7 +62,8 @@ class Catalog {
   std::map<std::string, StreamId, std::less<>> stream_ids_;
   std::map<std::string, SourceId, std::less<>> source_ids_;
   std::map<StreamId, format::SchemaEntry> newest_schemas_;
-  absl::flat_hash_map<SchemaId, std::unique_ptr<const Schema>> schemas_;  // stable addresses: readers hand them out
+  // stable addresses: readers hand them out
+  absl::flat_hash_map<SchemaId, std::unique_ptr<const Schema>> schemas_;
   std::uint32_t last_schema_id_ = 0;
   UnixMicros append_time_;
 };

@@ -28,7 +28,8 @@ struct EventStore::Request {
   format::BatchExtension extension;
 };
 
-// Batches that are written and synced together, with what they change: nothing of it counts before the sync.
+// Batches that are written and synced together, with what they change: nothing of it counts before
+// the sync.
 struct EventStore::Group {
   std::vector<Request*> placed;
   std::string bytes;
@@ -42,7 +43,8 @@ struct EventStore::Group {
 EventStore::EventStore(Disk& disk, Clock& clock, const std::string& directory, StoreOptions options)
     : disk_(disk), clock_(clock), paths_(directory), options_(std::move(options)) {}
 
-Result<std::unique_ptr<EventStore>> EventStore::open(Disk& disk, Clock& clock, const std::string& directory,
+Result<std::unique_ptr<EventStore>> EventStore::open(Disk& disk, Clock& clock,
+                                                     const std::string& directory,
                                                      const StoreOptions& options) {
   std::unique_ptr<EventStore> store(new EventStore(disk, clock, directory, options));
   const StorePaths& paths = store->paths_;
@@ -73,7 +75,8 @@ Result<std::unique_ptr<EventStore>> EventStore::open(Disk& disk, Clock& clock, c
     store->source_names_.emplace(id, entry.name);
   }
   if (options.background) {
-    store->background_ = std::jthread([s = store.get()](const std::stop_token& stop) { s->keep_background(stop); });
+    store->background_ =
+        std::jthread([s = store.get()](const std::stop_token& stop) { s->keep_background(stop); });
   }
   return store;
 }
@@ -87,11 +90,13 @@ EventStore::~EventStore() {
   if (segment_ && !broken_) static_cast<void>(refresh_superblock());
 }
 
-// -- names -----------------------------------------------------------------------------------------------------------------
+//  -- names
+// -----------------------------------------------------------------------------------------------------------------
 
 namespace {
 
-// Numbers that were given out but never stored leave holes after a restart, so counting them would give a taken one.
+// Numbers that were given out but never stored leave holes after a restart, so counting them would
+// give a taken one.
 template <class Id>
 Id next_id(const std::map<Id, std::string>& names) {
   return names.empty() ? Id{1} : names.rbegin()->first + std::uint32_t{1};
@@ -128,7 +133,8 @@ EventStore::Version EventStore::schema(StreamId stream, const Schema& schema) {
     schemas_.try_emplace(newest->id, encoded);
     return {newest->id, false};
   }
-  const auto [it, is_first] = schema_ids_.try_emplace({stream, encoded}, SchemaId{last_schema_id_ + 1});
+  const auto [it, is_first] =
+      schema_ids_.try_emplace({stream, encoded}, SchemaId{last_schema_id_ + 1});
   if (is_first) {
     ++last_schema_id_;
     schemas_.emplace(it->second, encoded);
@@ -152,7 +158,8 @@ std::string EventStore::source_position(std::string_view source_name) const {
   return entry == nullptr ? std::string() : entry->position;
 }
 
-// -- appending ---------------------------------------------------------------------------------------------------------------
+//  -- appending
+// ---------------------------------------------------------------------------------------------------------------
 
 Result<Appended> EventStore::append(BatchBuilder& batch) {
   INVARIANT(!batch.in_transaction(), "only whole transactions are appended");
@@ -162,7 +169,8 @@ Result<Appended> EventStore::append(BatchBuilder& batch) {
   request.source_position = batch.source_position();
   request.commit_time = batch.commit_time();
   request.runs = batch.runs();
-  for (const auto& block : batch.blocks()) request.blocks.push_back(put_block(request.body, block.raw, block.event_count));
+  for (const auto& block : batch.blocks())
+    request.blocks.push_back(put_block(request.body, block.raw, block.event_count));
   auto result = submit(request);
   if (result) batch.clear();
   return result;
@@ -178,19 +186,21 @@ Result<std::unique_ptr<StagingWriter>> EventStore::stage() {
   return StagingWriter::create(disk_, paths_.staged(id), id, *this);
 }
 
-Result<Appended> EventStore::adopt(StagingWriter& staged, SourceId source, std::string_view source_position) {
+Result<Appended> EventStore::adopt(StagingWriter& staged, SourceId source,
+                                   std::string_view source_position) {
   TRY_DO(staged.finish());
   Request request;
   request.staged = &staged;
   request.source = source;
   request.source_position = source_position;
   request.commit_time = staged.commit_time();
-  for (const auto& [stream, count] : staged.stream_counts()) request.runs.push_back({stream, {}, count});
+  for (const auto& [stream, count] : staged.stream_counts())
+    request.runs.push_back({stream, {}, count});
   return submit(request);
 }
 
-// The first to come leads: it writes and syncs for everyone who is waiting by then. Those who come during its sync wait, and
-// one of them leads next.
+// The first to come leads: it writes and syncs for everyone who is waiting by then. Those who come
+// during its sync wait, and one of them leads next.
 Result<Appended> EventStore::submit(Request& request) {
   std::unique_lock lock(mutex_);
   if (broken_) return tl::unexpected<Error>(*broken_);
@@ -268,7 +278,8 @@ Status EventStore::place_in_segment(Request& request, Group& group) {
   group.bytes += bytes;
   group.bytes += request.body;
   group.bytes.resize(offset + header.total_bytes(), '\0');
-  for (const format::StreamRun& run : request.extension.runs) group.next_revision[run.stream] = run.base + run.count;
+  for (const format::StreamRun& run : request.extension.runs)
+    group.next_revision[run.stream] = run.base + run.count;
   if (request.source.value != 0) group.commit_time[request.source] = header.commit_time;
   group.append_time = header.append_time;
   group.end.file_offset += header.total_bytes();
@@ -297,7 +308,8 @@ void EventStore::describe(const Request& request, const Group& group, format::Ba
   extension.blocks = request.blocks;
   if (request.staged != nullptr) {
     extension.adopted.push_back(request.staged->summary());
-    for (const auto& [id, stream] : request.staged->schemas()) extension.schemas.push_back({id, stream, schemas_.at(id)});
+    for (const auto& [id, stream] : request.staged->schemas())
+      extension.schemas.push_back({id, stream, schemas_.at(id)});
     header.event_count = extension.adopted.front().event_count;
   } else {
     extension.schemas = request.batch->schemas();
@@ -329,7 +341,8 @@ void EventStore::describe(const Request& request, const Group& group, format::Ba
   header.commit_time = std::max(before, request.commit_time);
 }
 
-// Renamed before the batch that adopts it is written. A name that no batch refers to is removed by recovery.
+// Renamed before the batch that adopts it is written. A name that no batch refers to is removed by
+// recovery.
 Status EventStore::move_into_segment(StagingWriter& staged) {
   TRY_DO(staged.rename_to(paths_.adopted(end_.file_id, staged.summary().staging_id)));
   TRY_DO(disk_.sync_directory(paths_.staging));
@@ -339,18 +352,25 @@ Status EventStore::move_into_segment(StagingWriter& staged) {
 Status EventStore::write_and_sync(const Group& group) {
   if (auto written = segment_->write(group.begin_offset, group.bytes); !written) {
     if (written.error().code != Code::disk_full) return written;
-    // What was written of the group must not come back after a crash: without its first header nothing of it can.
+    // What was written of the group must not come back after a crash: without its first header
+    // nothing of it can. If the disk is too full for that as well, the next append overwrites it;
+    // until then it is an append like any other that a crash cut off.
     const std::string zeros(format::batch_fixed_bytes, '\0');
     const Status undone = segment_->write(group.begin_offset, zeros);
-    return undone ? written : Status(fail(Code::failed, "the disk is full in the middle of a segment: " + undone.error().what));
+    if (undone || undone.error().code == Code::disk_full) return written;
+    return fail(Code::failed,
+                "the disk is full, and what was written of a batch cannot be undone: " +
+                    undone.error().what);
   }
   const auto begin = clock_.steady();
   auto synced = segment_->sync();
   last_sync_ = clock_.steady() - begin;
   if (synced) return synced;
   // The kernel may have dropped the pages: what they hold is in doubt, and another sync would lie.
-  return fail(Code::failed, fmt::format("a sync of the log failed ({}): the store is read-only until it is opened anew",
-                                        synced.error().what));
+  return fail(
+      Code::failed,
+      fmt::format("a sync of the log failed ({}): the store is read-only until it is opened anew",
+                  synced.error().what));
 }
 
 // Everything placed in the group becomes durable, or fails.
@@ -373,7 +393,8 @@ void EventStore::commit(Group& group) {
     if (status.error().code != Code::disk_full) broken_ = status.error();
     for (Request* request : group.placed) {
       request->result = error_of(status);
-      // The batch that adopts it may be on disk all the same: recovery decides what becomes of the file.
+      // The batch that adopts it may be on disk all the same: recovery decides what becomes of the
+      // file.
       if (broken_ && request->staged != nullptr) request->staged->adopted();
     }
   }
@@ -384,7 +405,8 @@ void EventStore::commit(Group& group) {
   group.append_time = catalog_.append_time();
 }
 
-// -- segments ----------------------------------------------------------------------------------------------------------------
+//  -- segments
+// ----------------------------------------------------------------------------------------------------------------
 
 // Everything before is durable and nothing is placed: the next segment may begin.
 Status EventStore::roll(std::uint64_t batch_bytes) {
@@ -408,7 +430,8 @@ Status EventStore::roll(std::uint64_t batch_bytes) {
   next.segments.push_back({head.segment_id, 0, head.base});
   if (named) named = write_manifest(disk_, paths_, next);
   if (!named) {
-    // Half a file is of no use and takes space. A whole one stays: the manifest may name it by now, and the next try makes it anew.
+    // Half a file is of no use and takes space. A whole one stays: the manifest may name it by now,
+    // and the next try makes it anew.
     if (!file) static_cast<void>(disk_.remove(path));
     const std::lock_guard lock(mutex_);
     if (named.error().code != Code::disk_full) broken_ = named.error();
@@ -416,12 +439,14 @@ Status EventStore::roll(std::uint64_t batch_bytes) {
   }
   manifest_ = std::move(next);
   segment_ = *std::move(file);
-  TRY(segment_bytes_, segment_->size());
+  // from here to the new end nothing can fail: the manifest names the segment now
+  segment_bytes_ = file_bytes;
   end_ = {head.segment_id, 0, false, head_bytes, head.base_sequence, head.chain, head.base};
   return refresh_superblock();
 }
 
-Result<std::unique_ptr<File>> EventStore::next_segment_file(const format::SegmentHead& head, const std::string& path,
+Result<std::unique_ptr<File>> EventStore::next_segment_file(const format::SegmentHead& head,
+                                                            const std::string& path,
                                                             std::uint64_t file_bytes) {
   bool take_spare = false;
   {
@@ -451,7 +476,9 @@ Status EventStore::refresh_superblock() {
     const std::lock_guard lock(mutex_);
     superblock_stale_ = false;
   }
-  return write_superblock(disk_, paths_, {superblock_counter_, end_.sequence, end_.base, end_.file_id, end_.file_offset});
+  return write_superblock(
+      disk_, paths_,
+      {superblock_counter_, end_.sequence, end_.base, end_.file_id, end_.file_offset});
 }
 
 void EventStore::keep_background(const std::stop_token& stop) {
@@ -460,7 +487,8 @@ void EventStore::keep_background(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     if (!spare_ready_ && !broken_) {
       lock.unlock();
-      const Status made = make_spare();  // a full disk shows where it hurts: when a segment must be made without a spare
+      // a full disk shows where it hurts: when a segment must be made without a spare
+      const Status made = make_spare();
       lock.lock();
       spare_ready_ = made.has_value();
     }
@@ -476,6 +504,8 @@ void EventStore::keep_background(const std::stop_token& stop) {
   }
 }
 
-Result<std::unique_ptr<StoreReader>> EventStore::reader() { return StoreReader::open(disk_, paths_.directory); }
+Result<std::unique_ptr<StoreReader>> EventStore::reader() {
+  return StoreReader::open(disk_, paths_.directory);
+}
 
 }  // namespace tidelog

@@ -1,5 +1,5 @@
-// EventStore: the log that everything is appended to before anything else sees it. One writing process has it open; the
-// format is FORMAT.md, readers are store_reader.h.
+// EventStore: the log that everything is appended to before anything else sees it. One writing
+// process has it open; the format is FORMAT.md, readers are store_reader.h.
 #pragma once
 
 #include <atomic>
@@ -32,8 +32,8 @@ class StoreReader;
 
 struct StoreOptions {
   std::uint64_t segment_bytes = 64ULL << 20;
-  // A thread that keeps a zeroed spare segment ready and the superblock fresh. Without it both happen in the appending thread, at
-  // a segment's end: for tests that count disk calls.
+  // A thread that keeps a zeroed spare segment ready and the superblock fresh. Without it both
+  // happen in the appending thread, at a segment's end: for tests that count disk calls.
   bool background = true;
   std::string holder;  // who holds the lock, for whoever else comes: "pid 71 (tidelog run)"
 };
@@ -47,36 +47,43 @@ struct Appended {
 // Any thread, unless a method says otherwise.
 class EventStore : private NameLookup {
  public:
-  // Opens for writing, or makes an empty store. Recovers: cuts a torn tail, rewrites and syncs what may exist only in the page
-  // cache, drops staging files that nobody will adopt. Code::conflict names the holder of the lock; Code::corrupt names the
-  // positions; Code::unsupported is a store of a newer format. `disk` and `clock` must outlive it.
-  static Result<std::unique_ptr<EventStore>> open(Disk& disk, Clock& clock, const std::string& directory,
+  // Opens for writing, or makes an empty store. Recovers: cuts a torn tail, rewrites and syncs what
+  // may exist only in the page cache, drops staging files that nobody will adopt. Code::conflict
+  // names the holder of the lock; Code::corrupt names the positions; Code::unsupported is a store
+  // of a newer format. `disk` and `clock` must outlive it.
+  static Result<std::unique_ptr<EventStore>> open(Disk& disk, Clock& clock,
+                                                  const std::string& directory,
                                                   const StoreOptions& options);
   ~EventStore() override;
   EventStore(const EventStore&) = delete;
   EventStore& operator=(const EventStore&) = delete;
 
-  // Numbers for names, for use in the next batches; stored with the first batch or staging file that uses them.
+  // Numbers for names, for use in the next batches; stored with the first batch or staging file
+  // that uses them.
   StreamId stream(std::string_view name);
   SourceId source(std::string_view name);
   struct Version {
     SchemaId id;
-    bool is_new = false;  // not the stream's newest version in the log: a schema event with this id must come first
+    // not the stream's newest version in the log: a schema event with this id must come first
+    bool is_new = false;
   };
   Version schema(StreamId stream, const Schema& schema);
 
-  // Returns once the batch is on disk; the builder is cleared. Code::disk_full: nothing was written and the builder is as it was,
-  // try again later. After a failed sync every append is Code::failed, and the store is read-only until it is opened anew.
+  // Returns once the batch is on disk; the builder is cleared. Code::disk_full: nothing was written
+  // and the builder is as it was, try again later. After a failed sync every append is
+  // Code::failed, and the store is read-only until it is opened anew.
   Result<Appended> append(BatchBuilder& batch);
 
   // A file for a transaction that is not whole yet.
   Result<std::unique_ptr<StagingWriter>> stage();
-  // Makes a whole staged transaction visible at once, together with `source_position`. On error `staged` is still the caller's.
+  // Makes a whole staged transaction visible at once, together with `source_position`. On error
+  // `staged` is still the caller's.
   Result<Appended> adopt(StagingWriter& staged, SourceId source, std::string_view source_position);
 
   // The position that the source's last durable batch carries; empty for a source that has none.
   std::string source_position(std::string_view source_name) const;
-  Position durable() const { return {durable_.load(std::memory_order_acquire)}; }  // events before it are on disk
+  // events before it are on disk
+  Position durable() const { return {durable_.load(std::memory_order_acquire)}; }
 
   // A reader of this store; it sees every durable event at once.
   Result<std::unique_ptr<StoreReader>> reader();
@@ -91,12 +98,14 @@ class EventStore : private NameLookup {
   void lead(std::unique_lock<std::mutex>& lock);
   void place(Request& request, Group& group);
   Status place_in_segment(Request& request, Group& group);
-  void describe(const Request& request, const Group& group, format::BatchHeader& header, format::BatchExtension& extension);
+  void describe(const Request& request, const Group& group, format::BatchHeader& header,
+                format::BatchExtension& extension);
   Status move_into_segment(StagingWriter& staged);
   void commit(Group& group);
   Status write_and_sync(const Group& group);
   Status roll(std::uint64_t batch_bytes);
-  Result<std::unique_ptr<File>> next_segment_file(const format::SegmentHead& head, const std::string& path,
+  Result<std::unique_ptr<File>> next_segment_file(const format::SegmentHead& head,
+                                                  const std::string& path,
                                                   std::uint64_t file_bytes);
   Status refresh_superblock();
   Status make_spare();
@@ -119,7 +128,8 @@ class EventStore : private NameLookup {
   bool leading_ = false;  // one thread is the leader: it alone touches the log's end
   std::optional<Error> broken_;
   Catalog catalog_;  // what is in the log
-  std::map<std::string, StreamId, std::less<>> stream_ids_;  // also those that no batch has used yet
+  // also those that no batch has used yet
+  std::map<std::string, StreamId, std::less<>> stream_ids_;
   std::map<StreamId, std::string> stream_names_;
   std::map<std::string, SourceId, std::less<>> source_ids_;
   std::map<SourceId, std::string> source_names_;

@@ -20,19 +20,23 @@ void pad(std::string& out) { out.resize(aligned(out.size()), '\0'); }
 
 Status expect_magic(std::uint32_t met, std::uint32_t expected, std::string_view what) {
   if (met == expected) return {};
-  return fail(Code::corrupt, fmt::format("{}: begins with {:08x}, expected {:08x}", what, met, expected));
+  return fail(Code::corrupt,
+              fmt::format("{}: begins with {:08x}, expected {:08x}", what, met, expected));
 }
 
 Status expect_crc(std::uint32_t stored, std::uint32_t computed, std::string_view what) {
   if (stored == computed) return {};
-  return fail(Code::corrupt, fmt::format("{}: checksum is {:08x}, its bytes give {:08x}", what, stored, computed));
+  return fail(Code::corrupt,
+              fmt::format("{}: checksum is {:08x}, its bytes give {:08x}", what, stored, computed));
 }
 
 // Checked before any checksum, since a newer version may keep its checksum elsewhere.
 Status expect_version(std::uint32_t met, std::string_view what) {
   if (met == version) return {};
-  return fail(Code::unsupported,
-              fmt::format("{}: written in format {}, this tidelog reads format {}: use a newer tidelog", what, met, version));
+  return fail(
+      Code::unsupported,
+      fmt::format("{}: written in format {}, this tidelog reads format {}: use a newer tidelog",
+                  what, met, version));
 }
 
 template <class T, class Put>
@@ -73,7 +77,8 @@ std::vector<SchemaEntry> read_schemas(ByteReader& in) {
 
 }  // namespace
 
-// u32 magic | u32 version | 16 uuid | u64 count | count * (u64 id | u32 generation | u64 base) | u32 crc of all before
+// u32 magic | u32 version | 16 uuid | u64 count | count * (u64 id | u32 generation | u64 base) |
+// u32 crc of all before
 std::string encode(const Manifest& manifest) {
   INVARIANT(manifest.uuid.size() == uuid_bytes, "a uuid has 16 bytes");
   std::string out;
@@ -94,13 +99,16 @@ Result<Manifest> read_manifest(std::string_view bytes) {
   ByteReader in(bytes);
   TRY_DO(expect_magic(in.le<std::uint32_t>(), manifest_magic, "manifest"));
   TRY_DO(expect_version(in.le<std::uint32_t>(), "manifest"));
-  if (bytes.size() < manifest_fixed_bytes + crc_bytes) return fail(Code::corrupt, "manifest: cut short");
+  if (bytes.size() < manifest_fixed_bytes + crc_bytes)
+    return fail(Code::corrupt, "manifest: cut short");
   ByteReader end(bytes.substr(bytes.size() - crc_bytes));
-  TRY_DO(expect_crc(end.le<std::uint32_t>(), crc32c(bytes.substr(0, bytes.size() - crc_bytes)), "manifest"));
+  TRY_DO(expect_crc(end.le<std::uint32_t>(), crc32c(bytes.substr(0, bytes.size() - crc_bytes)),
+                    "manifest"));
   Manifest m;
   m.uuid = in.bytes(uuid_bytes);
   const auto count = in.le<std::uint64_t>();
-  if (count > in.remaining() / manifest_segment_bytes) return fail(Code::corrupt, "manifest: claims too many segments");
+  if (count > in.remaining() / manifest_segment_bytes)
+    return fail(Code::corrupt, "manifest: claims too many segments");
   m.segments.resize(count);
   for (ManifestSegment& s : m.segments) {
     s.id = in.le<std::uint64_t>();
@@ -112,7 +120,8 @@ Result<Manifest> read_manifest(std::string_view bytes) {
   return in.finish(std::move(m), "manifest");
 }
 
-// u32 magic | u32 version | u64 counter | u64 durable batches | u64 durable | u64 segment id | u64 file offset | zeros | u32 crc
+// u32 magic | u32 version | u64 counter | u64 durable batches | u64 durable | u64 segment id | u64
+// file offset | zeros | u32 crc
 std::string encode(const Superblock& superblock) {
   std::string out;
   put_le(out, superblock_magic);
@@ -144,9 +153,12 @@ Result<Superblock> read_superblock(std::string_view slot) {
   return s;
 }
 
-// fixed: u32 magic | u32 crc of the fixed part after it | u32 version | u32 generation | u64 segment id | u64 base |
-//        u64 base sequence | i64 append time | u32 chain | u32 next schema | u64 next staging id | u64 body bytes | u32 body crc | u32 0
-// body: streams (varint id | sized name | varint next) | sources (varint id | sized name | sized position | zigzag commit time |
+// fixed: u32 magic | u32 crc of the fixed part after it | u32 version | u32 generation | u64
+// segment id | u64 base |
+//        u64 base sequence | i64 append time | u32 chain | u32 next schema | u64 next staging id |
+//        u64 body bytes | u32 body crc | u32 0
+// body: streams (varint id | sized name | varint next) | sources (varint id | sized name | sized
+// position | zigzag commit time |
 //       zigzag append time) | schemas
 std::string encode(const SegmentHead& head) {
   std::string body;
@@ -203,7 +215,8 @@ Result<HeadLengths> read_head_lengths(std::string_view fixed) {
 
 Result<SegmentHead> read_segment_head(std::string_view fixed, std::string_view body) {
   TRY(const auto lengths, read_head_lengths(fixed));
-  if (lengths.body_bytes > body.size()) return fail(Code::corrupt, "segment head: its file is too short");
+  if (lengths.body_bytes > body.size())
+    return fail(Code::corrupt, "segment head: its file is too short");
   body = body.substr(0, lengths.body_bytes);
   ByteReader in(fixed.substr(12));
   SegmentHead head;
@@ -235,12 +248,15 @@ Result<SegmentHead> read_segment_head(std::string_view fixed, std::string_view b
   return b.finish(std::move(head), "segment head body");
 }
 
-// fixed: u32 magic | u32 crc of the fixed part after it | u8 version | u8 flags | u16 0 | u32 generation | u64 file id | u64 sequence |
-//        u64 base | u64 event count | i64 append time | i64 commit time | u64 durable batches | u32 chain | u32 source |
-//        u32 extension bytes | u32 extension crc | u64 body bytes
-// extension: sized source position | runs (varint stream | varint base | varint count) | streams (varint id | sized name) |
-//        sources (varint id | sized name) | schemas | blocks (varint stored | varint raw | varint events | u8 codec | u32 crc) |
-//        adopted (varint staging id | varint file bytes | varint batches | varint events | u32 chain)
+// fixed: u32 magic | u32 crc of the fixed part after it | u8 version | u8 flags | u16 0 | u32
+// generation | u64 file id | u64 sequence |
+//        u64 base | u64 event count | i64 append time | i64 commit time | u64 durable batches | u32
+//        chain | u32 source | u32 extension bytes | u32 extension crc | u64 body bytes
+// extension: sized source position | runs (varint stream | varint base | varint count) | streams
+// (varint id | sized name) |
+//        sources (varint id | sized name) | schemas | blocks (varint stored | varint raw | varint
+//        events | u8 codec | u32 crc) | adopted (varint staging id | varint file bytes | varint
+//        batches | varint events | u32 chain)
 std::string encode(BatchHeader& header, const BatchExtension& extension) {
   std::string ext;
   put_sized(ext, extension.source_position);
@@ -281,7 +297,8 @@ std::string encode(BatchHeader& header, const BatchExtension& extension) {
   put_le(out, batch_magic);
   put_le(out, std::uint32_t{0});
   put_le(out, static_cast<std::uint8_t>(version));
-  put_le(out, static_cast<std::uint8_t>((header.commit ? flag_commit : 0) | (header.staged ? flag_staged : 0)));
+  put_le(out, static_cast<std::uint8_t>((header.commit ? flag_commit : 0) |
+                                        (header.staged ? flag_staged : 0)));
   put_le(out, std::uint16_t{0});
   put_le(out, header.generation);
   put_le(out, header.file_id);
@@ -314,7 +331,8 @@ Result<BatchHeader> read_batch_header(std::string_view fixed) {
   TRY_DO(expect_version(in.le<std::uint8_t>(), "batch header"));
   const auto flags = in.le<std::uint8_t>();
   if ((flags & ~(flag_commit | flag_staged)) != 0) {
-    return fail(Code::unsupported, fmt::format("batch header: flags {:02x} are of a newer format", flags));
+    return fail(Code::unsupported,
+                fmt::format("batch header: flags {:02x} are of a newer format", flags));
   }
   h.commit = (flags & flag_commit) != 0;
   h.staged = (flags & flag_staged) != 0;

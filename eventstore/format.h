@@ -1,5 +1,5 @@
-// The bytes of a store's files, one function to write and one to read each. FORMAT.md is the specification; section
-// numbers below are its. No I/O here.
+// The bytes of a store's files, one function to write and one to read each. FORMAT.md is the
+// specification; section numbers below are its. No I/O here.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +29,12 @@ inline constexpr std::size_t block_raw_bytes_target = 16 * 1024;
 inline constexpr std::uint64_t block_raw_bytes_max = 1ULL << 30;
 inline constexpr std::uint64_t extension_bytes_max = 1ULL << 30;
 
-constexpr std::uint64_t aligned(std::uint64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+constexpr std::uint64_t aligned(std::uint64_t bytes) {
+  return (bytes + alignment - 1) / alignment * alignment;
+}
 
-// -- section 2: manifest ---------------------------------------------------------------------------------------------------
+//  -- section 2: manifest
+// ---------------------------------------------------------------------------------------------------
 
 struct ManifestSegment {
   std::uint64_t id = 0;
@@ -41,7 +44,7 @@ struct ManifestSegment {
 };
 
 struct Manifest {
-  std::string uuid;  // 16 bytes: which store this is
+  std::string uuid;                       // 16 bytes: which store this is
   std::vector<ManifestSegment> segments;  // rising ids, the last one is written to
   bool operator==(const Manifest&) const = default;
 };
@@ -49,7 +52,8 @@ struct Manifest {
 std::string encode(const Manifest& manifest);
 Result<Manifest> read_manifest(std::string_view bytes);
 
-// -- section 3: superblock -------------------------------------------------------------------------------------------------
+//  -- section 3: superblock
+// -------------------------------------------------------------------------------------------------
 
 // A lower bound of what is durable. The valid slot with the larger counter counts.
 struct Superblock {
@@ -57,13 +61,14 @@ struct Superblock {
   std::uint64_t durable_batches = 0;  // every batch with a smaller sequence is on disk
   Position durable;                   // and so is every event before this
   std::uint64_t segment_id = 0;
-  std::uint64_t file_offset = 0;      // where the next batch goes
+  std::uint64_t file_offset = 0;  // where the next batch goes
 };
 
 std::string encode(const Superblock& superblock);
 Result<Superblock> read_superblock(std::string_view slot);
 
-// -- section 4: segment head -----------------------------------------------------------------------------------------------
+//  -- section 4: segment head
+// -----------------------------------------------------------------------------------------------
 
 struct StreamEntry {
   StreamId id;
@@ -110,7 +115,8 @@ struct HeadLengths {
 Result<HeadLengths> read_head_lengths(std::string_view fixed);
 Result<SegmentHead> read_segment_head(std::string_view fixed, std::string_view body);
 
-// -- section 5: batch ------------------------------------------------------------------------------------------------------
+//  -- section 5: batch
+// ------------------------------------------------------------------------------------------------------
 
 enum class Codec : std::uint8_t { none = 0, lz4 = 1, zstd = 2 };
 
@@ -158,28 +164,32 @@ struct BatchHeader {
   std::uint64_t event_count = 0;
   UnixMicros append_time;  // never goes back
   UnixMicros commit_time;  // the running maximum of its source
-  std::uint64_t durable_batches = 0;  // `durable_through`: batches with a smaller sequence were on disk by then
-  std::uint32_t chain = 0;            // header checksum of the batch before it
+  // `durable_through`: batches with a smaller sequence were on disk by then
+  std::uint64_t durable_batches = 0;
+  std::uint32_t chain = 0;  // header checksum of the batch before it
   SourceId source;
   std::uint32_t extension_bytes = 0;
   std::uint32_t extension_crc = 0;
   std::uint64_t body_bytes = 0;
 
   std::uint32_t crc = 0;  // of the header itself: set by reading and writing
-  std::uint64_t total_bytes() const { return aligned(batch_fixed_bytes + extension_bytes + body_bytes); }
+  std::uint64_t total_bytes() const {
+    return aligned(batch_fixed_bytes + extension_bytes + body_bytes);
+  }
 };
 
 struct BatchExtension {
   std::string source_position;
   std::vector<StreamRun> runs;
-  std::vector<StreamName> streams;    // names used here for the first time in the log
+  std::vector<StreamName> streams;  // names used here for the first time in the log
   std::vector<SourceName> sources;
-  std::vector<SchemaEntry> schemas;   // versions that begin here; an adopted file's are all listed
+  std::vector<SchemaEntry> schemas;  // versions that begin here; an adopted file's are all listed
   std::vector<BlockEntry> blocks;
   std::vector<AdoptedFile> adopted;
 };
 
-// Sets extension_bytes, extension_crc and crc of `header`. The body (the blocks' stored bytes) follows, then zero padding.
+// Sets extension_bytes, extension_crc and crc of `header`. The body (the blocks' stored bytes)
+// follows, then zero padding.
 std::string encode(BatchHeader& header, const BatchExtension& extension);
 Result<BatchHeader> read_batch_header(std::string_view fixed);
 Result<BatchExtension> read_batch_extension(const BatchHeader& header, std::string_view bytes);

@@ -68,51 +68,64 @@ class LastSegment {
       const std::string path = paths_.adopted(to_.end.file_id, file.staging_id);
       auto opened = disk_.open_read(path);
       if (!opened && opened.error().code == Code::not_found) {
-        return fail(Code::corrupt, fmt::format("batch {} adopts {}, which is missing", cursor.header().sequence, path));
+        return fail(Code::corrupt, fmt::format("batch {} adopts {}, which is missing",
+                                               cursor.header().sequence, path));
       }
       if (!opened) return error_of(opened);
       TRY(const std::uint64_t bytes, (*opened)->size());
       if (bytes < file.file_bytes) {
-        return fail(Code::corrupt, fmt::format("batch {} adopts {} of {} bytes, which has {}", cursor.header().sequence, path,
-                                               file.file_bytes, bytes));
+        return fail(Code::corrupt,
+                    fmt::format("batch {} adopts {} of {} bytes, which has {}",
+                                cursor.header().sequence, path, file.file_bytes, bytes));
       }
     }
     return {};
   }
 
-  // Bytes after the end may hold batches of unsynced writes that the disk reordered. Their headers still say what was durable.
+  // Bytes after the end may hold batches of unsynced writes that the disk reordered. Their headers
+  // still say what was durable.
   Status look_beyond() {
     TRY(const std::uint64_t file_bytes, to_.segment->size());
     std::string chunk;
     for (std::uint64_t offset = to_.end.file_offset; offset < file_bytes; offset += chunk_bytes) {
       TRY_DO(to_.segment->read(offset, chunk_bytes + format::batch_fixed_bytes, chunk));
-      const std::size_t last = chunk.find_last_not_of('\0', std::min<std::size_t>(chunk.size(), chunk_bytes) - 1);
+      const std::size_t last =
+          chunk.find_last_not_of('\0', std::min<std::size_t>(chunk.size(), chunk_bytes) - 1);
       if (last == std::string::npos) continue;
       garbage_end_ = offset + last + 1;
-      for (std::size_t at = 0; at <= last; at += format::alignment) take_bound(std::string_view(chunk).substr(at));
+      for (std::size_t at = 0; at <= last; at += format::alignment)
+        take_bound(std::string_view(chunk).substr(at));
     }
     return {};
   }
 
   void take_bound(std::string_view bytes) {
-    if (bytes.size() < format::batch_fixed_bytes || ByteReader(bytes).le<std::uint32_t>() != format::batch_magic) return;
+    if (bytes.size() < format::batch_fixed_bytes ||
+        ByteReader(bytes).le<std::uint32_t>() != format::batch_magic)
+      return;
     const auto header = format::read_batch_header(bytes);
-    if (!header || header->file_id != to_.end.file_id || header->generation != to_.end.generation) return;
+    if (!header || header->file_id != to_.end.file_id || header->generation != to_.end.generation)
+      return;
     durable_batches_ = std::max(durable_batches_, header->durable_batches);
   }
 
   tl::unexpected<Error> rot() const {
-    const std::string met = why_.empty() ? fmt::format("segment {} ends at offset {}", to_.end.file_id, to_.end.file_offset) : why_;
+    const std::string met = why_.empty() ? fmt::format("segment {} ends at offset {}",
+                                                       to_.end.file_id, to_.end.file_offset)
+                                         : why_;
     return fail(Code::corrupt,
-                fmt::format("{}; {} batches were on disk, of which {} are whole: events from position {} on are damaged. "
+                fmt::format("{}; {} batches were on disk, of which {} are whole: events from "
+                            "position {} on are damaged. "
                             "Nothing was changed; reading commands serve what is whole",
                             met, durable_batches_, to_.end.sequence, to_.end.base.value));
   }
 
-  // A page cache may hold what the disk never got, when a sync failed before. Written anew, the sync below covers it.
+  // A page cache may hold what the disk never got, when a sync failed before. Written anew, the
+  // sync below covers it.
   Status rewrite_unproven() {
     std::string bytes;
-    for (std::uint64_t offset = proven_offset_; offset < to_.end.file_offset; offset += bytes.size()) {
+    for (std::uint64_t offset = proven_offset_; offset < to_.end.file_offset;
+         offset += bytes.size()) {
       TRY_DO(to_.segment->read(offset, std::min(chunk_bytes, to_.end.file_offset - offset), bytes));
       if (bytes.empty()) return fail(Code::corrupt, "a segment became shorter during recovery");
       TRY_DO(to_.segment->write(offset, bytes));
@@ -128,10 +141,10 @@ class LastSegment {
   Disk& disk_;
   const StorePaths& paths_;
   Recovered& to_;
-  std::uint64_t durable_batches_;      // the largest bound known
-  std::uint64_t proven_offset_ = 0;    // everything before it is on disk
+  std::uint64_t durable_batches_;    // the largest bound known
+  std::uint64_t proven_offset_ = 0;  // everything before it is on disk
   std::uint64_t garbage_end_ = 0;
-  std::string why_;                    // the scan stopped; empty: at zeros
+  std::string why_;  // the scan stopped; empty: at zeros
   absl::flat_hash_set<std::uint64_t> adopted_;
 };
 
@@ -159,7 +172,9 @@ Status check_segments_exist(Disk& disk, const StorePaths& paths, const format::M
     const std::string path = paths.segment(s.id, s.generation);
     TRY(const bool exists, disk.exists(path));
     if (!exists) {
-      return fail(Code::corrupt, fmt::format("{} is missing: events from position {} on are not here", path, s.base.value));
+      return fail(Code::corrupt,
+                  fmt::format("{} is missing: events from position {} on are not here", path,
+                              s.base.value));
     }
   }
   return {};
@@ -172,7 +187,8 @@ Status check_never_used(Disk& disk, const StorePaths& paths) {
     const std::string path = paths.segments + "/" + name;
     const bool is_first = path == paths.segment(1, 0);
     if (!is_first && path != paths.spare) {
-      return fail(Code::corrupt, fmt::format("{} is missing, but {} exists: not an empty store", paths.manifest, path));
+      return fail(Code::corrupt, fmt::format("{} is missing, but {} exists: not an empty store",
+                                             paths.manifest, path));
     }
     if (!is_first) continue;
     TRY(const auto file, disk.open_read(path));
@@ -181,7 +197,8 @@ Status check_never_used(Disk& disk, const StorePaths& paths) {
     BatchCursor cursor(*file, opened->first);
     TRY(const auto step, cursor.next());
     if (step == BatchCursor::Step::batch) {
-      return fail(Code::corrupt, fmt::format("{} is missing, but {} holds events", paths.manifest, path));
+      return fail(Code::corrupt,
+                  fmt::format("{} is missing, but {} holds events", paths.manifest, path));
     }
   }
   return {};
@@ -197,7 +214,8 @@ Status write_zeros(File& file, std::uint64_t begin, std::uint64_t end) {
   return {};
 }
 
-Result<std::unique_ptr<File>> make_segment(Disk& disk, const std::string& path, const format::SegmentHead& head,
+Result<std::unique_ptr<File>> make_segment(Disk& disk, const std::string& path,
+                                           const format::SegmentHead& head,
                                            std::uint64_t file_bytes) {
   TRY(auto file, disk.create(path));
   const std::string bytes = format::encode(head);
@@ -207,7 +225,8 @@ Result<std::unique_ptr<File>> make_segment(Disk& disk, const std::string& path, 
   return file;
 }
 
-Result<OpenedHead> read_head(const File& file, const StorePaths& paths, const format::ManifestSegment& segment) {
+Result<OpenedHead> read_head(const File& file, const StorePaths& paths,
+                             const format::ManifestSegment& segment) {
   const std::string path = paths.segment(segment.id, segment.generation);
   std::string fixed;
   std::string body;
@@ -217,19 +236,29 @@ Result<OpenedHead> read_head(const File& file, const StorePaths& paths, const fo
   TRY_DO(file.read(format::head_fixed_bytes, lengths->body_bytes, body));
   auto head = format::read_segment_head(fixed, body);
   if (!head) return fail_in(path, head.error());
-  if (head->segment_id != segment.id || head->generation != segment.generation || head->base != segment.base) {
-    return fail(Code::corrupt, fmt::format("{}: its head is of segment {} generation {} from position {}, the manifest says {} {} {}",
-                                           path, head->segment_id, head->generation, head->base.value, segment.id,
-                                           segment.generation, segment.base.value));
+  if (head->segment_id != segment.id || head->generation != segment.generation ||
+      head->base != segment.base) {
+    return fail(Code::corrupt,
+                fmt::format("{}: its head is of segment {} generation {} from position {}, the "
+                            "manifest says {} {} {}",
+                            path, head->segment_id, head->generation, head->base.value, segment.id,
+                            segment.generation, segment.base.value));
   }
   OpenedHead opened;
-  opened.first = {segment.id, segment.generation, false, lengths->total_bytes, head->base_sequence, head->chain, head->base};
+  opened.first = {segment.id,          segment.generation, false,     lengths->total_bytes,
+                  head->base_sequence, head->chain,        head->base};
   opened.head = *std::move(head);
   return opened;
 }
 
 Status make_store(Disk& disk, const StorePaths& paths, std::uint64_t segment_bytes) {
   TRY_DO(check_never_used(disk, paths));
+  // A name whose directory failed to sync may never reach the disk, whatever is synced later: names
+  // are made anew.
+  for (const std::string& path : {paths.segment(1, 0), paths.superblock}) {
+    TRY(const bool exists, disk.exists(path));
+    if (exists) TRY_DO(disk.remove(path));
+  }
   format::SegmentHead head;
   head.segment_id = 1;
   head.next_schema.value = 1;
@@ -237,7 +266,8 @@ Status make_store(Disk& disk, const StorePaths& paths, std::uint64_t segment_byt
   TRY_DO(make_segment(disk, paths.segment(1, 0), head, segment_bytes));
   TRY_DO(disk.sync_directory(paths.segments));
   TRY(const auto superblock, disk.create(paths.superblock));
-  TRY_DO(write_zeros(*superblock, 0, format::superblock_slot_offsets[1] + format::superblock_slot_bytes));
+  TRY_DO(write_zeros(*superblock, 0,
+                     format::superblock_slot_offsets[1] + format::superblock_slot_bytes));
   TRY_DO(superblock->sync());
   TRY_DO(disk.sync_directory(paths.directory));
   return write_manifest(disk, paths, {random_uuid(), {{1, 0, {}}}});
@@ -253,7 +283,8 @@ Result<Recovered> recover(Disk& disk, const StorePaths& paths, DurablePage& page
     durable_batches = superblock->durable_batches;
     r.superblock_counter = superblock->counter;
   }
-  if (const auto value = page.load()) durable_batches = std::max(durable_batches, value->durable_batches);
+  if (const auto value = page.load())
+    durable_batches = std::max(durable_batches, value->durable_batches);
 
   const format::ManifestSegment& last = r.manifest.segments.back();
   TRY(r.segment, disk.open_write(paths.segment(last.id, last.generation)));
@@ -265,15 +296,21 @@ Result<Recovered> recover(Disk& disk, const StorePaths& paths, DurablePage& page
   TRY_DO(segment.recover());
   TRY(r.segment_bytes, r.segment->size());
   r.next_staging_id = opened.head.next_staging_id;
-  for (const std::uint64_t id : segment.adopted()) r.next_staging_id = std::max(r.next_staging_id, id + 1);
+  for (const std::uint64_t id : segment.adopted())
+    r.next_staging_id = std::max(r.next_staging_id, id + 1);
   TRY(const auto staged, disk.list(paths.staging));
   for (const std::string& name : staged) {
-    if (const auto id = id_of_staged(name)) r.next_staging_id = std::max(r.next_staging_id, *id + 1);
+    if (const auto id = id_of_staged(name))
+      r.next_staging_id = std::max(r.next_staging_id, *id + 1);
   }
   TRY_DO(remove_leftovers(disk, paths, r, segment.adopted()));
+  // Its rename may be in the page cache alone: made anew before anything is built on it.
+  TRY_DO(write_manifest(disk, paths, r.manifest));
 
   ++r.superblock_counter;
-  TRY_DO(write_superblock(disk, paths, {r.superblock_counter, r.end.sequence, r.end.base, r.end.file_id, r.end.file_offset}));
+  TRY_DO(write_superblock(
+      disk, paths,
+      {r.superblock_counter, r.end.sequence, r.end.base, r.end.file_id, r.end.file_offset}));
   page.store({r.end.base, r.end.sequence});
   return r;
 }

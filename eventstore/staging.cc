@@ -14,7 +14,8 @@ constexpr std::uint64_t sync_interval_bytes = 32 << 20;
 
 }  // namespace
 
-Result<std::unique_ptr<StagingWriter>> StagingWriter::create(Disk& disk, std::string path, std::uint64_t id,
+Result<std::unique_ptr<StagingWriter>> StagingWriter::create(Disk& disk, std::string path,
+                                                             std::uint64_t id,
                                                              const NameLookup& names) {
   std::unique_ptr<StagingWriter> staging(new StagingWriter(disk, path, id, names));
   TRY(staging->file_, disk.create(path));
@@ -43,7 +44,8 @@ Status StagingWriter::begin(const Transaction& transaction) {
 Status StagingWriter::add(const EventBody& event) {
   INVARIANT(!finished_, "a finished staging file takes no more events");
   if (stream_counts_[event.stream]++ == 0) new_streams_.insert(event.stream);
-  if (event.schema.value != 0 && schemas_.emplace(event.schema, event.stream).second) new_schemas_.insert(event.schema);
+  if (event.schema.value != 0 && schemas_.emplace(event.schema, event.stream).second)
+    new_schemas_.insert(event.schema);
   builder_.add(event);
   if (builder_.bytes() < batch_raw_bytes) return {};
   TRY_DO(flush());
@@ -63,14 +65,16 @@ Status StagingWriter::flush() {
   header.commit_time = commit_time_;
   header.chain = chain_;
   std::string body;
-  for (const auto& block : builder_.blocks()) extension.blocks.push_back(put_block(body, block.raw, block.event_count));
+  for (const auto& block : builder_.blocks())
+    extension.blocks.push_back(put_block(body, block.raw, block.event_count));
   header.body_bytes = body.size();
   for (format::StreamRun run : builder_.runs()) {
     run.base = {stream_counts_[run.stream] - run.count};
     extension.runs.push_back(run);
   }
   for (const StreamId id : new_streams_) extension.streams.push_back({id, names_.stream_name(id)});
-  for (const SchemaId id : new_schemas_) extension.schemas.push_back({id, schemas_[id], names_.encoded_schema(id)});
+  for (const SchemaId id : new_schemas_)
+    extension.schemas.push_back({id, schemas_[id], names_.encoded_schema(id)});
 
   std::string bytes = format::encode(header, extension);
   bytes += body;

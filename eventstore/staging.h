@@ -1,6 +1,7 @@
-// StagingWriter: a file of its own for a transaction that is not whole yet, or for tables that are half loaded. Nobody sees it
-// until EventStore::adopt; destroying it without that removes the file. Its batches have the log's form, with positions and
-// revisions counted from the file's begin, and it names every stream and schema that it uses.
+// StagingWriter: a file of its own for a transaction that is not whole yet, or for tables that are
+// half loaded. Nobody sees it until EventStore::adopt; destroying it without that removes the file.
+// Its batches have the log's form, with positions and revisions counted from the file's begin, and
+// it names every stream and schema that it uses.
 #pragma once
 
 #include <absl/container/flat_hash_set.h>
@@ -30,7 +31,8 @@ class NameLookup {
 // One thread.
 class StagingWriter {
  public:
-  static Result<std::unique_ptr<StagingWriter>> create(Disk& disk, std::string path, std::uint64_t id, const NameLookup& names);
+  static Result<std::unique_ptr<StagingWriter>> create(Disk& disk, std::string path,
+                                                       std::uint64_t id, const NameLookup& names);
   ~StagingWriter();
   StagingWriter(const StagingWriter&) = delete;
   StagingWriter& operator=(const StagingWriter&) = delete;
@@ -70,11 +72,12 @@ class StagingWriter {
   std::uint32_t chain_ = 0;
   UnixMicros commit_time_;
   std::map<StreamId, std::uint64_t> stream_counts_;
-  std::map<SchemaId, StreamId> schemas_;  // used by any event
+  std::map<SchemaId, StreamId> schemas_;       // used by any event
   absl::flat_hash_set<StreamId> new_streams_;  // since the last flush: to be named
   absl::flat_hash_set<SchemaId> new_schemas_;
 
-  // The builder's transaction is cut at each flush and goes on in the next batch: what to begin it with again.
+  // The builder's transaction is cut at each flush and goes on in the next batch: what to begin it
+  // with again.
   std::string transaction_id_, transaction_position_, transaction_origin_;
   Transaction transaction_;
 };

@@ -4,11 +4,11 @@
 
 #include <charconv>
 
-
 namespace tidelog {
 namespace {
 
-// Words of the durable page: two slots of {batches, durable, check}, used in turn, and the number of the slot that counts.
+// Words of the durable page: two slots of {batches, durable, check}, used in turn, and the number
+// of the slot that counts.
 enum Word : std::size_t { word_current = 0, word_slots = 1 };
 constexpr std::size_t words_per_slot = 3;
 
@@ -17,9 +17,13 @@ std::uint64_t check_of(const DurablePage::Value& value) {
   return (value.durable.value * 0x9E37'79B9'7F4A'7C15) ^ (value.durable_batches + salt);
 }
 
-std::optional<std::uint64_t> number_between(std::string_view name, std::string_view before, std::string_view after) {
-  if (!name.starts_with(before) || !name.ends_with(after) || name.size() < before.size() + after.size()) return {};
-  const std::string_view digits = name.substr(before.size(), name.size() - before.size() - after.size());
+std::optional<std::uint64_t> number_between(std::string_view name, std::string_view before,
+                                            std::string_view after) {
+  if (!name.starts_with(before) || !name.ends_with(after) ||
+      name.size() < before.size() + after.size())
+    return {};
+  const std::string_view digits =
+      name.substr(before.size(), name.size() - before.size() - after.size());
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   if (error != std::errc() || end != digits.data() + digits.size()) return {};
@@ -42,7 +46,9 @@ std::string StorePaths::segment(std::uint64_t id, std::uint32_t generation) cons
   return fmt::format("{}/{:08}-{}.log", segments, id, generation);
 }
 
-std::string StorePaths::staged(std::uint64_t staging_id) const { return fmt::format("{}/{:08}.staging", staging, staging_id); }
+std::string StorePaths::staged(std::uint64_t staging_id) const {
+  return fmt::format("{}/{:08}.staging", staging, staging_id);
+}
 
 std::string StorePaths::adopted(std::uint64_t segment_id, std::uint64_t staging_id) const {
   return fmt::format("{}/{:08}.{:08}.adopted", segments, segment_id, staging_id);
@@ -54,7 +60,9 @@ std::optional<std::uint64_t> segment_of_adopted(std::string_view file_name) {
   return number_between(file_name.substr(0, dot), "", "");
 }
 
-std::optional<std::uint64_t> id_of_staged(std::string_view file_name) { return number_between(file_name, "", ".staging"); }
+std::optional<std::uint64_t> id_of_staged(std::string_view file_name) {
+  return number_between(file_name, "", ".staging");
+}
 
 Result<format::Manifest> read_manifest(Disk& disk, const StorePaths& paths) {
   TRY(const std::string bytes, read_file(disk, paths.manifest));
@@ -84,7 +92,8 @@ Result<std::optional<format::Superblock>> read_superblock(Disk& disk, const Stor
 
 Status write_superblock(Disk& disk, const StorePaths& paths, const format::Superblock& superblock) {
   TRY(const auto file, disk.open_write(paths.superblock));
-  TRY_DO(file->write(format::superblock_slot_offsets[superblock.counter % 2], format::encode(superblock)));
+  TRY_DO(file->write(format::superblock_slot_offsets[superblock.counter % 2],
+                     format::encode(superblock)));
   return file->sync();
 }
 
@@ -94,7 +103,8 @@ Result<DurablePage> DurablePage::open(Disk& disk, const StorePaths& paths, bool 
 }
 
 std::optional<DurablePage::Value> DurablePage::load() const {
-  // The writer fills the slot that does not count, then makes it count. It may lap a slow reader, whose check then fails.
+  // The writer fills the slot that does not count, then makes it count. It may lap a slow reader,
+  // whose check then fails.
   for (int attempt = 0; attempt < 1000; ++attempt) {
     const std::uint64_t current = page_->word(word_current).load(std::memory_order_acquire);
     const std::size_t slot = word_slots + (current % 2) * words_per_slot;

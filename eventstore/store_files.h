@@ -1,4 +1,5 @@
-// StoreFiles: where the files of a store lie, and the small ones among them: manifest, superblock, durable page.
+// StoreFiles: where the files of a store lie, and the small ones among them: manifest, superblock,
+// durable page.
 #pragma once
 
 #include <cstdint>
@@ -31,13 +32,15 @@ std::optional<std::uint64_t> id_of_staged(std::string_view file_name);
 Result<format::Manifest> read_manifest(Disk& disk, const StorePaths& paths);
 Status write_manifest(Disk& disk, const StorePaths& paths, const format::Manifest& manifest);
 
-// The newer valid slot; nothing when neither is valid (both torn, or damaged): then it bounds nothing.
+// The newer valid slot; nothing when neither is valid (both torn, or damaged): then it bounds
+// nothing.
 Result<std::optional<format::Superblock>> read_superblock(Disk& disk, const StorePaths& paths);
 // Writes and syncs the other slot than the newest.
 Status write_superblock(Disk& disk, const StorePaths& paths, const format::Superblock& superblock);
 
-// The durable end, for readers in other processes. Stored only after the sync that makes it true, so any value ever seen in it
-// is a lower bound, also after a power loss that brought an old page back.
+// The durable end, for readers in other processes. Stored only after the sync that makes it true,
+// so any value ever seen in it is a lower bound, also after a power loss that brought an old page
+// back.
 class DurablePage {
  public:
   struct Value {

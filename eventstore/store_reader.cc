@@ -22,7 +22,8 @@ Result<std::unique_ptr<StoreReader>> StoreReader::open(Disk& disk, const std::st
   std::unique_ptr<StoreReader> reader(new StoreReader(disk, directory));
   auto manifest = reader->load_manifest();
   if (!manifest && manifest.error().code == Code::not_found) {
-    return fail(Code::not_found, fmt::format("{} holds no store ({})", directory, manifest.error().what));
+    return fail(Code::not_found,
+                fmt::format("{} holds no store ({})", directory, manifest.error().what));
   }
   if (!manifest) return error_of(manifest);
   TRY_DO(reader->seek({0}));
@@ -34,7 +35,8 @@ Status StoreReader::load_manifest() {
   return {};
 }
 
-// The superblock stands in for a durable page that is missing or damaged: an older bound, but a true one.
+// The superblock stands in for a durable page that is missing or damaged: an older bound, but a
+// true one.
 DurablePage::Value StoreReader::bound() {
   if (!page_) {
     if (auto page = DurablePage::open(disk_, paths_, false)) page_ = *std::move(page);
@@ -49,15 +51,18 @@ DurablePage::Value StoreReader::bound() {
 
 Position StoreReader::durable() { return bound().durable; }
 
-// -- moving about ------------------------------------------------------------------------------------------------------------
+//  -- moving about
+// ------------------------------------------------------------------------------------------------------------
 
 Status StoreReader::seek(Position position) {
   limit_ = durable();
   TRY_DO(load_manifest());
   const auto& segments = manifest_.segments;
-  const auto after = std::upper_bound(segments.begin(), segments.end(), position,
-                                      [](Position p, const format::ManifestSegment& s) { return p < s.base; });
-  const std::size_t index = after == segments.begin() ? 0 : static_cast<std::size_t>(after - segments.begin()) - 1;
+  const auto after =
+      std::upper_bound(segments.begin(), segments.end(), position,
+                       [](Position p, const format::ManifestSegment& s) { return p < s.base; });
+  const std::size_t index =
+      after == segments.begin() ? 0 : static_cast<std::size_t>(after - segments.begin()) - 1;
   TRY_DO(start_at_segment(index));
   position_ = position;
   return {};
@@ -85,18 +90,21 @@ Status StoreReader::open_segment(std::size_t index) {
   return {};
 }
 
-// Goes on in the segment after this one, which must follow it without a hole. False when there is none.
+// Goes on in the segment after this one, which must follow it without a hole. False when there is
+// none.
 Result<bool> StoreReader::next_segment() {
   if (segment_index_ + 1 >= manifest_.segments.size()) TRY_DO(load_manifest());
   if (segment_index_ + 1 >= manifest_.segments.size()) return false;
   const BatchCursor::Expected before = log_->expected();
   TRY_DO(open_segment(segment_index_ + 1));
   const BatchCursor::Expected& first = log_->expected();
-  if (first.sequence != before.sequence || first.chain != before.chain || first.base != before.base) {
-    return fail(Code::corrupt,
-                fmt::format("segment {} ends with batch {} before position {}, but segment {} goes on with batch {} at {}: what was "
-                            "between them is missing",
-                            before.file_id, before.sequence, before.base.value, first.file_id, first.sequence, first.base.value));
+  if (first.sequence != before.sequence || first.chain != before.chain ||
+      first.base != before.base) {
+    return fail(Code::corrupt, fmt::format("segment {} ends with batch {} before position {}, but "
+                                           "segment {} goes on with batch {} at {}: what was "
+                                           "between them is missing",
+                                           before.file_id, before.sequence, before.base.value,
+                                           first.file_id, first.sequence, first.base.value));
   }
   return true;
 }
@@ -111,17 +119,20 @@ bool StoreReader::is_wanted(StreamId stream) {
   std::uint8_t& wanted = at_stream(wanted_, stream);
   if (wanted == 0) {
     const format::StreamEntry* entry = catalog_.stream(stream);
-    const bool listed = entry != nullptr && std::find(only_.begin(), only_.end(), entry->name) != only_.end();
+    const bool listed =
+        entry != nullptr && std::find(only_.begin(), only_.end(), entry->name) != only_.end();
     wanted = listed ? 1 : 2;
   }
   return wanted == 1;
 }
 
 bool StoreReader::has_wanted(const std::vector<format::StreamRun>& runs) {
-  return std::any_of(runs.begin(), runs.end(), [this](const format::StreamRun& run) { return is_wanted(run.stream); });
+  return std::any_of(runs.begin(), runs.end(),
+                     [this](const format::StreamRun& run) { return is_wanted(run.stream); });
 }
 
-// -- batches -----------------------------------------------------------------------------------------------------------------
+//  -- batches
+// -----------------------------------------------------------------------------------------------------------------
 
 Result<bool> StoreReader::next_batch() {
   if (staged_) {
@@ -145,9 +156,10 @@ Result<bool> StoreReader::next_log_batch() {
     if (step == BatchCursor::Step::zeros) {
       TRY(const bool more, next_segment());
       if (more) continue;
-      return fail(Code::corrupt, fmt::format("segment {} ends at offset {}: positions {} to {} are missing",
-                                             log_->expected().file_id, log_->expected().file_offset,
-                                             log_->expected().base.value, limit_.value - 1));
+      return fail(Code::corrupt,
+                  fmt::format("segment {} ends at offset {}: positions {} to {} are missing",
+                              log_->expected().file_id, log_->expected().file_offset,
+                              log_->expected().base.value, limit_.value - 1));
     }
     const format::BatchHeader& header = log_->header();
     TRY_DO(catalog_.apply(header, log_->extension()));
@@ -176,11 +188,13 @@ Status StoreReader::begin_batch() {
   }
   const auto& files = log_->extension().adopted;
   if (files.size() != 1) {
-    return fail(Code::unsupported, fmt::format("batch {} adopts {} files: use a newer tidelog", header.sequence, files.size()));
+    return fail(Code::unsupported, fmt::format("batch {} adopts {} files: use a newer tidelog",
+                                               header.sequence, files.size()));
   }
   adopted_ = files.front();
   adopted_base_ = header.base;
-  for (const auto& run : log_->extension().runs) at_stream(adopted_bases_, run.stream) = run.base.value;
+  for (const auto& run : log_->extension().runs)
+    at_stream(adopted_bases_, run.stream) = run.base.value;
   TRY(staged_file_, disk_.open_read(paths_.adopted(header.file_id, adopted_.staging_id)));
   BatchCursor::Expected first;
   first.file_id = adopted_.staging_id;
@@ -213,17 +227,21 @@ Result<bool> StoreReader::next_staged_batch() {
   }
 }
 
-// The commit batch said how its file ends: a file cut short, or another one, is not taken for a smaller transaction.
+// The commit batch said how its file ends: a file cut short, or another one, is not taken for a
+// smaller transaction.
 Status StoreReader::end_staged() {
   const BatchCursor::Expected& end = staged_->expected();
-  const bool whole = end.sequence == adopted_.batch_count && end.base.value == adopted_.event_count &&
-                     end.chain == adopted_.chain && end.file_offset == adopted_.file_bytes;
+  const bool whole = end.sequence == adopted_.batch_count &&
+                     end.base.value == adopted_.event_count && end.chain == adopted_.chain &&
+                     end.file_offset == adopted_.file_bytes;
   if (!whole) {
-    return fail(Code::corrupt, fmt::format("adopted file {} ends after {} batches and {} events, its commit says {} and {} "
-                                           "(positions {} to {})",
-                                           adopted_.staging_id, end.sequence, end.base.value, adopted_.batch_count,
-                                           adopted_.event_count, adopted_base_.value,
-                                           adopted_base_.value + adopted_.event_count));
+    return fail(
+        Code::corrupt,
+        fmt::format(
+            "adopted file {} ends after {} batches and {} events, its commit says {} and {} "
+            "(positions {} to {})",
+            adopted_.staging_id, end.sequence, end.base.value, adopted_.batch_count,
+            adopted_.event_count, adopted_base_.value, adopted_base_.value + adopted_.event_count));
   }
   staged_.reset();
   staged_file_.reset();
@@ -231,7 +249,8 @@ Status StoreReader::end_staged() {
   return {};
 }
 
-// -- events ------------------------------------------------------------------------------------------------------------------
+//  -- events
+// ------------------------------------------------------------------------------------------------------------------
 
 Result<bool> StoreReader::next_block() {
   if (batch_ == nullptr) return false;
@@ -266,7 +285,9 @@ Result<const Event*> StoreReader::next_event() {
         continue;
       }
       if (block_events_left_-- == 0) {
-        return fail(Code::corrupt, fmt::format("the block at position {} holds more events than it says", record_position_.value));
+        return fail(Code::corrupt,
+                    fmt::format("the block at position {} holds more events than it says",
+                                record_position_.value));
       }
       const Position position = record_position_;
       record_position_ = record_position_ + std::uint64_t{1};
@@ -280,7 +301,9 @@ Result<const Event*> StoreReader::next_event() {
       return event;
     }
     if (block_events_left_ != 0) {
-      return fail(Code::corrupt, fmt::format("the block at position {} holds fewer events than it says", record_position_.value));
+      return fail(Code::corrupt,
+                  fmt::format("the block at position {} holds fewer events than it says",
+                              record_position_.value));
     }
     TRY(const bool block, next_block());
     if (block) continue;
@@ -296,8 +319,9 @@ Result<const Event*> StoreReader::take(const Record& record) {
   const format::StreamEntry*& entry = at_stream(stream_cache_, stream);
   if (entry == nullptr) entry = catalog_.stream(stream);
   if (entry == nullptr || bases_.size() <= stream.value) {
-    return fail(Code::corrupt, fmt::format("the event at position {} is of stream {}, which has no name",
-                                           record_position_.value - 1, stream.value));
+    return fail(Code::corrupt,
+                fmt::format("the event at position {} is of stream {}, which has no name",
+                            record_position_.value - 1, stream.value));
   }
   static_cast<EventBody&>(event_) = record.event;
   event_.position = {record_position_.value - 1};
@@ -315,11 +339,13 @@ Result<const Event*> StoreReader::take(const Record& record) {
 
 Result<const Schema*> StoreReader::schema(SchemaId id) {
   const Schema* schema = catalog_.schema(id);
-  if (schema == nullptr) return fail(Code::corrupt, fmt::format("schema {} is used but not defined", id.value));
+  if (schema == nullptr)
+    return fail(Code::corrupt, fmt::format("schema {} is used but not defined", id.value));
   return schema;
 }
 
-// -- questions ---------------------------------------------------------------------------------------------------------------
+//  -- questions
+// ---------------------------------------------------------------------------------------------------------------
 
 Result<Position> StoreReader::end_through(Position last) {
   const Position end = durable();
@@ -328,7 +354,9 @@ Result<Position> StoreReader::end_through(Position last) {
   TRY_DO(probe->seek(last));
   TRY(const Event* event, probe->next());
   if (event == nullptr || event->position != last) {
-    return fail(Code::corrupt, fmt::format("position {} is below the durable end {} but cannot be read", last.value, end.value));
+    return fail(Code::corrupt,
+                fmt::format("position {} is below the durable end {} but cannot be read",
+                            last.value, end.value));
   }
   const Position first{last.value - event->transaction.event_index};
   const Position after = first + event->transaction.event_count;
@@ -348,11 +376,14 @@ Result<Position> StoreReader::end_through(UnixMicros time, std::string_view sour
     if (step == BatchCursor::Step::bad) return fail(Code::corrupt, probe->log_->why());
     if (step == BatchCursor::Step::zeros) {
       TRY(const bool more, probe->next_segment());
-      if (!more) return fail(Code::corrupt, fmt::format("the log ends before its durable end {}", end.value));
+      if (!more)
+        return fail(Code::corrupt,
+                    fmt::format("the log ends before its durable end {}", end.value));
       continue;
     }
     const format::BatchHeader& header = probe->log_->header();
-    const format::SourceEntry* before = source.empty() ? nullptr : probe->catalog_.source_named(source);
+    const format::SourceEntry* before =
+        source.empty() ? nullptr : probe->catalog_.source_named(source);
     const UnixMicros running = before == nullptr ? UnixMicros{} : before->commit_time;
     TRY_DO(probe->catalog_.apply(header, probe->log_->extension()));
     if (source.empty()) {
@@ -361,11 +392,13 @@ Result<Position> StoreReader::end_through(UnixMicros time, std::string_view sour
     }
     const format::SourceEntry* entry = probe->catalog_.source_named(source);
     seen_source = seen_source || entry != nullptr;
-    const bool beyond = entry != nullptr && header.source == entry->id && header.event_count != 0 && header.commit_time > time;
+    const bool beyond = entry != nullptr && header.source == entry->id && header.event_count != 0 &&
+                        header.commit_time > time;
     if (beyond) return probe->first_beyond(time, entry->id, running, header.base);
   }
   if (!seen_source && probe->catalog_.source_named(source) == nullptr) {
-    return fail(Code::not_found, fmt::format("no source named {} has written to this store", source));
+    return fail(Code::not_found,
+                fmt::format("no source named {} has written to this store", source));
   }
   return end;
 }
@@ -387,8 +420,10 @@ Result<std::size_t> StoreReader::segment_before(UnixMicros time, std::string_vie
   return std::size_t{0};
 }
 
-// The first transaction, from `batch_base` on, at which the running maximum passes `time`. The batch there holds one.
-Result<Position> StoreReader::first_beyond(UnixMicros time, SourceId source, UnixMicros before, Position batch_base) {
+// The first transaction, from `batch_base` on, at which the running maximum passes `time`. The
+// batch there holds one.
+Result<Position> StoreReader::first_beyond(UnixMicros time, SourceId source, UnixMicros before,
+                                           Position batch_base) {
   const std::string name = catalog_.source(source)->name;
   TRY_DO(seek(batch_base));
   UnixMicros running = before;
@@ -401,7 +436,8 @@ Result<Position> StoreReader::first_beyond(UnixMicros time, SourceId source, Uni
   }
 }
 
-// Reads the headers from the last segment's begin to the durable end, for what the catalog then says.
+// Reads the headers from the last segment's begin to the durable end, for what the catalog then
+// says.
 Status StoreReader::walk_to_end() {
   const DurablePage::Value end = bound();
   TRY_DO(start_at_segment(manifest_.segments.size() - 1));
@@ -413,7 +449,9 @@ Status StoreReader::walk_to_end() {
       continue;
     }
     TRY(const bool more, next_segment());
-    if (!more) return fail(Code::corrupt, fmt::format("batches {} to {} are missing", log_->expected().sequence, end.durable_batches));
+    if (!more)
+      return fail(Code::corrupt, fmt::format("batches {} to {} are missing",
+                                             log_->expected().sequence, end.durable_batches));
   }
   return {};
 }

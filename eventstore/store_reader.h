@@ -1,5 +1,5 @@
-// StoreReader: reads a store, in the writing process or beside it. It never sees what is not on disk, and never half a
-// transaction. Each reader is one thread's; open as many as needed.
+// StoreReader: reads a store, in the writing process or beside it. It never sees what is not on
+// disk, and never half a transaction. Each reader is one thread's; open as many as needed.
 #pragma once
 
 #include <cstdint>
@@ -48,11 +48,12 @@ class StoreReader {
 
   // The next event read is the first one at or after `position`.
   Status seek(Position position);
-  // Narrows what next() gives to these streams; batches without them are skipped unread. Empty: all.
+  // Narrows what next() gives to these streams; batches without them are skipped unread. Empty:
+  // all.
   void only_streams(std::vector<std::string> names);
 
-  // The next event, or null at the durable end (call again later). Borrowed until the next call. Code::corrupt names file,
-  // offset and positions; after an error the reader stays where it was.
+  // The next event, or null at the durable end (call again later). Borrowed until the next call.
+  // Code::corrupt names file, offset and positions; after an error the reader stays where it was.
   Result<const Event*> next();
   // Where next() goes on.
   Position position() const { return position_; }
@@ -61,8 +62,8 @@ class StoreReader {
 
   // The position just after the last whole transaction that ends at or before `last` (inclusive).
   Result<Position> end_through(Position last);
-  // The same by time: by the running maximum of the commit times of `source`, or, with an empty name, by append time.
-  // Code::not_found for a source that never wrote here.
+  // The same by time: by the running maximum of the commit times of `source`, or, with an empty
+  // name, by append time. Code::not_found for a source that never wrote here.
   Result<Position> end_through(UnixMicros time, std::string_view source);
 
   // The schema that a row was stored with. It lives as long as the reader.
@@ -92,7 +93,8 @@ class StoreReader {
   bool has_wanted(const std::vector<format::StreamRun>& runs);
   Status walk_to_end();
   Result<std::size_t> segment_before(UnixMicros time, std::string_view source);
-  Result<Position> first_beyond(UnixMicros time, SourceId source, UnixMicros before, Position batch_base);
+  Result<Position> first_beyond(UnixMicros time, SourceId source, UnixMicros before,
+                                Position batch_base);
 
   Disk& disk_;
   StorePaths paths_;
@@ -113,17 +115,19 @@ class StoreReader {
   std::optional<BatchCursor> staged_;
   format::AdoptedFile adopted_;
   Position adopted_base_;
-  std::vector<std::uint64_t> adopted_bases_;  // by stream: the revision where the file's first event stands
+  // by stream: the revision where the file's first event stands
+  std::vector<std::uint64_t> adopted_bases_;
 
   // The batch and the block that are being read.
   BatchCursor* batch_ = nullptr;
   std::size_t block_index_ = 0;
-  Position block_base_;            // of the next block's first event
+  Position block_base_;  // of the next block's first event
   ByteReader records_{{}};
   std::uint64_t block_events_left_ = 0;
-  Position record_position_;       // of the next event record
+  Position record_position_;  // of the next event record
   Transaction transaction_;
-  std::vector<std::uint64_t> bases_;                      // by stream: revision of relative revision 0
+  // by stream: revision of relative revision 0
+  std::vector<std::uint64_t> bases_;
   std::vector<const format::StreamEntry*> stream_cache_;  // by stream
   std::string_view source_name_;
 

@@ -6,8 +6,8 @@
 
 namespace tidelog {
 
-IngestHandler::IngestHandler(EventStore& store, Clock& clock, std::string source_name, const IngestLimits& limits,
-                             IngestCounters& counters)
+IngestHandler::IngestHandler(EventStore& store, Clock& clock, std::string source_name,
+                             const IngestLimits& limits, IngestCounters& counters)
     : store_(store),
       clock_(clock),
       name_(std::move(source_name)),
@@ -32,7 +32,8 @@ Status IngestHandler::begin_load(const Transaction& transaction) {
 Result<ChangeHandler::Version> IngestHandler::schema(std::string_view table, const Schema& schema) {
   const StreamId stream = store_.stream(name_ + "." + std::string(table));
   const EventStore::Version version = store_.schema(stream, schema);
-  const auto [known, is_first] = versions_.try_emplace(stream, version.is_new ? SchemaId{} : version.id);
+  const auto [known, is_first] =
+      versions_.try_emplace(stream, version.is_new ? SchemaId{} : version.id);
   if (known->second == version.id) return Version{stream, version.id};
 
   encoded_schema_.clear();
@@ -51,7 +52,8 @@ Result<StreamId> IngestHandler::source_stream() { return store_.stream(name_ + "
 
 Status IngestHandler::event(const EventBody& event) {
   if (staging_) {
-    if (is_load_ && event.type == EventType::load) counters_.rows_loaded.fetch_add(1, std::memory_order_relaxed);
+    if (is_load_ && event.type == EventType::load)
+      counters_.rows_loaded.fetch_add(1, std::memory_order_relaxed);
     return staging_->add(event);
   }
   batch_.add(event);
@@ -105,7 +107,8 @@ Status IngestHandler::append() {
   const UnixMicros commit_time = batch_.commit_time();
   TRY(const Appended appended, store_.append(batch_));
   counters_.events.fetch_add(appended.count, std::memory_order_relaxed);
-  if (appended.count != 0) counters_.commit_time.store(commit_time.value, std::memory_order_relaxed);
+  if (appended.count != 0)
+    counters_.commit_time.store(commit_time.value, std::memory_order_relaxed);
   durable_ = std::move(position);
   last_append_ = clock_.steady();
   return {};

@@ -1,4 +1,5 @@
-// IngestHandler: what a source hands over, gathered to batches of whole transactions and appended. One per connection.
+// IngestHandler: what a source hands over, gathered to batches of whole transactions and appended.
+// One per connection.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -33,8 +34,8 @@ struct IngestCounters {
 // One thread. All references must outlive it.
 class IngestHandler final : public ChangeHandler {
  public:
-  IngestHandler(EventStore& store, Clock& clock, std::string source_name, const IngestLimits& limits,
-                IngestCounters& counters);
+  IngestHandler(EventStore& store, Clock& clock, std::string source_name,
+                const IngestLimits& limits, IngestCounters& counters);
 
   Status begin(const Transaction& transaction) override;
   Result<Version> schema(std::string_view table, const Schema& schema) override;

@@ -27,13 +27,20 @@ std::string_view name_of(IngestProgress::State state) {
 }
 
 Ingest::Ingest(EventStore& store, Source& source, Clock& clock, IngestOptions options)
-    : store_(store), source_(source), clock_(clock), options_(std::move(options)), retry_after_(options_.retry_min) {
+    : store_(store),
+      source_(source),
+      clock_(clock),
+      options_(std::move(options)),
+      retry_after_(options_.retry_min) {
   progress_.position = store_.source_position(options_.name);
 }
 
 IngestHandler Ingest::new_handler() {
-  return {store_, clock_, options_.name,
-          {options_.transaction_bytes_max, options_.batch_bytes, options_.progress_interval}, counters_};
+  return {store_,
+          clock_,
+          options_.name,
+          {options_.transaction_bytes_max, options_.batch_bytes, options_.progress_interval},
+          counters_};
 }
 
 void Ingest::set_state(IngestProgress::State state, std::string problem) {
@@ -59,7 +66,8 @@ Status Ingest::run(const std::stop_token& stop) {
   for (;;) {
     set_state(IngestProgress::State::connecting, {});
     const Status ended = attempt(stop);
-    if (stop.stop_requested() && (ended || action_for(ended.error().code) == Action::retry || ended.error().code == Code::cancelled)) {
+    if (stop.stop_requested() && (ended || action_for(ended.error().code) == Action::retry ||
+                                  ended.error().code == Code::cancelled)) {
       set_state(IngestProgress::State::stopped, {});
       return {};
     }
@@ -80,12 +88,14 @@ Status Ingest::attempt(const std::stop_token& stop) {
   const std::uint64_t events_before = counters_.events.load(std::memory_order_relaxed);
   const Status streamed = source_.stream(store_.source_position(options_.name), handler, stop);
   const Status ended = handler.end();
-  if (counters_.events.load(std::memory_order_relaxed) != events_before) retry_after_ = options_.retry_min;
+  if (counters_.events.load(std::memory_order_relaxed) != events_before)
+    retry_after_ = options_.retry_min;
   return streamed ? ended : streamed;
 }
 
-// All existing rows, as of one moment, become visible at once together with the position that streaming goes on from. Until then
-// the store says "loading", and a load that was interrupted begins again.
+// All existing rows, as of one moment, become visible at once together with the position that
+// streaming goes on from. Until then the store says "loading", and a load that was interrupted
+// begins again.
 Status Ingest::load(const std::stop_token& stop) {
   set_state(IngestProgress::State::loading, {});
   BatchBuilder begun;

@@ -1,5 +1,6 @@
-// Ingest: one source into the store. It loads the existing rows once, then streams; after a lost connection it goes on from the
-// store's own position. app/ runs one on a thread of its own for each source.
+// Ingest: one source into the store. It loads the existing rows once, then streams; after a lost
+// connection it goes on from the store's own position. app/ runs one on a thread of its own for
+// each source.
 #pragma once
 
 #include <chrono>
@@ -20,7 +21,8 @@ namespace tidelog {
 
 struct IngestOptions {
   std::string name;  // the source's: streams are "{name}.{schema}.{table}"
-  // A transaction that is larger goes to a staging file, so that it needs no memory and delays nobody.
+  // A transaction that is larger goes to a staging file, so that it needs no memory and delays
+  // nobody.
   std::uint64_t transaction_bytes_max = 4 << 20;
   // Whole transactions are gathered to batches of this size while input is waiting.
   std::uint64_t batch_bytes = 1 << 20;

@@ -32,7 +32,8 @@ inline Schema orders_schema(int version = 1) {
   Schema schema{"public", "orders", ReplicaIdentity::primary_key, {}};
   schema.columns.push_back({"id", "integer", ValueKind::int64, true, 23, -1});
   schema.columns.push_back({"note", "text", ValueKind::text, false, 25, -1});
-  for (int i = 1; i < version; ++i) schema.columns.push_back({"more" + std::to_string(i), "text", ValueKind::text, false, 25, -1});
+  for (int i = 1; i < version; ++i)
+    schema.columns.push_back({"more" + std::to_string(i), "text", ValueKind::text, false, 25, -1});
   return schema;
 }
 
@@ -60,7 +61,8 @@ class Writer {
   }
 
   template <class Into>
-  Status put_row(Into& into, std::int64_t id, std::string_view note, EventType type = EventType::insert) {
+  Status put_row(Into& into, std::int64_t id, std::string_view note,
+                 EventType type = EventType::insert) {
     const auto version = store_.schema(stream_, orders_schema());
     if (version.is_new && !announced_) {
       announced_ = true;
@@ -94,7 +96,9 @@ class Writer {
     return append();
   }
 
-  std::string resume() const { return encode(PostgresResume{PostgresResume::Phase::streaming, 7, 1, {lsn_ + 1}, "slot"}); }
+  std::string resume() const {
+    return encode(PostgresResume{PostgresResume::Phase::streaming, 7, 1, {lsn_ + 1}, "slot"});
+  }
 
   Result<Appended> append() {
     batch.set_source(source_, resume());

@@ -47,7 +47,8 @@ TEST_CASE("store: a reopened store goes on where it was, over many segments") {
     for (int i = 0; i < 40; ++i) {
       ++rows;
       writer.begin(rows * 10, static_cast<std::int64_t>(rows));
-      writer.row(static_cast<std::int64_t>(rows), "note " + std::to_string(rows) + std::string(100, 'x'));
+      writer.row(static_cast<std::int64_t>(rows),
+                 "note " + std::to_string(rows) + std::string(100, 'x'));
       must(writer.commit());
     }
   }
@@ -82,7 +83,8 @@ TEST_CASE("store: a staged transaction is invisible until it is adopted, then wh
   writer.begin(20, 2000);
   must(writer.batch.move_open_transaction_to(*staged));
   constexpr std::int64_t rows = 30'000;
-  for (std::int64_t i = 0; i < rows; ++i) must(writer.put_row(*staged, i, "staged " + std::to_string(i)));
+  for (std::int64_t i = 0; i < rows; ++i)
+    must(writer.put_row(*staged, i, "staged " + std::to_string(i)));
   const auto reader = must(f.store->reader());
   CHECK(read_all(*reader).size() == 2);
 
@@ -133,7 +135,8 @@ TEST_CASE("store: a filtered read gives the stream's events alone") {
   CHECK(found.size() == 11);
   for (std::uint64_t i = 0; i < found.size(); ++i) CHECK(found[i].revision == i);
   CHECK(reader->position() == reader->durable());
-  CHECK(must(reader->stream_names()) == std::vector<std::string>{"shop.public.customers", "shop.public.orders"});
+  CHECK(must(reader->stream_names()) ==
+        std::vector<std::string>{"shop.public.customers", "shop.public.orders"});
 }
 
 TEST_CASE("store: a second writer is refused, and told who has it") {

@@ -1,0 +1,175 @@
+#include "eventstore/verify.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "core/event.h"
+#include "eventstore/batch_cursor.h"
+#include "eventstore/catalog.h"
+#include "eventstore/recovery.h"
+#include "eventstore/store_files.h"
+
+namespace tidelog {
+namespace {
+
+// Errors of the disk end the verification; damage is noted and the next segment is looked at.
+class Verification {
+ public:
+  Verification(Disk& disk, const StorePaths& paths,
+               const std::function<void(const VerifyProgress&)>& on_progress)
+      : disk_(disk), paths_(paths), on_progress_(on_progress) {}
+
+  Result<VerifyReport> run() {
+    TRY(const auto manifest, read_manifest(disk_, paths_));
+    TRY(end_, durable_end());
+    report_.durable = end_.durable;
+    for (const auto& segment : manifest.segments) {
+      if (const auto file = disk_.open_read(paths_.segment(segment.id, segment.generation))) {
+        TRY(const std::uint64_t bytes, (*file)->size());
+        report_.progress.bytes_total += bytes;
+      }
+    }
+    for (const auto& segment : manifest.segments) TRY_DO(note_damage(verify_segment(segment)));
+    if (report_.damage.empty() && next_ && next_->sequence < end_.durable_batches) {
+      report_.damage.push_back(fmt::format("the log ends before position {}, but {} was durable",
+                                           next_->base.value, end_.durable.value));
+    }
+    return std::move(report_);
+  }
+
+ private:
+  Result<DurablePage::Value> durable_end() {
+    if (const auto page = DurablePage::open(disk_, paths_, false)) {
+      if (const auto value = page->load()) return *value;
+    }
+    TRY(const auto superblock, read_superblock(disk_, paths_));
+    if (!superblock) return DurablePage::Value{};
+    return DurablePage::Value{superblock->durable, superblock->durable_batches};
+  }
+
+  Status note_damage(const Status& status) {
+    if (status) return {};
+    const Code code = status.error().code;
+    if (code != Code::corrupt && code != Code::not_found) return status;
+    report_.damage.push_back(status.error().what);
+    next_.reset();  // the next segment's head says where it begins
+    return {};
+  }
+
+  Status verify_segment(const format::ManifestSegment& segment) {
+    TRY(const auto file, disk_.open_read(paths_.segment(segment.id, segment.generation)));
+    TRY(const auto opened, read_head(*file, paths_, segment));
+    if (next_ && (opened.first.sequence != next_->sequence || opened.first.chain != next_->chain ||
+                  opened.first.base != next_->base)) {
+      return fail(Code::corrupt,
+                  fmt::format("segment {} begins at batch {}, position {}: it does not follow "
+                              "batch {}, position {}",
+                              segment.id, opened.first.sequence, opened.first.base.value,
+                              next_->sequence, next_->base.value));
+    }
+    catalog_.restart();
+    TRY_DO(catalog_.apply(opened.head));
+    TRY(const std::uint64_t file_bytes, file->size());
+    const std::uint64_t before = report_.progress.bytes;
+    BatchCursor cursor(*file, opened.first);
+    while (cursor.expected().sequence < end_.durable_batches) {
+      TRY(const auto step, cursor.next());
+      if (step == BatchCursor::Step::bad) return fail(Code::corrupt, cursor.why());
+      if (step == BatchCursor::Step::zeros) break;
+      TRY_DO(catalog_.apply(cursor.header(), cursor.extension()));
+      TRY_DO(verify_batch(cursor));
+      report_.progress.bytes = before + cursor.expected().file_offset;
+      on_progress_(report_.progress);
+    }
+    next_ = cursor.expected();
+    report_.progress.bytes = before + file_bytes;
+    return {};
+  }
+
+  Status verify_batch(BatchCursor& cursor) {
+    ++report_.batches;
+    TRY_DO(verify_records(cursor));
+    for (const auto& adopted : cursor.extension().adopted) TRY_DO(verify_adopted(cursor, adopted));
+    return {};
+  }
+
+  Status verify_records(BatchCursor& cursor) {
+    for (std::size_t i = 0; i < cursor.extension().blocks.size(); ++i) {
+      TRY(const std::string_view raw, cursor.block(i));
+      ByteReader in(raw);
+      std::uint64_t events = 0;
+      while (in.remaining() != 0) {
+        TRY(const Record record, read_record(in));
+        if (record.is_transaction) continue;
+        ++events;
+        const bool named = catalog_.stream(record.event.stream) != nullptr;
+        const bool has_schema =
+            record.event.schema.value == 0 || catalog_.schema(record.event.schema) != nullptr;
+        if (!named || !has_schema) {
+          return fail(
+              Code::corrupt,
+              fmt::format(
+                  "batch {} of file {}: an event of stream {} and schema {}, which are not defined",
+                  cursor.header().sequence, cursor.header().file_id, record.event.stream.value,
+                  record.event.schema.value));
+        }
+      }
+      if (events != cursor.extension().blocks[i].event_count) {
+        return fail(Code::corrupt,
+                    fmt::format("batch {} of file {}: block {} holds {} events and says {}",
+                                cursor.header().sequence, cursor.header().file_id, i, events,
+                                cursor.extension().blocks[i].event_count));
+      }
+      report_.progress.events += events;
+    }
+    return {};
+  }
+
+  Status verify_adopted(const BatchCursor& log, const format::AdoptedFile& adopted) {
+    TRY(const auto file, disk_.open_read(paths_.adopted(log.header().file_id, adopted.staging_id)));
+    report_.progress.bytes_total += adopted.file_bytes;
+    BatchCursor::Expected first;
+    first.file_id = adopted.staging_id;
+    first.staged = true;
+    BatchCursor cursor(*file, first);
+    for (;;) {
+      const std::uint64_t offset = cursor.expected().file_offset;
+      TRY(const auto step, cursor.next());
+      if (step == BatchCursor::Step::bad) return fail(Code::corrupt, cursor.why());
+      if (step == BatchCursor::Step::zeros) break;
+      TRY_DO(catalog_.define(cursor.extension()));
+      TRY_DO(verify_records(cursor));
+      report_.progress.bytes += cursor.expected().file_offset - offset;
+      on_progress_(report_.progress);
+    }
+    const auto& end = cursor.expected();
+    if (end.sequence == adopted.batch_count && end.base.value == adopted.event_count &&
+        end.chain == adopted.chain)
+      return {};
+    return fail(
+        Code::corrupt,
+        fmt::format(
+            "adopted file {} holds {} events, its commit batch {} says {} (from position {})",
+            adopted.staging_id, end.base.value, log.header().sequence, adopted.event_count,
+            log.header().base.value));
+  }
+
+  Disk& disk_;
+  const StorePaths& paths_;
+  const std::function<void(const VerifyProgress&)>& on_progress_;
+  DurablePage::Value end_;
+  Catalog catalog_;
+  std::optional<BatchCursor::Expected> next_;  // what the next segment must begin with
+  VerifyReport report_;
+};
+
+}  // namespace
+
+Result<VerifyReport> verify_store(Disk& disk, const std::string& directory,
+                                  const std::function<void(const VerifyProgress&)>& on_progress) {
+  const StorePaths paths(directory);
+  return Verification(disk, paths, on_progress).run();
+}
+
+}  // namespace tidelog

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Benchmarks, each figure a ratio within one run where a peer or a limit exists.
+#   scripts/bench.sh [SUITE...] [--json] [--no-install]
+# Suites: store (beside bare loops on the same disk), postgres (beside pg_recvlogical and COPY). Without a name: all.
+# Prints a table, or with --json one object a line: {"suite","figure","value","unit","goal","met","how"}.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+usage() {
+  sed -n '2,5s/^# \{0,1\}//p' scripts/bench.sh
+  exit "$1"
+}
+
+suites=() json=false install=true
+for argument in "$@"; do
+  case "$argument" in
+    store | postgres) suites+=("$argument") ;;
+    --json) json=true ;;
+    --no-install) install=false ;;
+    -h | --help) usage 0 ;;
+    *) echo "bench.sh: unknown suite '$argument'" >&2 && usage 2 >&2 ;;
+  esac
+done
+((${#suites[@]} > 0)) || suites=(store postgres)
+
+{
+  ! "$install" || scripts/install-deps.sh build test bench
+  cmake --preset release --log-level=WARNING
+  cmake --build --preset release --parallel "$(nproc)" --target tidelog store_bench
+} >&2
+
+folder="$PWD/build/bench"
+rm -rf "$folder"
+mkdir -p "$folder"
+trap 'rm -rf "$folder"' EXIT
+
+run() {
+  case "$1" in
+    store) build/release/bench/store_bench "$folder/store" ;;
+    postgres) python3 bench/postgres_bench.py build/release/app/tidelog scripts/servers/postgres.sh "$folder/postgres" ;;
+  esac
+}
+
+table() {
+  python3 -c '
+import json, sys
+for line in sys.stdin:
+    f = json.loads(line)
+    verdict = "" if not f["goal"] else ("met" if f["met"] else "NOT MET") + ", goal %g" % f["goal"]
+    print("%-9s %-52s %14s %-26s %-24s %s" % (f["suite"], f["figure"], "{:,.3f}".format(f["value"]).rstrip("0").rstrip("."),
+                                             f["unit"], verdict, f["how"]), flush=True)
+'
+}
+
+for suite in "${suites[@]}"; do
+  if "$json"; then run "$suite"; else run "$suite" | table; fi
+done
