@@ -42,7 +42,8 @@ Status Report::line(std::string_view subject, std::string_view severity, std::st
   const std::string shown_mend = context.secrets.mask(mend);
   if (!json) {
     TRY_DO(context.out.line(fmt::format("{}: {}: {}", subject, severity, shown_what)));
-    return shown_mend.empty() ? Status{} : context.out.line(fmt::format("    mend it: {}", shown_mend));
+    return shown_mend.empty() ? Status{}
+                              : context.out.line(fmt::format("    mend it: {}", shown_mend));
   }
   std::string out = "{\"subject\":";
   put_json_text(out, subject);
@@ -93,16 +94,17 @@ Result<StoreFacts> check_store(Report& report, const std::string& path) {
     return facts;
   }
   if (!reader) {
-    TRY_DO(report.found("store", {Finding::Severity::error, reader.error().code, reader.error().what, ""}));
+    TRY_DO(report.found("store",
+                        {Finding::Severity::error, reader.error().code, reader.error().what, ""}));
     return facts;
   }
   facts.exists = true;
   TRY(facts.stats, (*reader)->stats());
   TRY(const auto last, read_run_status(report.context.disk, path));
   facts.is_running = last && is_current(*last, report.context.clock.now());
-  TRY_DO(report.fine("store", fmt::format("{} holds {} events{}", path,
-                                          with_commas(facts.stats.durable.value),
-                                          facts.is_running ? ", and a run is at work on it" : "")));
+  TRY_DO(report.fine(
+      "store", fmt::format("{} holds {} events{}", path, with_commas(facts.stats.durable.value),
+                           facts.is_running ? ", and a run is at work on it" : "")));
   return facts;
 }
 
@@ -126,8 +128,9 @@ Status check_source(Report& report, const SourceConfig& source, const StoreFacts
   }
   if (report.error_count > errors_before) return {};
   return report.fine(source.name,
-                     stored.empty() ? "ready to load the existing rows and to stream from there"
-                                    : fmt::format("ready to go on from {}", print_source_position(stored)));
+                     stored.empty()
+                         ? "ready to load the existing rows and to stream from there"
+                         : fmt::format("ready to go on from {}", print_source_position(stored)));
 }
 
 }  // namespace
@@ -140,16 +143,19 @@ Status check_everything(const CommandContext& context, const CommonOptions& opti
   TRY(const StoreFacts facts, check_store(report, config.store.path));
   for (const SourceConfig& source : config.sources) TRY_DO(check_source(report, source, facts));
   if (config.sources.empty()) {
-    TRY_DO(report.found("configuration",
-                        {Finding::Severity::error, Code::misconfigured,
-                         fmt::format("{} has no `sources`, so there is nothing to run", config.file),
-                         "add one: see config/shop.yaml"}));
+    TRY_DO(
+        report.found("configuration",
+                     {Finding::Severity::error, Code::misconfigured,
+                      fmt::format("{} has no `sources`, so there is nothing to run", config.file),
+                      "add one: see config/shop.yaml"}));
   }
   TRY_DO(context.out.flush());
   if (report.error_count == 0) return {};
-  return fail(report.first_code, fmt::format("{} must be mended before `tidelog run -c {}` can work",
-                                             report.error_count == 1 ? "1 thing" : fmt::format("{} things", report.error_count),
-                                             config.file));
+  return fail(report.first_code,
+              fmt::format("{} must be mended before `tidelog run -c {}` can work",
+                          report.error_count == 1 ? "1 thing"
+                                                  : fmt::format("{} things", report.error_count),
+                          config.file));
 }
 
 }  // namespace tidelog

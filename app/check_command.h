@@ -1,4 +1,5 @@
-// `tidelog check`: looks at everything that `run` will need, changes nothing, and prints what mends each fault.
+// `tidelog check`: looks at everything that `run` will need, changes nothing, and prints what mends
+// each fault.
 #pragma once
 
 #include "app/command.h"

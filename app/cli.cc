@@ -27,14 +27,16 @@ using Command = std::function<Status(const CommandContext&)>;
 struct CommandLine {
   explicit CommandLine(std::string_view version);
 
-  CLI::App app{"tidelog captures the changes of a database into an event store, and answers from it.",
-               "tidelog"};
+  CLI::App app{
+      "tidelog captures the changes of a database into an event store, and answers from it.",
+      "tidelog"};
   Command chosen;
 };
 
 constexpr const char* place_help = "a position (1234) or a time (2026-11-24 10:00:00, -5m)";
 
-// ---- Options that several commands share -----------------------------------------------------------------------
+// ---- Options that several commands share
+// -----------------------------------------------------------------------
 
 void add_store_options(CLI::App& command, CommonOptions& options) {
   CLI::Option* const config =
@@ -66,11 +68,13 @@ std::shared_ptr<Options> add_command(CLI::App& parent, CommandLine& line, const 
 
 CLI::App& command_of(CLI::App& parent, const char* name) { return *parent.get_subcommand(name); }
 
-// ---- The commands ------------------------------------------------------------------------------------------------
+// ---- The commands
+// ------------------------------------------------------------------------------------------------
 
 void add_run(CommandLine& line) {
   const auto options = add_command<RunOptions>(
-      line.app, line, "run", "the service: captures every source into the store until it is stopped",
+      line.app, line, "run",
+      "the service: captures every source into the store until it is stopped",
       "  tidelog run -c shop.yaml\n"
       "  tidelog run -c shop.yaml --log-format json 2>> tidelog.log",
       run_service);
@@ -99,13 +103,14 @@ Status check_or_print_keys(const CommandContext& context, const CheckOptions& op
 }
 
 void add_check(CommandLine& line) {
-  const auto options = add_command<CheckOptions>(
-      line.app, line, "check",
-      "looks at the configuration, the servers, rights and settings; changes nothing, and prints the "
-      "statement that mends each fault",
-      "  tidelog check -c shop.yaml\n"
-      "  tidelog check --keys        every key of the configuration",
-      check_or_print_keys);
+  const auto options =
+      add_command<CheckOptions>(line.app, line, "check",
+                                "looks at the configuration, the servers, rights and settings; "
+                                "changes nothing, and prints the "
+                                "statement that mends each fault",
+                                "  tidelog check -c shop.yaml\n"
+                                "  tidelog check --keys        every key of the configuration",
+                                check_or_print_keys);
   CLI::App& command = command_of(line.app, "check");
   command.add_option("-c,--config", options->common.config_file, "the configuration, a YAML file")
       ->type_name("FILE");
@@ -119,9 +124,10 @@ void add_events_filter(CLI::App& command, EventsOptions& options) {
                   "only this stream; * and ? are wildcards; may be given again")
       ->type_name("PATTERN");
   command
-      .add_option("--type", options.types,
-                  "only events of this type: load, insert, update, delete, truncate, schema, message, "
-                  "gap; may be given again")
+      .add_option(
+          "--type", options.types,
+          "only events of this type: load, insert, update, delete, truncate, schema, message, "
+          "gap; may be given again")
       ->type_name("TYPE");
   command.add_option("--key", options.key, "only this row; a composite key is a JSON array")
       ->type_name("KEY")
@@ -142,15 +148,19 @@ void add_events(CommandLine& line) {
   add_place(command, "--from", options->from, "the first event");
   CLI::Option* const follow =
       command.add_flag("--follow", options->follow, "goes on as new events arrive");
-  command.add_option("--until", options->until,
-                     fmt::format("the last event, rounded down to a whole transaction: {}", place_help))
+  command
+      .add_option(
+          "--until", options->until,
+          fmt::format("the last event, rounded down to a whole transaction: {}", place_help))
       ->type_name("WHEN")
       ->excludes(follow);
   command.add_option("--limit", options->limit, "at most this many events")
       ->type_name("COUNT")
       ->check(CLI::PositiveNumber);
   command.add_flag("--backwards", options->backwards, "the newest first")->excludes(follow);
-  command.add_option("--format", options->format, "each line is the outgoing record in this form: flat")
+  command
+      .add_option("--format", options->format,
+                  "each line is the outgoing record in this form: flat")
       ->type_name("NAME")
       ->check(CLI::IsMember({"flat"}));
 }
@@ -176,7 +186,8 @@ void add_state(CommandLine& line) {
 
 void add_history(CommandLine& line) {
   const auto options = add_command<HistoryOptions>(
-      line.app, line, "history", "every version of one row: what changed, when, in which transaction",
+      line.app, line, "history",
+      "every version of one row: what changed, when, in which transaction",
       "  tidelog history shop.public.orders 42 -c shop.yaml\n"
       "  tidelog history shop.public.order_lines '[42, 1]' --store ./store --json",
       print_history);
@@ -216,10 +227,11 @@ void add_replay(CommandLine& line) {
 void add_store(CommandLine& line) {
   CLI::App* const store = line.app.add_subcommand("store", "the store's own care: verify, stats");
   store->require_subcommand(1);
-  const auto verify = add_command<CommonOptions>(
-      *store, line, "verify",
-      "reads everything: every checksum, the chain, every position; exit code 3 when it finds corruption",
-      "  tidelog store verify -c shop.yaml", verify_store);
+  const auto verify =
+      add_command<CommonOptions>(*store, line, "verify",
+                                 "reads everything: every checksum, the chain, every position; "
+                                 "exit code 3 when it finds corruption",
+                                 "  tidelog store verify -c shop.yaml", verify_store);
   add_store_options(command_of(*store, "verify"), *verify);
   const auto stats =
       add_command<CommonOptions>(*store, line, "stats", "how much the store holds",
@@ -263,7 +275,8 @@ CommandLine::CommandLine(std::string_view version) {
   add_source(*this);
 }
 
-// ---- Wrong usage -------------------------------------------------------------------------------------------------
+// ---- Wrong usage
+// -------------------------------------------------------------------------------------------------
 
 // The command that the arguments reached.
 CLI::App& innermost(CLI::App& app) {
@@ -282,7 +295,8 @@ std::vector<std::string> words_of(CLI::App& command) {
   return words;
 }
 
-// The words of a command that a misspelt one may have meant: options for an option, commands for others.
+// The words of a command that a misspelt one may have meant: options for an option, commands for
+// others.
 std::string usage_suggestion(CLI::App& command, const std::string& word) {
   const std::vector<std::string> words = words_of(command);
   std::vector<std::string_view> known;
@@ -341,7 +355,8 @@ ExitCode run_program(const std::vector<std::string>& arguments, std::string_view
   if (const auto ended = parse(line, arguments, context)) return *ended;
   const Status status = line.chosen(context);
   if (status) return ExitCode::done;
-  tell(context, fmt::format("tidelog: {}", status.error().what));
+  // Without a text, it is in the log already.
+  if (!status.error().what.empty()) tell(context, fmt::format("tidelog: {}", status.error().what));
   return exit_code_for(status.error().code);
 }
 

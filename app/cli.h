@@ -1,4 +1,5 @@
-// The command line: which command, its options, its help. main.cc calls it; so do tests, without a process.
+// The command line: which command, its options, its help. main.cc calls it; so do tests, without a
+// process.
 #pragma once
 
 #include <string>

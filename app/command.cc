@@ -13,8 +13,8 @@ namespace {
 tl::unexpected<Error> no_stream(std::string_view pattern, const std::vector<std::string>& names) {
   const std::vector<std::string_view> known(names.begin(), names.end());
   if (known.empty()) return fail(Code::not_found, "the store has no events yet");
-  return fail(Code::not_found, fmt::format("no stream is called `{}`{}", pattern,
-                                           suggestion(pattern, known)));
+  return fail(Code::not_found,
+              fmt::format("no stream is called `{}`{}", pattern, suggestion(pattern, known)));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// What every command of the program is given, and what several of them share: which store, which streams.
+// What every command of the program is given, and what several of them share: which store, which
+// streams.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,6 @@
-// The configuration: one YAML file, read once by every command that is given -c. app/config_keys.cc lists its keys;
-// that one table drives the parsing, the help for a misspelt key and docs/configuration.md.
+// The configuration: one YAML file, read once by every command that is given -c. app/config_keys.cc
+// lists its keys; that one table drives the parsing, the help for a misspelt key and
+// docs/configuration.md.
 #pragma once
 
 #include <cstdint>
@@ -20,16 +21,16 @@ struct StoreConfig {
 struct SourceConfig {
   int line = 0;
   std::string name;
-  std::string connection;  // a URL or libpq's connection string, with its password
+  std::string connection;           // a URL or libpq's connection string, with its password
   std::vector<std::string> tables;  // patterns; empty: all of `publication`
-  std::string publication;  // empty: made and named by us
-  std::string slot;         // empty: made and named by us
+  std::string publication;          // empty: made and named by us
+  std::string slot;                 // empty: made and named by us
 };
 
 struct ProjectionConfig {
   int line = 0;
   std::string name;
-  std::string sqlite;  // the file
+  std::string sqlite;                // the file
   std::vector<std::string> streams;  // whole names; empty: all
 };
 
@@ -40,7 +41,8 @@ struct Config {
   std::vector<ProjectionConfig> projections;
 };
 
-// What the caller needs. A command that only reads the store must not ask for the database's password.
+// What the caller needs. A command that only reads the store must not ask for the database's
+// password.
 enum class ConfigUse : std::uint8_t { everything, store_only };
 
 struct ConfigContext {

@@ -23,7 +23,8 @@ Status set_connection(const ConfigReading& reading, const YamlNode& value, Sourc
   return {};
 }
 
-// ---- Sections --------------------------------------------------------------------------------------------------
+// ---- Sections
+// --------------------------------------------------------------------------------------------------
 
 template <class Target>
 std::vector<std::string_view> names_of(std::span<const Key<Target>> keys) {
@@ -33,9 +34,9 @@ std::vector<std::string_view> names_of(std::span<const Key<Target>> keys) {
 }
 
 bool is_later(std::string_view section, std::string_view name) {
-  return std::any_of(
-      later_keys().begin(), later_keys().end(),
-      [&](const LaterKey& key) { return key.section == section && key.name == name; });
+  return std::any_of(later_keys().begin(), later_keys().end(), [&](const LaterKey& key) {
+    return key.section == section && key.name == name;
+  });
 }
 
 template <class Target>
@@ -81,8 +82,8 @@ template <class Target>
 Status read_section(const ConfigReading& reading, const YamlNode& node,
                     std::span<const Key<Target>> keys, std::string_view section, Target& target) {
   if (node.kind != YamlNode::Kind::map) {
-    return reading.fail_at(
-        node.line, fmt::format("{} must be a group of keys, found {}", section, name_of(node.kind)));
+    return reading.fail_at(node.line, fmt::format("{} must be a group of keys, found {}", section,
+                                                  name_of(node.kind)));
   }
   for (const YamlEntry& entry : node.entries) {
     TRY_DO(read_entry(reading, entry, keys, section, target));
@@ -131,8 +132,8 @@ Status set_sources(const ConfigReading& reading, const YamlNode& value, Config& 
   TRY(config.sources, read_sections(reading, value, source_keys(), "a source"));
   for (const SourceConfig& source : config.sources) {
     if (!source.tables.empty() || !source.publication.empty()) continue;
-    return reading.fail_at(source.line,
-                           "a source lacks `tables`: what is captured, for example [public.orders]");
+    return reading.fail_at(
+        source.line, "a source lacks `tables`: what is captured, for example [public.orders]");
   }
   return {};
 }
@@ -142,13 +143,15 @@ Status set_projections(const ConfigReading& reading, const YamlNode& value, Conf
   return {};
 }
 
-// ---- The table -------------------------------------------------------------------------------------------------
+// ---- The table
+// -------------------------------------------------------------------------------------------------
 
 constexpr Key<Config> root_table[] = {
     {{"store", "group", "", "the event store that everything is written to"}, set_store},
     {{"sources", "list of groups", "none", "the databases that changes are captured from"},
      set_sources},
-    {{"projections", "list of groups", "none", "copies of the tables' state that `run` keeps current"},
+    {{"projections", "list of groups", "none",
+      "copies of the tables' state that `run` keeps current"},
      set_projections},
 };
 
@@ -163,7 +166,8 @@ constexpr Key<SourceConfig> source_table[] = {
     {{"name", "name", "", "names the source; its streams are called `{name}.{schema}.{table}`"},
      set<&SourceConfig::name, read_name>},
     {{"postgres", "secret", "",
-      "the database: `postgresql://user:password@host:port/database` or a connection string of libpq"},
+      "the database: `postgresql://user:password@host:port/database` or a connection string of "
+      "libpq"},
      set_connection},
     {{"tables", "list of patterns", "all tables of `publication`, which is then required",
       "what is captured: `schema.table`; `*` and `?` are wildcards"},
@@ -185,22 +189,31 @@ constexpr Key<ProjectionConfig> projection_table[] = {
 };
 
 constexpr LaterKey later_table[] = {
-    {"the configuration", "sinks"},  {"the configuration", "queries"},
-    {"the configuration", "api"},    {"`store`", "snapshots"},
-    {"`store`", "retention"},        {"`store`", "compress"},
-    {"`store`", "disk_floor"},       {"a source", "mysql"},
+    {"the configuration", "sinks"},
+    {"the configuration", "queries"},
+    {"the configuration", "api"},
+    {"`store`", "snapshots"},
+    {"`store`", "retention"},
+    {"`store`", "compress"},
+    {"`store`", "disk_floor"},
+    {"a source", "mysql"},
     {"a source", "initial_load"},
-    {"a source", "columns"},         {"a source", "transforms"},
-    {"a source", "load"},            {"a source", "replica_identity"},
-    {"a source", "key"},             {"a source", "heartbeat"},
-    {"a source", "retained_wal"},    {"a source", "on_gap"},
-    {"a source", "on_undecodable"},  {"a source", "start"},
-    {"a source", "server_id"},       {"a source", "tls"},
+    {"a source", "columns"},
+    {"a source", "transforms"},
+    {"a source", "load"},
+    {"a source", "replica_identity"},
+    {"a source", "key"},
+    {"a source", "heartbeat"},
+    {"a source", "retained_wal"},
+    {"a source", "on_gap"},
+    {"a source", "on_undecodable"},
+    {"a source", "start"},
+    {"a source", "server_id"},
+    {"a source", "tls"},
     {"a projection", "postgres"},
 };
 
 }  // namespace
-
 
 std::span<const Key<Config>> root_keys() { return root_table; }
 std::span<const Key<StoreConfig>> store_keys() { return store_table; }

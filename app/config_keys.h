@@ -1,4 +1,5 @@
-// The table of all configuration keys: what config.cc parses by, and what docs/configuration.md is printed from.
+// The table of all configuration keys: what config.cc parses by, and what docs/configuration.md is
+// printed from.
 #pragma once
 
 #include <span>

@@ -1,5 +1,5 @@
-// The single values of the configuration: what the readers in the table of keys (config_keys.cc) are made of. Each
-// expands ${NAME} and fails with the file and the line.
+// The single values of the configuration: what the readers in the table of keys (config_keys.cc)
+// are made of. Each expands ${NAME} and fails with the file and the line.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,8 @@ Result<std::uint64_t> read_size(const ConfigReading& reading, const YamlNode& va
 Result<std::string> read_name(const ConfigReading& reading, const YamlNode& value);
 // Patterns of connectors/postgres/table_pattern.h.
 Result<std::vector<std::string>> read_tables(const ConfigReading& reading, const YamlNode& value);
-// Whole names of streams. Streams that come to fit a pattern later would not be in what was projected before.
+// Whole names of streams. Streams that come to fit a pattern later would not be in what was
+// projected before.
 Result<std::vector<std::string>> read_streams(const ConfigReading& reading, const YamlNode& value);
 // A secret; its passwords are masked from then on.
 Result<std::string> read_connection(const ConfigReading& reading, const YamlNode& value);

@@ -22,7 +22,8 @@ class EventPrinter {
   // Everything that was printed is out.
   Status flush();
 
-  // One event as it would be printed, for those who order lines themselves: a line, or a table's row.
+  // One event as it would be printed, for those who order lines themselves: a line, or a table's
+  // row.
   using Row = std::vector<std::string>;
   Result<Row> row_of(const Event& event);
   Status print_row(Row row);

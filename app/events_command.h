@@ -14,8 +14,8 @@ struct EventsOptions {
   std::vector<std::string> streams;  // patterns
   std::vector<std::string> types;
   std::string key;
-  std::string from;   // a position or a time
-  std::string until;  // inclusive
+  std::string from;         // a position or a time
+  std::string until;        // inclusive
   std::uint64_t limit = 0;  // 0: none
   bool has_key = false;
   bool backwards = false;

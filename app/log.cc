@@ -75,7 +75,9 @@ std::string Log::print(std::string_view message, Fields fields) const {
   return out;
 }
 
-void Log::info(std::string_view message, Fields fields) { logger_->info("{}", print(message, fields)); }
+void Log::info(std::string_view message, Fields fields) {
+  logger_->info("{}", print(message, fields));
+}
 
 void Log::warning(std::string_view message, Fields fields) {
   logger_->warn("{}", print(message, fields));

@@ -1,4 +1,5 @@
-// The log: one structured line an event on standard error, as key=value or as JSON. The only file that sees spdlog.
+// The log: one structured line an event on standard error, as key=value or as JSON. The only file
+// that sees spdlog.
 #pragma once
 
 #include <initializer_list>

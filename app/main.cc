@@ -1,4 +1,5 @@
-// The program: real disk, real clock, standard output and error. Everything else is in the library, where tests reach it.
+// The program: real disk, real clock, standard output and error. Everything else is in the library,
+// where tests reach it.
 #include <unistd.h>
 
 #include <cstdio>

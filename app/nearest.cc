@@ -10,7 +10,9 @@ namespace tidelog {
 std::size_t edit_distance(std::string_view from, std::string_view to) {
   const std::size_t width = to.size() + 1;
   std::vector<std::size_t> table((from.size() + 1) * width);
-  const auto at = [&](std::size_t i, std::size_t j) -> std::size_t& { return table[i * width + j]; };
+  const auto at = [&](std::size_t i, std::size_t j) -> std::size_t& {
+    return table[i * width + j];
+  };
   for (std::size_t i = 0; i <= from.size(); ++i) at(i, 0) = i;
   for (std::size_t j = 0; j <= to.size(); ++j) at(0, j) = j;
   for (std::size_t i = 1; i <= from.size(); ++i) {

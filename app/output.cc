@@ -30,8 +30,8 @@ Status Output::flush() {
   const int error = errno;
   buffer_.clear();
   if (whole) return {};
-  return fail(Code::failed, fmt::format("cannot write to {}: {}", name_,
-                                        std::generic_category().message(error)));
+  return fail(Code::failed,
+              fmt::format("cannot write to {}: {}", name_, std::generic_category().message(error)));
 }
 
 }  // namespace tidelog

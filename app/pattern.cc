@@ -4,7 +4,9 @@
 
 namespace tidelog {
 
-bool is_pattern(std::string_view text) { return text.find_first_of("*?") != std::string_view::npos; }
+bool is_pattern(std::string_view text) {
+  return text.find_first_of("*?") != std::string_view::npos;
+}
 
 // Greedy, going back to the last star only: no pattern takes more than pattern times name steps.
 bool matches(std::string_view pattern, std::string_view name) {
@@ -30,9 +32,9 @@ bool matches(std::string_view pattern, std::string_view name) {
 }
 
 bool matches_any(const std::vector<std::string>& patterns, std::string_view name) {
-  return patterns.empty() || std::any_of(patterns.begin(), patterns.end(), [&](const auto& pattern) {
-           return matches(pattern, name);
-         });
+  return patterns.empty() ||
+         std::any_of(patterns.begin(), patterns.end(),
+                     [&](const auto& pattern) { return matches(pattern, name); });
 }
 
 }  // namespace tidelog

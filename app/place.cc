@@ -16,8 +16,7 @@ Result<Place> parse_position(std::string_view text, std::string_view option) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{}) {
-    return fail(Code::misconfigured,
-                fmt::format("{} {}: larger than any position", option, text));
+    return fail(Code::misconfigured, fmt::format("{} {}: larger than any position", option, text));
   }
   return Position{number};
 }

@@ -1,4 +1,5 @@
-// A place in the history as a person writes it: a position ("1234") or a time ("2026-11-24 10:00", "-5m").
+// A place in the history as a person writes it: a position ("1234") or a time ("2026-11-24 10:00",
+// "-5m").
 #pragma once
 
 #include <string>

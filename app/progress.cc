@@ -42,9 +42,9 @@ std::string Progress::describe(std::uint64_t done) const {
   std::string text =
       fmt::format("{} {}, {} {}/s", with_commas(done), unit_, with_commas(rate), unit_);
   if (total_ == 0 || rate == 0 || done > total_) return text;
-  return text + fmt::format(", {}%, {} left", done * 100 / total_,
-                            print_seconds(static_cast<double>(total_ - done) /
-                                          static_cast<double>(rate)));
+  return text +
+         fmt::format(", {}%, {} left", done * 100 / total_,
+                     print_seconds(static_cast<double>(total_ - done) / static_cast<double>(rate)));
 }
 
 Status Progress::at(std::uint64_t done) {
@@ -61,8 +61,8 @@ void Progress::show(std::uint64_t done) {
 Status Progress::finish(const std::string& verb, std::uint64_t done) {
   TRY_DO(failed_);
   const double took = seconds();
-  TRY_DO(out_.write(fmt::format("{}{} {} {} in {} ({} {}/s)\n", on_terminal_ ? "\r\x1b[K" : "", verb,
-                                with_commas(done), unit_, print_seconds(took),
+  TRY_DO(out_.write(fmt::format("{}{} {} {} in {} ({} {}/s)\n", on_terminal_ ? "\r\x1b[K" : "",
+                                verb, with_commas(done), unit_, print_seconds(took),
                                 with_commas(rate_of(done, took)), unit_)));
   return out_.flush();
 }

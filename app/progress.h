@@ -1,5 +1,5 @@
-// Progress of a long command, on standard error: done, rate and time left. On a terminal one line that is rewritten;
-// elsewhere nothing but the last line.
+// Progress of a long command, on standard error: done, rate and time left. On a terminal one line
+// that is rewritten; elsewhere nothing but the last line.
 #pragma once
 
 #include <chrono>

@@ -30,7 +30,8 @@ struct Follower {
     ReplayOptions options;
     options.streams = config.streams;
     options.end = end;
-    TRY_DO(replay(*reader, *target, options, [](const ReplayProgress&) {}, stop));
+    TRY_DO(replay(
+        *reader, *target, options, [](const ReplayProgress&) {}, stop));
     done = end;
     return {};
   }
@@ -38,6 +39,7 @@ struct Follower {
   // What is not worth another try ends the projection.
   bool goes_on_after(const Error& error, const std::stop_token& stop) {
     if (stop.stop_requested()) return false;
+    if (error.code == Code::not_found) return true;  // a stream without events yet
     if (action_for(error.code) != Action::retry) {
       log.error("projection stopped", {{"projection", config.name}, {"error", error.what}});
       return false;

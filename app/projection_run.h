@@ -1,4 +1,5 @@
-// One projection that `tidelog run` keeps current: follows the store into a SQLite file, in a thread of its own.
+// One projection that `tidelog run` keeps current: follows the store into a SQLite file, in a
+// thread of its own.
 #pragma once
 
 #include <thread>
@@ -9,8 +10,8 @@
 
 namespace tidelog {
 
-// The store and the log must outlive it; destroying it ends the thread. An error stops the projection alone: it is
-// logged, and the sources go on.
+// The store and the log must outlive it; destroying it ends the thread. An error stops the
+// projection alone: it is logged, and the sources go on.
 class ProjectionRun {
  public:
   ProjectionRun(EventStore& store, ProjectionConfig config, Log& log);

@@ -24,12 +24,12 @@ Result<std::unique_ptr<Target>> open_target(const CommandContext& context, std::
     return target;
   }
   if (into.starts_with(lines) && into.size() > lines.size()) {
-    TRY(auto target,
-        JsonLinesTarget::open(context.disk, std::string(into.substr(lines.size()))));
+    TRY(auto target, JsonLinesTarget::open(context.disk, std::string(into.substr(lines.size()))));
     return target;
   }
-  return fail(Code::misconfigured,
-              fmt::format("--into {}: expected sqlite:PATH, jsonl:PATH or - (standard output)", into));
+  return fail(
+      Code::misconfigured,
+      fmt::format("--into {}: expected sqlite:PATH, jsonl:PATH or - (standard output)", into));
 }
 
 Result<ReplayOptions> range_of(const CommandContext& context, StoreReader& reader,
@@ -76,7 +76,8 @@ Status replay_history(const CommandContext& context, const ReplayCommandOptions&
   TRY(const ReplayProgress end,
       replay(
           *reader, *target, range,
-          [&](const ReplayProgress& progress) { shown.show(passed(progress)); }, std::stop_token{}));
+          [&](const ReplayProgress& progress) { shown.show(passed(progress)); },
+          std::stop_token{}));
   return finish(context, shown, end);
 }
 

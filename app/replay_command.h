@@ -10,7 +10,7 @@ namespace tidelog {
 
 struct ReplayCommandOptions {
   CommonOptions common;
-  std::string into;  // "sqlite:PATH", "jsonl:PATH" or "-"
+  std::string into;                  // "sqlite:PATH", "jsonl:PATH" or "-"
   std::vector<std::string> streams;  // patterns
   std::string from;
   std::string until;

@@ -21,7 +21,8 @@ Result<std::string> value_text(std::string_view stored) {
 }
 
 bool is_kind(std::string_view stored, ValueKind kind) {
-  return !stored.empty() && static_cast<std::uint8_t>(stored.front()) == static_cast<std::uint8_t>(kind);
+  return !stored.empty() &&
+         static_cast<std::uint8_t>(stored.front()) == static_cast<std::uint8_t>(kind);
 }
 
 void add_part(std::string& out, std::string_view part) {

@@ -1,4 +1,5 @@
-// `tidelog run`: the service. Captures every source of the configuration into the store until it is told to stop.
+// `tidelog run`: the service. Captures every source of the configuration into the store until it is
+// told to stop.
 #pragma once
 
 #include "app/command.h"

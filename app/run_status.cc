@@ -22,7 +22,6 @@ Json to_json(const SourceStatus& source) {
   Json out = {{"source", source.name},
               {"state", source.state},
               {"position", source.position},
-              {"stored", source.stored},
               {"confirmed", source.confirmed},
               {"lag_bytes", or_null(source.lag_bytes)},
               {"lag_seconds", or_null(source.lag_seconds)}};
@@ -41,7 +40,6 @@ SourceStatus source_from(const Json& json) {
   source.name = json.at("source").get<std::string>();
   source.state = json.at("state").get<std::string>();
   source.position = json.at("position").get<std::uint64_t>();
-  source.stored = json.at("stored").get<std::string>();
   source.confirmed = json.at("confirmed").get<std::string>();
   source.lag_bytes = optional_at<std::uint64_t>(json, "lag_bytes");
   source.lag_seconds = optional_at<double>(json, "lag_seconds");
@@ -58,7 +56,8 @@ RunStatus status_from(const Json& json) {
   return status;
 }
 
-// Text from a server's error may be in any encoding: what is not UTF-8 is replaced, in this file for people only.
+// Text from a server's error may be in any encoding: what is not UTF-8 is replaced, in this file
+// for people only.
 std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -1,5 +1,5 @@
-// status.json in the store's folder: what a running `tidelog run` says about its sources, for `tidelog source status`
-// beside it. Replaced as a whole once a second (docs/adr: status file).
+// status.json in the store's folder: what a running `tidelog run` says about its sources, for
+// `tidelog source status` beside it. Replaced as a whole once a second (docs/adr: status file).
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@ namespace tidelog {
 
 struct SourceStatus {
   std::string name;
-  std::string state;                     // "loading", "streaming", "waiting", "stopped", …
-  std::uint64_t position = 0;            // events of the store that are on disk
-  std::string stored;                    // the database's position that is stored: "lsn 0/16B3748"
-  std::string confirmed;                 // … and that the database was told
+  std::string state;           // "loading", "streaming", "waiting", "stopped", …
+  std::uint64_t position = 0;  // events of the store that are on disk
+  std::string
+      confirmed;  // how far into the database's log everything is on disk, which is what it is told
   std::optional<std::uint64_t> lag_bytes;  // none: not known
   std::optional<double> lag_seconds;
   std::string error;  // why it waits or has stopped
@@ -26,8 +26,8 @@ struct SourceStatus {
 
 struct RunStatus {
   std::int64_t pid = 0;
-  UnixMicros time;      // when it was written
-  bool ended = false;   // the run ended in an orderly way
+  UnixMicros time;     // when it was written
+  bool ended = false;  // the run ended in an orderly way
   std::vector<SourceStatus> sources;
 };
 
@@ -38,7 +38,8 @@ Result<std::optional<RunStatus>> read_run_status(Disk& disk, const std::string& 
 // Whether it describes the present: not ended, and written within the last few seconds.
 bool is_current(const RunStatus& status, UnixMicros now);
 
-// {"source","state","position","confirmed","lag_bytes","lag_seconds"}, and "error" when there is one.
+// {"source","state","position","confirmed","lag_bytes","lag_seconds"}, and "error" when there is
+// one.
 std::string print_source_status(const SourceStatus& status);
 
 }  // namespace tidelog

@@ -38,7 +38,8 @@ bool ends_url(char c) {
   return std::isspace(static_cast<unsigned char>(c)) != 0 || c == '"' || c == '\'' || c == '`';
 }
 
-// The password of the URL whose "://" stands at `scheme_end`. A password may hold an unescaped '@' or
+// The password of the URL whose "://" stands at `scheme_end`. A password may hold an unescaped '@'
+// or
 // '/', so everything up to the last '@' before the end of the URL's host part is taken.
 std::optional<Span> password_of_url(std::string_view text, std::size_t scheme_end) {
   const std::size_t begin = scheme_end + 3;
@@ -192,15 +193,16 @@ void Secrets::add_connection(std::string_view connection) {
     }
     hide(password, connection);
   }
-  // libpq names the word that it does not understand; in a connection string that may be the password.
+  // libpq names the word that it does not understand; in a connection string that may be the
+  // password.
   if (connection.find("://") != std::string_view::npos) return;
   for (const std::string_view word : words(connection)) {
     if (word.find('=') == std::string_view::npos) hide(word, connection);
   }
 }
 
-// A word that also stands elsewhere in the connection (the user's name, say) is no secret, and a very
-// short one would hide half of every message.
+// A word that also stands elsewhere in the connection (the user's name, say) is no secret, and a
+// very short one would hide half of every message.
 void Secrets::hide(std::string_view secret, std::string_view connection) {
   if (secret.size() < 4) return;
   const bool is_elsewhere = mask_passwords(connection).find(secret) != std::string::npos;

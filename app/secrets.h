@@ -1,5 +1,5 @@
-// Values that come from the environment or from files, and the hiding of passwords in whatever is printed.
-// The configuration expands with it; the console and the log mask with it.
+// Values that come from the environment or from files, and the hiding of passwords in whatever is
+// printed. The configuration expands with it; the console and the log mask with it.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,5 @@
-// SIGTERM and SIGINT ask for a stop; a second one, or too long a wait, ends the process at once. For `tidelog run`.
+// SIGTERM and SIGINT ask for a stop; a second one, or too long a wait, ends the process at once.
+// For `tidelog run`.
 #pragma once
 
 #include <signal.h>

@@ -16,7 +16,7 @@ SourceStatus stopped(const SourceState& state, Position durable) {
   status.name = state.name;
   status.state = "stopped";
   status.position = durable.value;
-  status.stored = print_source_position(state.position);
+  status.confirmed = print_source_position(state.position);
   return status;
 }
 
@@ -35,9 +35,7 @@ void add_errors(std::vector<SourceStatus>& states, const RunStatus& last) {
   for (SourceStatus& state : states) {
     const auto told = std::find_if(last.sources.begin(), last.sources.end(),
                                    [&](const auto& source) { return source.name == state.name; });
-    if (told == last.sources.end()) continue;
-    state.error = told->error;
-    state.confirmed = told->confirmed;
+    if (told != last.sources.end()) state.error = told->error;
   }
 }
 
@@ -56,14 +54,13 @@ Table table_of(const std::vector<SourceStatus>& states) {
   Table table({{"source"},
                {"state"},
                {"position", Align::right},
-               {"stored"},
                {"confirmed"},
                {"lag", Align::right},
                {"behind", Align::right},
                {"error"}});
   for (const SourceStatus& state : states) {
-    table.add({state.name, state.state, with_commas(state.position), or_unknown(state.stored),
-               or_unknown(state.confirmed), state.lag_bytes ? print_bytes(*state.lag_bytes) : "-",
+    table.add({state.name, state.state, with_commas(state.position), or_unknown(state.confirmed),
+               state.lag_bytes ? print_bytes(*state.lag_bytes) : "-",
                state.lag_seconds ? fmt::format("{:.1f} s", *state.lag_seconds) : "-",
                one_line(state.error, 100)});
   }

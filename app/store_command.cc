@@ -16,11 +16,11 @@ Status read_all(StoreReader& reader, Position end, Progress& progress) {
   for (Position expected{0}; expected < end; expected = expected + std::uint64_t{1}) {
     TRY(const Event* const event, reader.next());
     if (event == nullptr || event->position != expected) {
-      return fail(Code::corrupt, fmt::format("position {} is missing: {}", expected.value,
-                                             event == nullptr
-                                                 ? "the history ends before it"
-                                                 : fmt::format("position {} follows the one before",
-                                                               event->position.value)));
+      return fail(Code::corrupt,
+                  fmt::format("position {} is missing: {}", expected.value,
+                              event == nullptr ? "the history ends before it"
+                                               : fmt::format("position {} follows the one before",
+                                                             event->position.value)));
     }
     TRY_DO(progress.at(expected.value));
   }
@@ -59,7 +59,8 @@ Status verify_store(const CommandContext& context, const CommonOptions& options)
   if (options.json) {
     TRY_DO(context.out.line(fmt::format(R"({{"events":{},"whole":true}})", end.value)));
   } else {
-    TRY_DO(context.out.line("The store is whole: every checksum, the chain and all positions agree."));
+    TRY_DO(
+        context.out.line("The store is whole: every checksum, the chain and all positions agree."));
   }
   return context.out.flush();
 }

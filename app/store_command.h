@@ -5,8 +5,8 @@
 
 namespace tidelog {
 
-// Reads everything: every checksum, the chain of batches, that no position is missing. Code::corrupt
-// names segment, offset and position.
+// Reads everything: every checksum, the chain of batches, that no position is missing.
+// Code::corrupt names segment, offset and position.
 Status verify_store(const CommandContext& context, const CommonOptions& options);
 
 Status print_store_stats(const CommandContext& context, const CommonOptions& options);

@@ -6,7 +6,8 @@
 namespace tidelog {
 namespace {
 
-// A reader of configuration needs neither; an alias that contains itself would need both without end.
+// A reader of configuration needs neither; an alias that contains itself would need both without
+// end.
 constexpr int depth_max = 32;
 constexpr int nodes_max = 100'000;
 
@@ -64,9 +65,8 @@ Status Converter::add_entry(const YAML::Node& key, const YAML::Node& value, Yaml
   if (!key.IsScalar()) return fail_at(line, "a key must be a plain word");
   for (const YamlEntry& earlier : out.entries) {
     if (earlier.key != key.Scalar()) continue;
-    return fail_at(
-        line, fmt::format("the key `{}` stands here again; it is already on line {}", earlier.key,
-                          earlier.line));
+    return fail_at(line, fmt::format("the key `{}` stands here again; it is already on line {}",
+                                     earlier.key, earlier.line));
   }
   TRY(YamlNode converted, convert(value, line, depth + 1));
   out.entries.push_back({key.Scalar(), line, std::move(converted)});

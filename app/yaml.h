@@ -1,4 +1,5 @@
-// A YAML text as a tree of plain values with their lines. The only file that sees yaml-cpp, which throws.
+// A YAML text as a tree of plain values with their lines. The only file that sees yaml-cpp, which
+// throws.
 #pragma once
 
 #include <string>

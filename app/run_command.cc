@@ -1,0 +1,155 @@
+#include "app/run_command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+
+#include "app/pause.h"
+#include "app/projection_run.h"
+#include "app/run_status.h"
+#include "app/signals.h"
+#include "app/source_run.h"
+#include "eventstore/event_store.h"
+
+namespace tidelog {
+namespace {
+
+constexpr auto look_interval = std::chrono::milliseconds(100);
+constexpr auto publish_interval = std::chrono::seconds(1);
+constexpr auto stop_patience = std::chrono::milliseconds(4500);
+
+// Everything that runs, while it runs. One thread.
+class Service {
+ public:
+  Service(const CommandContext& context, const Config& config, Log& log, EventStore& store,
+          std::stop_source stop)
+      : context_(context), config_(config), log_(log), store_(store), stop_(std::move(stop)) {}
+
+  Status run();
+
+ private:
+  void start();
+  Status watch();
+  bool all_ended() const;
+  Status look_at_results();
+  void publish(bool ended);
+
+  const CommandContext& context_;
+  const Config& config_;
+  Log& log_;
+  EventStore& store_;
+  std::stop_source stop_;
+  std::vector<std::unique_ptr<SourceRun>> sources_;
+  std::vector<std::unique_ptr<ProjectionRun>> projections_;
+  std::vector<const SourceRun*> told_;  // whose end was logged
+  std::optional<Error> first_error_;
+  std::chrono::steady_clock::time_point published_;
+  bool publish_failed_ = false;
+};
+
+void Service::start() {
+  for (const SourceConfig& source : config_.sources) {
+    sources_.push_back(
+        std::make_unique<SourceRun>(store_, context_.clock, log_, source, stop_.get_token()));
+  }
+  for (const ProjectionConfig& projection : config_.projections) {
+    projections_.push_back(std::make_unique<ProjectionRun>(store_, projection, log_));
+  }
+}
+
+bool Service::all_ended() const {
+  return std::all_of(sources_.begin(), sources_.end(),
+                     [](const auto& source) { return source->result().has_value(); });
+}
+
+// A source that could not start ends the run; one that stopped later stops alone.
+Status Service::look_at_results() {
+  for (const auto& source : sources_) {
+    source->report();
+    const std::optional<Status> result = source->result();
+    if (!result || *result || std::count(told_.begin(), told_.end(), source.get()) > 0) continue;
+    told_.push_back(source.get());
+    Error error = result->error();
+    error.what = fmt::format("source {}: {}", source->name(), error.what);
+    if (!source->has_worked()) return tl::unexpected<Error>(std::move(error));
+    if (!all_ended()) log_.error("source stopped, others go on", {{"error", error.what}});
+    if (!first_error_) first_error_ = std::move(error);
+  }
+  return {};
+}
+
+// For `source status`. A disk that is full must not stop what could go on.
+void Service::publish(bool ended) {
+  published_ = context_.clock.steady();
+  RunStatus status{getpid(), context_.clock.now(), ended, {}};
+  for (const auto& source : sources_) status.sources.push_back(source->status());
+  const Status written = write_run_status(context_.disk, config_.store.path, status);
+  if (!written && !publish_failed_) {
+    log_.warning("status is not published", {{"error", written.error().what}});
+  }
+  publish_failed_ = !written;
+}
+
+Status Service::watch() {
+  publish(false);
+  while (pause(look_interval, stop_.get_token())) {
+    TRY_DO(look_at_results());
+    if (all_ended()) break;
+    if (context_.clock.steady() - published_ >= publish_interval) publish(false);
+  }
+  if (first_error_ && all_ended()) return tl::unexpected<Error>(*first_error_);
+  return {};
+}
+
+Status Service::run() {
+  start();
+  const Status watched = watch();
+  stop_.request_stop();
+  projections_.clear();
+  while (!all_ended()) pause(std::chrono::milliseconds(5), std::stop_token{});
+  for (const auto& source : sources_) source->report();
+  publish(true);
+  return watched;
+}
+
+Status open_and_run(const CommandContext& context, const Config& config, Log& log,
+                    const std::stop_source& stop) {
+  StoreOptions options;
+  options.segment_bytes = config.store.segment_bytes;
+  TRY(const auto store, EventStore::open(context.disk, context.clock, config.store.path, options));
+  log.info("store open",
+           {{"store", config.store.path}, {"events", fmt::format("{}", store->durable().value)}});
+  TRY_DO(Service(context, config, log, *store, stop).run());
+  log.info("ended", {{"events", fmt::format("{}", store->durable().value)}});
+  return {};
+}
+
+Status load_and_run(const CommandContext& context, const RunOptions& options, Log& log) {
+  TRY(const Config config, load_config(options.common.config_file, ConfigUse::everything,
+                                       {context.disk, context.environment, context.secrets}));
+  if (config.sources.empty()) {
+    return fail(Code::misconfigured,
+                fmt::format("{} has no `sources`, so there is nothing to run", config.file));
+  }
+  std::signal(SIGPIPE, SIG_IGN);  // who reads the log may go away
+  const std::stop_source stop;
+  // Before any other thread: they inherit which signals are blocked.
+  const StopOnSignal signals(stop, stop_patience, [&log](const char* what) { log.info(what, {}); });
+  return open_and_run(context, config, log, stop);
+}
+
+}  // namespace
+
+Status run_service(const CommandContext& context, const RunOptions& options) {
+  TRY(Log log, Log::to_stderr(options.log_format, context.secrets));
+  Status ended = load_and_run(context, options, log);
+  if (ended || options.log_format == LogFormat::text) return ended;
+  // Who reads the log as JSON gets no line in another form.
+  log.error("ended", {{"error", ended.error().what}});
+  return fail(ended.error().code, "");
+}
+
+}  // namespace tidelog

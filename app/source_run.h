@@ -1,0 +1,69 @@
+// One source at work: its connector, its ingest, its thread, and how far it is behind. For `tidelog
+// run`.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <thread>
+
+#include "app/config.h"
+#include "app/log.h"
+#include "app/run_status.h"
+#include "connectors/postgres/options.h"
+#include "core/clock.h"
+#include "core/source.h"
+#include "eventstore/event_store.h"
+#include "ingest/ingest.h"
+
+namespace tidelog {
+
+// Store, clock and log must outlive it. It ends when `stop` is asked for; destroying it waits for
+// that. The owner's one thread calls it.
+class SourceRun {
+ public:
+  SourceRun(EventStore& store, Clock& clock, Log& log, const SourceConfig& config,
+            std::stop_token stop);
+  ~SourceRun();
+
+  // Nothing while it works; then how it ended.
+  std::optional<Status> result() const;
+  // Whether it ever loaded or streamed: an error before that is one of the start.
+  bool has_worked() const { return has_worked_; }
+
+  // Logs what changed since the last look.
+  void report();
+  SourceStatus status() const;
+  const std::string& name() const { return name_; }
+
+ private:
+  void work();
+  void watch_lag();
+  void report_state(const IngestProgress& progress);
+  void report_load(const IngestProgress& progress);
+  std::optional<double> lag_seconds(const IngestProgress& progress,
+                                    std::optional<std::uint64_t> lag_bytes) const;
+
+  EventStore& store_;
+  Clock& clock_;
+  Log& log_;
+  const std::string name_;
+  const std::stop_token stop_;
+  const PostgresOptions options_;
+  std::unique_ptr<Source> source_;
+  Ingest ingest_;
+
+  IngestProgress reported_;
+  std::chrono::steady_clock::time_point load_reported_;
+  bool has_worked_ = false;
+
+  mutable std::mutex mutex_;
+  std::optional<Status> result_;            // guarded by mutex_
+  std::optional<std::uint64_t> lag_bytes_;  // guarded by mutex_
+  std::jthread lag_thread_;
+  std::jthread thread_;
+};
+
+}  // namespace tidelog

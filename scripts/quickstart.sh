@@ -1,0 +1,202 @@
+#!/usr/bin/env bash
+# tidelog in two minutes, on a throw-away Postgres: capture, look back, undo an accident. Installs what is missing and
+# builds first; leaves nothing running and nothing behind.
+#   scripts/quickstart.sh [--keep] [--no-install]
+#   --keep         leaves the database, the capture and all files, and says how to go on and how to end them
+#   --no-install   leaves the machine's packages alone
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+keep=false install=true
+for argument in "$@"; do
+  case "$argument" in
+    --keep) keep=true ;;
+    --no-install) install=false ;;
+    -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0" && exit 0 ;;
+    *) echo "quickstart.sh: unknown argument '$argument'" >&2 && sed -n '2,6s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+  esac
+done
+
+# ---- telling and waiting -----------------------------------------------------------------------------------------------
+
+bold="" plain=""
+if [[ -t 1 ]]; then bold=$'\e[1m' plain=$'\e[0m'; fi
+
+step() { printf '\n%s== %s ==%s\n' "$bold" "$1" "$plain"; }
+say() { printf '%s\n' "$@"; }
+# Shows the command as the reader would type it, and runs it.
+show() {
+  printf '%s$ tidelog %s%s\n' "$bold" "$*" "$plain"
+  "$tidelog" "$@"
+}
+give_up() {
+  echo "quickstart.sh: $1" >&2
+  [[ -z "${folder:-}" || ! -s "$folder/run.log" ]] || { echo "What tidelog said:" >&2 && tail -n 20 "$folder/run.log" >&2; }
+  exit 1
+}
+# Tries a command again until it succeeds, for at most SECONDS.
+wait_for() {
+  local what="$1" seconds="$2" end
+  shift 2
+  end=$((SECONDS + seconds))
+  until "$@"; do
+    kill -0 "$capture" 2>/dev/null || give_up "tidelog run ended while we waited for $what"
+    ((SECONDS < end)) || give_up "waited $seconds seconds for $what"
+    sleep 0.2
+  done
+}
+streams() { "$tidelog" source status -c "$config" --json 2>/dev/null | grep -q '"state":"streaming"'; }
+psql() { scripts/servers/postgres.sh psql "$folder/postgres" -v ON_ERROR_STOP=1 -qtA "$@"; }
+
+# ---- nothing is left behind --------------------------------------------------------------------------------------------
+
+folder="" capture="" workload=""
+end_process() {  # PID: asks it to stop, and waits
+  [[ -n "$1" ]] || return 0
+  kill -TERM "$1" 2>/dev/null || true
+  wait "$1" 2>/dev/null || true
+}
+clean_up() {
+  local code=$?
+  trap - EXIT INT TERM HUP
+  if "$keep" && ((code == 0)); then exit 0; fi
+  end_process "$workload"
+  end_process "$capture"
+  if [[ -n "$folder" ]]; then
+    scripts/servers/postgres.sh remove "$folder/postgres" >/dev/null 2>&1 || true
+    rm -rf "$folder"
+  fi
+  exit "$code"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# ---- set-up ------------------------------------------------------------------------------------------------------------
+
+step "Building tidelog"
+if "$install"; then scripts/install-deps.sh build test; fi
+cmake --preset release --log-level=WARNING
+cmake --build --preset release --parallel "$(nproc)" --target tidelog
+tidelog="$PWD/build/release/app/tidelog"
+say "Built: $("$tidelog" --version)"
+SECONDS=0
+
+folder="$(mktemp -d "$PWD/build/quickstart.XXXXXX")"
+chmod 755 "$folder"   # the database's own user has to come through
+config="$folder/shop.yaml"
+
+step "1. A database with a shop in it"
+die_with=(--die-with $$)
+if "$keep"; then die_with=(); fi
+eval "$(scripts/servers/postgres.sh start "$folder/postgres" "${die_with[@]}")"
+export SHOP_DATABASE_URL="$URL"
+psql -c "
+  CREATE TABLE customers (id bigint PRIMARY KEY, name text NOT NULL);
+  CREATE TABLE orders (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    customer_id bigint NOT NULL REFERENCES customers,
+    status text NOT NULL DEFAULT 'new',
+    amount numeric(10, 2) NOT NULL,
+    placed_at timestamptz NOT NULL DEFAULT now());
+  INSERT INTO customers VALUES (1, 'Ada'), (2, 'Grace'), (3, 'Edsger'), (4, 'Barbara');
+  INSERT INTO orders (customer_id, amount) SELECT n % 4 + 1, n * 1.25 FROM generate_series(1, 1000) n;"
+say "A throw-away PostgreSQL runs in $folder/postgres, with 4 customers and 1000 orders that existed before tidelog came."
+
+step "2. Capturing it: five settings and one command"
+cat >"$config" <<EOF
+store: { path: ./store }
+sources:
+  - name: shop
+    postgres: \${SHOP_DATABASE_URL}
+    tables: [public.orders, public.customers]
+EOF
+cat "$config"
+say ""
+show check -c "$config"
+printf '%s$ tidelog run -c %s &%s\n' "$bold" "$config" "$plain"
+"$tidelog" run -c "$config" 2>"$folder/run.log" &
+capture=$!
+wait_for "the existing rows to be loaded" 60 streams
+say "The rows that existed are in the store. From here on every committed change is added the moment it happens."
+show source status -c "$config"
+
+step "3. The shop at work"
+psql -c "
+  DO \$\$
+  DECLARE placed bigint;
+  BEGIN
+    FOR n IN 1..300 LOOP
+      INSERT INTO orders (customer_id, amount) VALUES (n % 4 + 1, n) RETURNING id INTO placed;
+      COMMIT;
+      UPDATE orders SET status = 'paid' WHERE id = placed - 2;
+      UPDATE orders SET status = 'sent', amount = amount + 4.90 WHERE id = placed - 5;
+      COMMIT;
+      IF n % 10 = 0 THEN DELETE FROM orders WHERE id = placed - 700; COMMIT; END IF;
+      PERFORM pg_sleep(0.01);
+    END LOOP;
+  END \$\$;" &
+workload=$!
+say "Orders come in, are paid and sent, and old ones are deleted; each is a transaction of its own. As it happens:"
+show events -c "$config" --stream shop.public.orders --follow --from -1s --limit 8
+wait "$workload" || give_up "the workload failed"
+workload=""
+# A last change: once it is here, everything that was committed before it is here, too.
+psql -c "INSERT INTO customers VALUES (5, 'Donald')"
+caught_up() { "$tidelog" state shop.public.customers -c "$config" --key 5 --json 2>/dev/null | grep -q Donald; }
+wait_for "the last change" 30 caught_up
+
+step "4. The newest events"
+show events -c "$config" --backwards --limit 6
+
+step "5. The life of one order"
+order="$(psql -c "SELECT max(id) - 20 FROM orders")"
+show history shop.public.orders "$order" -c "$config"
+
+step "6. An accident"
+before="$(psql -c "SELECT count(*) FROM orders")"
+sum_before="$(psql -c "SELECT sum(amount) FROM orders")"
+position="$("$tidelog" store stats -c "$config" --json | grep -o '"position":[0-9]*' | cut -d: -f2)"
+moment="$(psql -c "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')")"
+say "The database holds $before orders worth $sum_before. Somebody forgets the WHERE:"
+printf '%spsql> DELETE FROM orders;%s\n' "$bold" "$plain"
+psql -c "DELETE FROM orders"
+say "The database holds $(psql -c "SELECT count(*) FROM orders") orders now."
+gone() { [[ -z "$("$tidelog" state shop.public.orders -c "$config" --json 2>/dev/null)" ]]; }
+wait_for "the deletes" 30 gone
+
+step "7. The table as it was before the accident"
+say "Now, and at the moment before, by time and by position:"
+count_of() { "$tidelog" state shop.public.orders -c "$config" --json "$@" | wc -l; }
+printf '%-70s %6s rows\n' "tidelog state shop.public.orders" "$(count_of)"
+by_time="$(count_of --at "$moment")"
+by_position="$(count_of --at "$position")"
+printf '%-70s %6s rows\n' "tidelog state shop.public.orders --at '$moment'" "$by_time"
+printf '%-70s %6s rows\n' "tidelog state shop.public.orders --at $position" "$by_position"
+say "One of them, as it was:"
+show state shop.public.orders -c "$config" --at "$position" --key "$order"
+
+step "8. The table back, rebuilt from its history"
+show replay -c "$config" --into "sqlite:$folder/orders.db" --stream shop.public.orders --until "$position"
+table="$(sqlite3 "$folder/orders.db" "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '%orders%' LIMIT 1")"
+rebuilt="$(sqlite3 "$folder/orders.db" "SELECT count(*) FROM \"$table\"")"
+say "psql counted $before orders before the accident; the SQLite file holds $rebuilt, for instance:"
+sqlite3 -header -column "$folder/orders.db" "SELECT * FROM \"$table\" ORDER BY id DESC LIMIT 3"
+for count in "$by_time" "$by_position" "$rebuilt"; do
+  [[ "$count" == "$before" ]] || give_up "there were $before orders before the accident, but tidelog gave back $count"
+done
+
+step "9. Is the store whole?"
+show store verify -c "$config"
+
+step "Done, in $SECONDS seconds"
+say "Your own database: it needs wal_level = logical and a role that may replicate; tidelog says what else."
+say "  export SHOP_DATABASE_URL=postgresql://user:password@host:5432/database"
+say "  build/release/app/tidelog check -c config/shop.yaml     (put your tables into it)"
+say "  build/release/app/tidelog run -c config/shop.yaml"
+if "$keep"; then
+  say "" "Left on, as you asked:"
+  say "  export SHOP_DATABASE_URL='$URL'"
+  say "  scripts/servers/postgres.sh psql $folder/postgres" "  build/release/app/tidelog events -c $config --follow"
+  say "To end it:" "  kill $capture; scripts/servers/postgres.sh remove $folder/postgres; rm -r $folder"
+fi

@@ -1,0 +1,259 @@
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "app/config.h"
+#include "app/config_keys.h"
+#include "core/disk.h"
+#include "tests/support/child_process.h"
+#include "tests/support/paths.h"
+
+namespace tidelog {
+namespace {
+
+struct Parser {
+  std::unique_ptr<Disk> disk = real_disk();
+  Secrets secrets;
+  Environment environment = [](std::string_view name) -> std::optional<std::string> {
+    if (name == "SHOP_URL") return "postgresql://shop:hunter22@db/shop";
+    if (name == "FOLDER") return "/var/lib/tidelog";
+    return std::nullopt;
+  };
+
+  Result<Config> parse(std::string_view text, ConfigUse use = ConfigUse::everything) {
+    return parse_config(text, "shop.yaml", use, {*disk, environment, secrets});
+  }
+  std::string error(std::string_view text) {
+    const auto config = parse(text);
+    REQUIRE_FALSE(config);
+    CHECK(config.error().code == Code::misconfigured);
+    return config.error().what;
+  }
+};
+
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+constexpr std::string_view five_settings = R"(store: { path: ${FOLDER}/shop }
+sources:
+  - name: shop
+    postgres: ${SHOP_URL}
+    tables: [public.orders, public.customers]
+)";
+
+}  // namespace
+
+TEST_CASE("config: five settings are enough") {
+  Parser parser;
+  const auto config = parser.parse(five_settings);
+  REQUIRE(config);
+  CHECK(config->store.path == "/var/lib/tidelog/shop");
+  REQUIRE(config->sources.size() == 1);
+  CHECK(config->sources[0].name == "shop");
+  CHECK(config->sources[0].connection == "postgresql://shop:hunter22@db/shop");
+  CHECK(config->sources[0].tables == std::vector<std::string>{"public.orders", "public.customers"});
+}
+
+TEST_CASE("config: a misspelt key is an error with its line and the nearest valid key") {
+  Parser parser;
+  const std::string what = parser.error(
+      "store: { path: s }\nsources:\n  - name: shop\n    postgres: ${SHOP_URL}\n    tabels: "
+      "[a.b]\n");
+  CHECK(what == "shop.yaml:5: unknown key `tabels` in a source (did you mean `tables`?)");
+}
+
+TEST_CASE("config: a misspelt section is an error with its line and the nearest valid one") {
+  Parser parser;
+  CHECK(parser.error("stroe: { path: s }\n") ==
+        "shop.yaml:1: unknown key `stroe` in the configuration (did you mean `store`?)");
+}
+
+TEST_CASE("config: a key that is near to none is answered with all that there are") {
+  Parser parser;
+  CHECK(
+      parser.error("store: { path: s, wallpaper_color: 3 }\n") ==
+      "shop.yaml:1: unknown key `wallpaper_color` in `store` (there are: `path`, `segment_size`)");
+}
+
+TEST_CASE("config: a key of a later version is refused, not ignored") {
+  Parser parser;
+  CHECK(parser.error("store: { path: s }\nsinks:\n  - name: events\n") ==
+        "shop.yaml:2: this version of tidelog does not have `sinks` yet");
+  CHECK(contains(parser.error("sources:\n  - name: shop\n    mysql: mysql://db\n"),
+                 "shop.yaml:3: this version of tidelog does not have `mysql` yet"));
+}
+
+TEST_CASE("config: a key that stands twice is an error that names both lines") {
+  Parser parser;
+  CHECK(parser.error("store: { path: s }\nsources: []\nstore: { path: t }\n") ==
+        "shop.yaml:3: the key `store` stands here again; it is already on line 1");
+}
+
+TEST_CASE("config: what is required and missing is named with the line of its section") {
+  Parser parser;
+  CHECK(contains(parser.error("store: { segment_size: 1 MiB }\n"),
+                 "shop.yaml:1: `store` lacks `path`"));
+  CHECK(contains(parser.error("store: { path: s }\nsources:\n  - name: shop\n    tables: [a.b]\n"),
+                 "shop.yaml:3: a source lacks `postgres`"));
+  CHECK(contains(
+      parser.error("store: { path: s }\nsources:\n  - name: shop\n    postgres: ${SHOP_URL}\n"),
+      "shop.yaml:3: a source lacks `tables`"));
+}
+
+TEST_CASE("config: the same name twice is an error that names both lines") {
+  Parser parser;
+  const std::string text =
+      std::string(five_settings) + "  - name: shop\n    postgres: ${SHOP_URL}\n    tables: [a.b]\n";
+  CHECK(parser.error(text) == "shop.yaml:6: the name `shop` is taken: it stands on line 3 already");
+}
+
+TEST_CASE("config: text that is not YAML is an error with its line") {
+  Parser parser;
+  CHECK(contains(parser.error("store: { path: s }\nsources: [\n"), "shop.yaml:3: not YAML"));
+}
+
+TEST_CASE("config: an empty file lacks its store") {
+  Parser parser;
+  CHECK(contains(parser.error(""), "the configuration must be a group of keys, found nothing"));
+}
+
+TEST_CASE("config: a key without a value is an error") {
+  Parser parser;
+  CHECK(parser.error("store:\n") == "shop.yaml:1: `store` has no value");
+}
+
+TEST_CASE("config: a table pattern that cannot be is an error with its line") {
+  Parser parser;
+  CHECK(contains(
+      parser.error("store: { path: s }\nsources:\n  - name: shop\n    postgres: ${SHOP_URL}\n"
+                   "    tables:\n      - public.orders\n      - customers\n"),
+      "shop.yaml:7: "));
+}
+
+TEST_CASE("config: a source's name holds nothing that a stream's name or a pattern needs") {
+  Parser parser;
+  CHECK(contains(parser.error("sources:\n  - name: shop.eu\n"),
+                 "shop.yaml:2: `shop.eu`: a name consists"));
+  CHECK(contains(parser.error("sources:\n  - name: $$shop\n"), "shop.yaml:2: `$shop`"));
+}
+
+TEST_CASE("config: an environment variable that is not set is an error that names it") {
+  Parser parser;
+  CHECK(parser.error("store: { path: \"${NOWHERE}\" }\n") ==
+        "shop.yaml:1: the environment variable NOWHERE is not set");
+}
+
+TEST_CASE("config: a lone dollar sign is an error that tells the way to write one") {
+  Parser parser;
+  CHECK(contains(parser.error("store: { path: a$b }\n"), "a plain dollar sign is $$"));
+  const auto config = parser.parse("store: { path: a$$b }\n");
+  REQUIRE(config);
+  CHECK(config->store.path == "a$b");
+}
+
+TEST_CASE("config: a secret may come from a file, without its last line end") {
+  Parser parser;
+  const auto folder = testing::scratch_folder("config_secret");
+  REQUIRE(replace_file(*parser.disk, folder.string(), "url", "postgresql://u:secret77@h/d\n"));
+  const auto config =
+      parser.parse("store: { path: s }\nsources:\n  - name: shop\n    postgres: file:" +
+                   (folder / "url").string() + "\n    tables: [a.b]\n");
+  REQUIRE(config);
+  CHECK(config->sources[0].connection == "postgresql://u:secret77@h/d");
+  CHECK(parser.secrets.mask("said secret77 aloud") == "said *** aloud");
+}
+
+TEST_CASE("config: a secret's file that is missing is an error with line and path") {
+  Parser parser;
+  const std::string what = parser.error(
+      "store: { path: s }\nsources:\n  - name: shop\n    postgres: file:/nowhere/url\n");
+  CHECK(contains(what, "shop.yaml:4: "));
+  CHECK(contains(what, "/nowhere/url"));
+}
+
+TEST_CASE("config: a connection that is none is refused without being printed") {
+  Parser parser;
+  const std::string what = parser.error(
+      "store: { path: s }\nsources:\n  - name: shop\n    postgres: hunter33\n    tables: [a.b]\n");
+  CHECK(contains(what, "shop.yaml:4: expected postgresql://"));
+  CHECK_FALSE(contains(what, "hunter33"));
+}
+
+TEST_CASE("config: reading the store needs no secret") {
+  Parser parser;
+  const auto config = parser.parse(
+      "store: { path: s }\nsources:\n  - name: shop\n    postgres: ${NOT_SET_HERE}\n"
+      "    tables: [a.b]\n",
+      ConfigUse::store_only);
+  REQUIRE(config);
+  CHECK(config->sources[0].connection.empty());
+}
+
+TEST_CASE("config: a relative path starts from the configuration's folder") {
+  Parser parser;
+  const auto config =
+      parse_config("store: { path: data }\n", "/etc/tidelog/shop.yaml", ConfigUse::store_only,
+                   {*parser.disk, parser.environment, parser.secrets});
+  REQUIRE(config);
+  CHECK(config->store.path == "/etc/tidelog/data");
+}
+
+TEST_CASE("config: sizes have a unit") {
+  Parser parser;
+  const auto config = parser.parse("store: { path: s, segment_size: 16 MiB }\n");
+  REQUIRE(config);
+  CHECK(config->store.segment_bytes == 16ULL << 20);
+  for (const char* const wrong :
+       {"16", "MiB", "-1 MiB", "0 MiB", "16 MB", "1.5 MiB", "99999999999999999999 MiB"}) {
+    CAPTURE(wrong);
+    CHECK(contains(parser.error(std::string("store: { path: s, segment_size: ") + wrong + " }\n"),
+                   "expected a size like `64 MiB`"));
+  }
+}
+
+TEST_CASE("config: an alias that contains itself is an error, not an endless loop") {
+  Parser parser;
+  CHECK(contains(parser.error("store: &a { path: *a }\n"), "shop.yaml:1: "));
+}
+
+TEST_CASE("config: a projection takes no patterns") {
+  Parser parser;
+  CHECK(contains(
+      parser.error("projections:\n  - name: now\n    sqlite: now.db\n    streams: [shop.*]\n"),
+      "shop.yaml:4: `shop.*`: a projection takes streams by their whole names"));
+}
+
+TEST_CASE("config: every file in config/ loads, and the one of docker/") {
+  const auto disk = real_disk();
+  const auto folder = testing::scratch_folder("config_examples");
+  REQUIRE(replace_file(*disk, folder.string(), "shop_database_url", "postgresql://u:p@h/d\n"));
+  const Environment environment = [&](std::string_view name) -> std::optional<std::string> {
+    return name == "SECRETS_FOLDER" ? folder.string() : "postgresql://user:password@localhost/d";
+  };
+  std::vector<std::filesystem::path> files = {testing::source_folder() / "docker/tidelog.yaml"};
+  for (const auto& entry :
+       std::filesystem::directory_iterator(testing::source_folder() / "config")) {
+    files.push_back(entry.path());
+  }
+  CHECK(files.size() >= 6);
+  for (const auto& file : files) {
+    CAPTURE(file.string());
+    Secrets secrets;
+    const auto config =
+        load_config(file.string(), ConfigUse::everything, {*disk, environment, secrets});
+    CHECK_MESSAGE(config.has_value(), (config ? "" : config.error().what));
+  }
+}
+
+TEST_CASE("config: docs/configuration.md is what the table of keys prints") {
+  const auto disk = real_disk();
+  const auto page =
+      read_file(*disk, (testing::source_folder() / "docs" / "configuration.md").string());
+  REQUIRE(page);
+  CHECK_MESSAGE(*page == configuration_page(),
+                "print it anew: tidelog check --keys > docs/configuration.md");
+}
+
+}  // namespace tidelog
