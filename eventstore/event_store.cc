@@ -345,8 +345,13 @@ void EventStore::describe(const Request& request, const Group& group, format::Ba
 // recovery.
 Status EventStore::move_into_segment(StagingWriter& staged) {
   TRY_DO(staged.rename_to(paths_.adopted(end_.file_id, staged.summary().staging_id)));
-  TRY_DO(disk_.sync_directory(paths_.staging));
-  return disk_.sync_directory(paths_.segments);
+  Status named = disk_.sync_directory(paths_.staging);
+  if (named) named = disk_.sync_directory(paths_.segments);
+  if (named) return named;
+  // Where the file is after a power loss is in doubt, and another sync would not settle it.
+  const std::lock_guard lock(mutex_);
+  broken_ = named.error();
+  return named;
 }
 
 Status EventStore::write_and_sync(const Group& group) {

@@ -43,6 +43,7 @@ Status StagingWriter::begin(const Transaction& transaction) {
 
 Status StagingWriter::add(const EventBody& event) {
   INVARIANT(!finished_, "a finished staging file takes no more events");
+  if (broken_) return tl::unexpected<Error>(*broken_);
   if (stream_counts_[event.stream]++ == 0) new_streams_.insert(event.stream);
   if (event.schema.value != 0 && schemas_.emplace(event.schema, event.stream).second)
     new_schemas_.insert(event.schema);
@@ -89,14 +90,22 @@ Status StagingWriter::flush() {
   new_schemas_.clear();
   builder_.drop_open_transaction();
   if (unsynced_bytes_ < sync_interval_bytes) return {};
+  return sync();
+}
+
+// After a failure the kernel may have dropped what was to be written, and another sync would lie.
+Status StagingWriter::sync() {
+  if (broken_) return tl::unexpected<Error>(*broken_);
   unsynced_bytes_ = 0;
-  return file_->sync();
+  const Status synced = file_->sync();
+  if (!synced) broken_ = synced.error();
+  return synced;
 }
 
 Status StagingWriter::finish() {
   if (finished_) return {};
   if (builder_.event_count() != 0) TRY_DO(flush());
-  TRY_DO(file_->sync());
+  TRY_DO(sync());
   finished_ = true;
   return {};
 }

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/disk.h"
@@ -56,6 +57,7 @@ class StagingWriter {
   StagingWriter(Disk& disk, std::string path, std::uint64_t id, const NameLookup& names)
       : disk_(disk), path_(std::move(path)), id_(id), names_(names) {}
   Status flush();
+  Status sync();
 
   Disk& disk_;
   std::string path_;  // empty once adopted
@@ -64,6 +66,7 @@ class StagingWriter {
   std::unique_ptr<File> file_;
   BatchBuilder builder_;
   bool finished_ = false;
+  std::optional<Error> broken_;  // a sync failed: the file's content is in doubt
 
   std::uint64_t file_offset_ = 0;
   std::uint64_t unsynced_bytes_ = 0;

@@ -172,7 +172,7 @@ Transaction head_of(const ScriptTransaction& transaction) {
   return head;
 }
 
-Status append(EventStore& store, const ScriptOperation& operation) {
+Status append(EventStore& store, const ScriptOperation& operation, StoreScript::Tries tries) {
   BatchBuilder batch;
   Filler filler(store);
   const auto give = [&](const EventBody& event) {
@@ -192,18 +192,25 @@ Status append(EventStore& store, const ScriptOperation& operation) {
     batch.commit();
   }
   batch.set_source(store.source(operation.source), operation.position);
-  TRY_DO(store.append(batch));
+  auto appended = store.append(batch);
+  if (!appended && tries == StoreScript::Tries::two) appended = store.append(batch);
+  TRY_DO(std::move(appended));
   return {};
 }
 
-Status adopt(EventStore& store, const ScriptOperation& operation) {
+Status adopt(EventStore& store, const ScriptOperation& operation, StoreScript::Tries tries) {
   TRY(const auto staged, store.stage());
   Filler filler(store);
   for (const ScriptTransaction& transaction : operation.transactions) {
     TRY_DO(staged->begin(head_of(transaction)));
     TRY_DO(filler.rows(transaction, [&](const EventBody& event) { return staged->add(event); }));
   }
-  TRY_DO(store.adopt(*staged, store.source(operation.source), operation.position));
+  const SourceId source = store.source(operation.source);
+  auto adopted = store.adopt(*staged, source, operation.position);
+  if (!adopted && tries == StoreScript::Tries::two) {
+    adopted = store.adopt(*staged, source, operation.position);
+  }
+  TRY_DO(std::move(adopted));
   return {};
 }
 
@@ -235,11 +242,11 @@ StoreScript::StoreScript(std::size_t operation_count) {
   }
 }
 
-Status StoreScript::run(EventStore& store, FakeClock& clock, std::size_t index) const {
+Status StoreScript::run(EventStore& store, FakeClock& clock, std::size_t index, Tries tries) const {
   clock.advance(std::chrono::seconds(1));
   const ScriptOperation& operation = operations_[index];
-  if (operation.kind == ScriptOperation::Kind::adopt) return adopt(store, operation);
-  return append(store, operation);
+  if (operation.kind == ScriptOperation::Kind::adopt) return adopt(store, operation, tries);
+  return append(store, operation, tries);
 }
 
 std::optional<std::size_t> StoreScript::operations_in(const StoreContent& content,

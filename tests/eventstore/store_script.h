@@ -53,7 +53,12 @@ class StoreScript {
   const StoreContent& after(std::size_t count) const { return contents_[count]; }
 
   // Does the operation; on success exactly its events and its position were added.
-  Status run(EventStore& store, FakeClock& clock, std::size_t index) const;
+  Status run(EventStore& store, FakeClock& clock, std::size_t index) const {
+    return run(store, clock, index, Tries::one);
+  }
+  // Two tries give the store the same batch or staging file again.
+  enum class Tries : std::uint8_t { one, two };
+  Status run(EventStore& store, FakeClock& clock, std::size_t index, Tries tries) const;
 
   // How many operations a store holds, or nothing when it holds no prefix of the script: at least
   // `least`, at most `most`.
