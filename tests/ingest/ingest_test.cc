@@ -1,0 +1,300 @@
+#include "ingest/ingest.h"
+
+#include <functional>
+#include <thread>
+
+#include "tests/eventstore/store_fixture.h"
+
+namespace tidelog::testing {
+namespace {
+
+Schema items_schema(int columns = 2) {
+  Schema schema{"public", "items", ReplicaIdentity::primary_key, {}};
+  schema.columns.push_back({"id", "integer", ValueKind::int64, true, 23, -1});
+  for (int i = 1; i < columns; ++i) {
+    schema.columns.push_back({"c" + std::to_string(i), "text", ValueKind::text, false, 25, -1});
+  }
+  return schema;
+}
+
+std::string resume_at(PostgresResume::Phase phase, std::uint64_t lsn) {
+  return encode(PostgresResume{phase, 7, 1, {lsn}, "slot"});
+}
+
+void put_item(std::int64_t id, std::string_view text, std::string& key, std::string& row) {
+  key.clear();
+  put_value(key, Value(id));
+  row = key;
+  put_value(row, Value(Text{text}));
+}
+
+Status give_item(ChangeHandler& handler, ChangeHandler::Version version, EventType type,
+                 std::int64_t id, std::string_view text) {
+  std::string key;
+  std::string row;
+  put_item(id, text, key, row);
+  EventBody event;
+  event.type = type;
+  event.stream = version.stream;
+  event.schema = version.schema;
+  event.key = key;
+  event.body = row;
+  return handler.event(event);
+}
+
+// A database that does as the test says: one function for each time it is asked to stream. It is
+// here to lose connections; that a real database works is tests/integration's to prove.
+class ScriptedSource final : public Source {
+ public:
+  using Session = std::function<Status(std::uint64_t from, ChangeHandler&)>;
+  std::vector<Session> sessions;
+  std::vector<std::uint64_t> resumed_at;
+  int loads_started = 0;
+  int loads_to_break = 0;
+  std::int64_t existing_rows = 3;
+  std::stop_source stop;
+
+  Result<Next> prepare(std::string_view stored) override {
+    if (stored.empty()) return Next::load;
+    TRY(const auto resume, read_postgres_resume(stored));
+    return resume.phase == PostgresResume::Phase::loading ? Next::load : Next::stream;
+  }
+
+  std::string loading_position() const override {
+    return resume_at(PostgresResume::Phase::loading, 0);
+  }
+
+  Result<std::unique_ptr<ChunkReader>> start_load() override {
+    ++loads_started;
+    return std::make_unique<Chunks>(*this);
+  }
+
+  Status stream(std::string_view stored, ChangeHandler& handler,
+                std::stop_token /*stop*/) override {
+    TRY(const auto resume, read_postgres_resume(stored));
+    resumed_at.push_back(resume.end_lsn.value);
+    if (resumed_at.size() > sessions.size()) {
+      stop.request_stop();
+      return {};
+    }
+    return sessions[resumed_at.size() - 1](resume.end_lsn.value, handler);
+  }
+
+ private:
+  class Chunks final : public ChunkReader {
+   public:
+    explicit Chunks(ScriptedSource& source) : source_(source) {
+      tables_.push_back({"public.items", items_schema(), 3});
+    }
+    std::string resume() const override { return resume_at(PostgresResume::Phase::streaming, 100); }
+    UnixMicros snapshot_time() const override { return {1'000}; }
+    const std::vector<Table>& tables() const override { return tables_; }
+    Status read(const Table& /*table*/, ChangeHandler::Version version, ChangeHandler& handler,
+                std::stop_token /*stop*/) override {
+      for (std::int64_t i = 1; i <= source_.existing_rows; ++i) {
+        TRY_DO(give_item(handler, version, EventType::load, i, "loaded"));
+        if (i == 2 && source_.loads_to_break > 0) {
+          --source_.loads_to_break;
+          return fail(Code::unavailable, "the connection broke");
+        }
+      }
+      return {};
+    }
+
+   private:
+    ScriptedSource& source_;
+    std::vector<Table> tables_;
+  };
+};
+
+struct Fixture {
+  FaultyDisk disk;
+  FakeClock clock;
+  std::unique_ptr<EventStore> store = must(EventStore::open(disk, clock, "store", small_store()));
+  ScriptedSource source;
+
+  Status run() {
+    IngestOptions options;
+    options.name = "shop";
+    options.transaction_bytes_max = 4096;
+    options.batch_bytes = 1024;
+    options.retry_min = options.retry_max = std::chrono::milliseconds(1);
+    return Ingest(*store, source, clock, options).run(source.stop.get_token());
+  }
+
+  std::vector<Seen> events() { return read_all(*must(store->reader())); }
+};
+
+Status give_transaction(ChangeHandler& handler, std::uint64_t lsn, std::int64_t first_id,
+                        std::int64_t rows, bool commit = true) {
+  const std::string id = std::to_string(lsn);
+  const std::string position = encode(Lsn{lsn});
+  Transaction transaction;
+  transaction.id = id;
+  transaction.position = position;
+  transaction.commit_time = {static_cast<std::int64_t>(lsn)};
+  TRY_DO(handler.begin(transaction));
+  TRY(const auto version, handler.schema("public.items", items_schema()));
+  for (std::int64_t i = 0; i < rows; ++i) {
+    TRY_DO(give_item(handler, version, EventType::insert, first_id + i, "streamed"));
+  }
+  return commit ? handler.commit(resume_at(PostgresResume::Phase::streaming, lsn + 1)) : Status();
+}
+
+}  // namespace
+
+TEST_CASE(
+    "ingest: existing rows are loaded as one transaction, then streaming goes on from there") {
+  Fixture f;
+  f.source.sessions.push_back([](std::uint64_t, ChangeHandler& handler) -> Status {
+    TRY_DO(give_transaction(handler, 200, 10, 2));
+    return handler.idle();
+  });
+  must(f.run());
+  CHECK(f.source.resumed_at == std::vector<std::uint64_t>{100, 201});
+  const auto events = f.events();
+  REQUIRE(events.size() == 6);
+  CHECK(events[0].type == EventType::schema);
+  for (int i = 1; i <= 3; ++i) CHECK(events[static_cast<std::size_t>(i)].type == EventType::load);
+  CHECK(events[3].count == 4);
+  CHECK(events[4].transaction == "200");
+}
+
+TEST_CASE("ingest: nobody sees half a load, and one that broke begins again") {
+  Fixture f;
+  f.source.loads_to_break = 2;
+  must(f.run());
+  CHECK(f.source.loads_started == 3);
+  CHECK(f.events().size() == 4);
+  CHECK(must(f.disk.list("store/staging")).empty());
+}
+
+TEST_CASE("ingest: a connection cut in a transaction leaves nothing of it, and it comes once") {
+  Fixture f;
+  f.source.sessions.push_back([](std::uint64_t, ChangeHandler& handler) -> Status {
+    TRY_DO(give_transaction(handler, 200, 10, 1));
+    TRY_DO(give_transaction(handler, 300, 20, 5, false));
+    return fail(Code::unavailable, "cut");
+  });
+  f.source.sessions.push_back([](std::uint64_t from, ChangeHandler& handler) -> Status {
+    CHECK(from == 201);
+    TRY_DO(give_transaction(handler, 300, 20, 5));
+    return handler.idle();
+  });
+  must(f.run());
+  CHECK(f.events().size() == 4 + 1 + 5);
+}
+
+TEST_CASE("ingest: a transaction larger than the limit is staged and becomes visible whole") {
+  Fixture f;
+  f.source.sessions.push_back([&f](std::uint64_t, ChangeHandler& handler) -> Status {
+    TRY_DO(give_transaction(handler, 200, 10, 1));
+    TRY_DO(give_transaction(handler, 300, 1000, 5000, false));
+    CHECK(f.events().size() == 5);
+    TRY_DO(handler.commit(resume_at(PostgresResume::Phase::streaming, 301)));
+    CHECK(f.events().size() == 5005);
+    CHECK(handler.durable() == resume_at(PostgresResume::Phase::streaming, 301));
+    TRY_DO(give_transaction(handler, 400, 20'000, 1));
+    return handler.idle();
+  });
+  must(f.run());
+  const auto events = f.events();
+  REQUIRE(events.size() == 5006);
+  for (std::size_t i = 0; i < events.size(); ++i) CHECK(events[i].revision == i);
+  CHECK(events[5].count == 5000);
+  CHECK(events[5004].index == 4999);
+}
+
+TEST_CASE("ingest: a large transaction that is cut leaves no staging file") {
+  Fixture f;
+  f.source.sessions.push_back([&f](std::uint64_t, ChangeHandler& handler) -> Status {
+    TRY_DO(give_transaction(handler, 300, 1000, 5000, false));
+    CHECK(must(f.disk.list("store/staging")).size() == 1);
+    return fail(Code::unavailable, "cut");
+  });
+  must(f.run());
+  CHECK(must(f.disk.list("store/staging")).empty());
+  CHECK(f.events().size() == 4);
+}
+
+TEST_CASE("ingest: a new schema is an event before its first row, a repeated one is none") {
+  Fixture f;
+  f.source.sessions.push_back([](std::uint64_t, ChangeHandler& handler) -> Status {
+    Transaction transaction;
+    TRY_DO(handler.begin(transaction));
+    TRY(const auto wide, handler.schema("public.items", items_schema(3)));
+    TRY(const auto again, handler.schema("public.items", items_schema(3)));
+    CHECK(wide.schema == again.schema);
+    TRY(const auto narrow, handler.schema("public.items", items_schema()));
+    CHECK(narrow.schema != wide.schema);
+    TRY_DO(handler.commit(resume_at(PostgresResume::Phase::streaming, 201)));
+    return handler.idle();
+  });
+  must(f.run());
+  const auto events = f.events();
+  REQUIRE(events.size() == 6);
+  CHECK(events[4].type == EventType::schema);
+  CHECK(events[5].type == EventType::schema);
+}
+
+TEST_CASE("ingest: a schema announced in a transaction that was cut is announced again") {
+  Fixture f;
+  const auto announce = [](ChangeHandler& handler, bool commit) -> Status {
+    Transaction transaction;
+    TRY_DO(handler.begin(transaction));
+    TRY_DO(handler.schema("public.items", items_schema(3)));
+    if (!commit) return fail(Code::unavailable, "cut");
+    TRY_DO(handler.commit(resume_at(PostgresResume::Phase::streaming, 201)));
+    return handler.idle();
+  };
+  f.source.sessions.push_back(
+      [&](std::uint64_t, ChangeHandler& handler) -> Status { return announce(handler, false); });
+  f.source.sessions.push_back(
+      [&](std::uint64_t, ChangeHandler& handler) -> Status { return announce(handler, true); });
+  must(f.run());
+  CHECK(f.events().size() == 5);
+}
+
+TEST_CASE("ingest: a position alone is stored when it is due, and only then confirmed") {
+  Fixture f;
+  const std::string later = resume_at(PostgresResume::Phase::streaming, 500);
+  f.source.sessions.push_back([&](std::uint64_t, ChangeHandler& handler) -> Status {
+    TRY_DO(handler.progress(later));
+    TRY_DO(handler.idle());
+    CHECK(handler.durable() == resume_at(PostgresResume::Phase::streaming, 100));
+    f.clock.advance(std::chrono::seconds(11));
+    TRY_DO(handler.idle());
+    CHECK(handler.durable() == later);
+    return {};
+  });
+  must(f.run());
+  CHECK(f.store->source_position("shop") == later);
+  CHECK(f.events().size() == 4);
+}
+
+TEST_CASE("ingest: an error that no retry mends ends it, and what was whole is kept") {
+  Fixture f;
+  f.source.sessions.push_back([](std::uint64_t, ChangeHandler& handler) -> Status {
+    TRY_DO(give_transaction(handler, 200, 10, 1));
+    return fail(Code::unsupported, "column c1: not a value");
+  });
+  const Status ended = f.run();
+  REQUIRE(!ended);
+  CHECK(ended.error().code == Code::unsupported);
+  CHECK(f.events().size() == 5);
+}
+
+TEST_CASE("ingest: a full disk pauses, and nothing is lost or doubled") {
+  Fixture f;
+  f.source.sessions.push_back([](std::uint64_t, ChangeHandler&) -> Status {
+    return fail(Code::disk_full, "no space left");
+  });
+  f.source.sessions.push_back([](std::uint64_t, ChangeHandler& handler) -> Status {
+    TRY_DO(give_transaction(handler, 200, 10, 1));
+    return handler.idle();
+  });
+  must(f.run());
+  CHECK(f.events().size() == 5);
+}
+
+}  // namespace tidelog::testing
