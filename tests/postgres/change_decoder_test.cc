@@ -7,7 +7,7 @@
 #include "tests/postgres/messages.h"
 #include "tests/support/recording_handler.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 using namespace tidelog::postgres;
@@ -442,4 +442,4 @@ TEST_CASE("decoder: no sequence of damaged messages crashes it") {
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

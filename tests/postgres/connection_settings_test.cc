@@ -3,7 +3,7 @@
 #include "connectors/postgres/connection.h"
 #include "connectors/postgres/options.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 using namespace tidelog::postgres;
@@ -95,4 +95,4 @@ TEST_CASE("quoting: identifiers, texts and arrays") {
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

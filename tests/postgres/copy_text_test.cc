@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 using namespace tidelog::postgres;
@@ -69,4 +69,4 @@ TEST_CASE("copy text: no random bytes crash it") {
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -8,7 +8,7 @@
 
 #include "core/bytes.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 
 inline void put_cstr(std::string& out, std::string_view text) {
   out.append(text);
@@ -134,4 +134,4 @@ inline std::string logical_message(bool transactional, std::uint64_t lsn, std::s
   return out;
 }
 
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -6,7 +6,7 @@
 
 #include "tests/postgres/messages.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 using namespace tidelog::postgres;
@@ -259,4 +259,4 @@ TEST_CASE("pgoutput: server time and Unix time convert both ways, at the extreme
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 using namespace tidelog::postgres;
@@ -81,4 +81,4 @@ TEST_CASE("table selection: an unlogged table is refused with the statement that
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 using namespace tidelog::postgres;
@@ -77,4 +77,4 @@ TEST_CASE("table pattern: many stars against a long name end soon") {
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 using namespace tidelog::postgres;
@@ -32,4 +32,4 @@ TEST_CASE("timeline history: what cannot be read is corrupt") {
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 using namespace tidelog::postgres;
@@ -43,4 +43,4 @@ TEST_CASE("types: what has no kind of its own is kept as text of its type") {
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -6,7 +6,7 @@
 
 #include "core/bytes.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 using namespace tidelog::postgres;
@@ -84,4 +84,4 @@ TEST_CASE("status update: written, flushed and applied are all what is on disk")
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -17,7 +17,7 @@
 #include "core/value_codec.h"
 #include "core/value_text.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 
 struct RecordedEvent {
   EventType type = EventType::insert;
@@ -200,4 +200,4 @@ inline std::string texts_of(std::string_view row) {
   return texts;
 }
 
-}  // namespace tidelog::test
+}  // namespace tidelog::testing
