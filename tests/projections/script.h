@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -224,7 +225,8 @@ class StoreScript {
     if (change.type != EventType::truncate) {
       const auto version = store_->schema(body.stream, change.schema);
       body.schema = version.id;
-      if (version.is_new) {
+      if (version.is_new &&
+          announced_.insert(version.id.value).second) {  // new until it is appended
         const Change announced = schema_change(change.schema);
         EventBody schema = body_of(announced);
         schema.stream = body.stream;
@@ -238,6 +240,7 @@ class StoreScript {
 
   std::unique_ptr<EventStore> store_;
   BatchBuilder batch_;
+  std::set<std::uint32_t> announced_;
   std::uint64_t transaction_ = 0;
   std::uint32_t ordinal_ = 0;
 };
