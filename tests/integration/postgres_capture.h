@@ -1,0 +1,95 @@
+// PostgresCapture: a Postgres source of a real server, with a RecordingHandler where ingest would
+// be.
+#pragma once
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "connectors/postgres/source.h"
+#include "core/source_position.h"
+#include "tests/support/postgres_server.h"
+#include "tests/support/recording_handler.h"
+
+namespace tidelog::testing {
+
+inline PostgresOptions options_for(const std::string& url, std::vector<std::string> tables) {
+  PostgresOptions options;
+  options.name = "shop";
+  options.connection = url;
+  options.tables = std::move(tables);
+  return options;
+}
+
+// One thread, beside the one that streams.
+class PostgresCapture {
+ public:
+  explicit PostgresCapture(PostgresOptions options)
+      : source_(postgres_source(std::move(options))) {}
+  ~PostgresCapture() { static_cast<void>(stop()); }
+
+  RecordingHandler handler;
+  std::string stored;  // the position in the store that we would have
+
+  Result<Source::Next> prepare() { return source_->prepare(stored); }
+
+  // From nothing to the end of the load.
+  Status load() {
+    TRY_DO(prepare());
+    stored = source_->loading_position();
+    TRY(const std::unique_ptr<ChunkReader> reader, source_->start_load());
+    for (const ChunkReader::Table& table : reader->tables()) {
+      TRY(const ChangeHandler::Version version, handler.schema(table.name, table.schema));
+      TRY_DO(reader->read(table, version, handler, {}));
+    }
+    stored = reader->resume();
+    return {};
+  }
+
+  // Streams on a thread of its own, from `stored`.
+  void start() {
+    ended_ = {};
+    thread_ = std::jthread(
+        [this](std::stop_token stop) { ended_ = source_->stream(stored, handler, stop); });
+  }
+
+  // Ends streaming; what was stored by then is where the next start goes on.
+  Status stop() {
+    if (!thread_.joinable()) return ended_;
+    thread_.request_stop();
+    return wait_for_end();
+  }
+
+  Status wait_for_end() {
+    thread_.join();
+    if (!handler.durable().empty()) stored = handler.durable();
+    return ended_;
+  }
+
+  // Loaded, and streaming.
+  void run() {
+    if (auto done = load(); !done) throw std::runtime_error(done.error().what);
+    start();
+  }
+
+  Source& source() { return *source_; }
+
+ private:
+  std::unique_ptr<Source> source_;
+  Status ended_;
+  std::jthread thread_;
+};
+
+// The errors among the findings, one after the other; empty for none.
+inline std::string errors_in(const std::vector<Finding>& findings) {
+  std::string errors;
+  for (const Finding& finding : findings) {
+    if (finding.severity == Finding::Severity::error)
+      errors += finding.what + " -> " + finding.mend + "\n";
+  }
+  return errors;
+}
+
+}  // namespace tidelog::testing

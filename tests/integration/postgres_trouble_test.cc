@@ -1,0 +1,392 @@
+// What goes wrong with a real server: each gets one clear message with the way out, and nothing is
+// lost.
+#include <doctest/doctest.h>
+
+#include "tests/integration/postgres_capture.h"
+
+namespace tidelog::testing {
+namespace {
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+// The server that each case begins with: one table, and a role that may do no more than it must.
+struct Shop {
+  PostgresServer server;
+  explicit Shop(const PostgresServer::Options& options = {}) : server(options) {
+    server.sql("create table orders (id int primary key, note text)");
+  }
+  PostgresOptions options() { return options_for(server.url(), {"public.orders"}); }
+  std::string url_of(const std::string& role, const std::string& password,
+                     const std::string& database = "postgres") {
+    const std::string tcp = server.url_tcp();  // postgresql://postgres@127.0.0.1:PORT/postgres
+    const std::size_t at = tcp.find('@');
+    const std::size_t slash = tcp.rfind('/');
+    return "postgresql://" + role + ":" + password + tcp.substr(at, slash - at) + "/" + database;
+  }
+};
+
+std::string check(const PostgresOptions& options, std::string_view stored = {}) {
+  const auto findings = check_postgres(options, stored);
+  REQUIRE(findings);
+  return errors_in(*findings);
+}
+
+Error prepare_error(const PostgresOptions& options, const std::string& stored = {}) {
+  const auto source = postgres_source(options);
+  const auto prepared = source->prepare(stored);
+  REQUIRE_FALSE(prepared);
+  return prepared.error();
+}
+
+TEST_CASE("postgres trouble: a server that is as it should be has no findings") {
+  Shop shop;
+  const auto findings = check_postgres(shop.options(), {});
+  REQUIRE(findings);
+  CHECK(findings->empty());
+  CHECK(shop.server.sql("select count(*) from pg_publication").at(0).at(0) == "0");
+}
+
+TEST_CASE("postgres trouble: a wrong password, an unknown role, a missing database") {
+  Shop shop({.settings = {}, .hba = {"host all clerk 127.0.0.1/32 scram-sha-256"}});
+  shop.server.sql("create role clerk login password 'right'");
+  PostgresOptions options = shop.options();
+  options.connection = shop.url_of("clerk", "very-wrong-one");
+  const Error wrong = prepare_error(options);
+  CHECK(wrong.code == Code::misconfigured);
+  CHECK(contains(wrong.what, "password authentication failed"));
+  CHECK_FALSE(contains(wrong.what, "very-wrong-one"));
+  options.connection = shop.url_of("postgres", "x", "nowhere");
+  const Error missing = prepare_error(options);
+  CHECK(missing.code == Code::misconfigured);
+  CHECK(contains(missing.what, "\"nowhere\" does not exist"));
+}
+
+TEST_CASE("postgres trouble: a server that is not there is unavailable, with each host's reason") {
+  const Error error =
+      prepare_error(options_for("postgresql://nobody@127.0.0.1:1,127.0.0.1:2/db", {"public.a"}));
+  CHECK(error.code == Code::unavailable);
+  CHECK(contains(error.what, "port 1 failed"));
+  CHECK(contains(error.what, "port 2 failed"));
+}
+
+TEST_CASE("postgres trouble: the first host that answers is used") {
+  Shop shop;
+  PostgresOptions options = shop.options();
+  const std::string tcp = shop.server.url_tcp();
+  const std::size_t at = tcp.find('@') + 1;
+  options.connection = tcp.substr(0, at) + "127.0.0.1:1," + tcp.substr(at);
+  CHECK(check(options).empty());
+}
+
+TEST_CASE("postgres trouble: wal_level is not logical") {
+  Shop shop({.settings = {"wal_level=replica"}, .hba = {}});
+  const std::string found = check(shop.options());
+  CHECK(contains(found, "wal_level is replica"));
+  CHECK(contains(found, "ALTER SYSTEM SET wal_level = 'logical'"));
+}
+
+TEST_CASE(
+    "postgres trouble: each missing right is named with the GRANT that gives it, and those are "
+    "enough") {
+  Shop shop;
+  shop.server.sql(
+      "create role clerk login; create schema sales; create table sales.orders (id int primary "
+      "key)");
+  PostgresOptions options = options_for(shop.url_of("clerk", "x"), {"sales.orders"});
+  const std::string found = check(options);
+  CHECK(contains(found, "GRANT USAGE ON SCHEMA \"sales\" TO \"clerk\";"));
+  CHECK(contains(found, "GRANT SELECT ON sales.orders TO \"clerk\";"));
+  CHECK(contains(found, "ALTER ROLE \"clerk\" REPLICATION;"));
+  CHECK(contains(found, "GRANT CREATE ON DATABASE \"postgres\" TO \"clerk\";"));
+  CHECK(contains(found, "CREATE PUBLICATION \"tidelog_shop\" FOR TABLE ONLY sales.orders"));
+  shop.server.sql(
+      "grant usage on schema sales to clerk; grant select on sales.orders to clerk; alter role "
+      "clerk replication");
+  shop.server.sql("CREATE PUBLICATION tidelog_shop FOR TABLE ONLY sales.orders");
+  CHECK(check(options).empty());
+  PostgresCapture capture(options);
+  CHECK(capture.load());
+}
+
+TEST_CASE("postgres trouble: row security that would hide rows is refused") {
+  Shop shop;
+  shop.server.sql(
+      "create role clerk login replication; grant select on orders to clerk;"
+      "alter table orders enable row level security; create publication tidelog_shop for table "
+      "orders");
+  PostgresOptions options = shop.options();
+  options.connection = shop.url_of("clerk", "x");
+  CHECK(contains(check(options), "ALTER ROLE \"clerk\" BYPASSRLS;"));
+}
+
+TEST_CASE("postgres trouble: no free slot, no free walsender") {
+  Shop slots({.settings = {"max_replication_slots=1"}, .hba = {}});
+  slots.server.sql("select pg_create_physical_replication_slot('taken')");
+  CHECK(contains(check(slots.options()), "ALTER SYSTEM SET max_replication_slots = 6"));
+  Shop senders({.settings = {"max_wal_senders=1"}, .hba = {}});
+  PostgresCapture capture(senders.options());
+  capture.run();
+  PostgresOptions second = senders.options();
+  second.name = "second";
+  senders.server.sql("insert into orders values (1)");
+  REQUIRE(capture.handler.wait_for_transactions(1));
+  CHECK(contains(check(second), "ALTER SYSTEM SET max_wal_senders = 6"));
+}
+
+TEST_CASE("postgres trouble: tables that are missing, views, unlogged, or have no identity") {
+  Shop shop;
+  shop.server.sql(
+      "create view v as select 1; create unlogged table u (id int primary key);"
+      "create table log (n int); insert into log values (1);"
+      "create table updated (n int); insert into updated values (1); update updated set n = 2;"
+      "select pg_stat_force_next_flush()");
+  const auto check_table = [&](const std::string& table) {
+    return check_postgres(options_for(shop.server.url(), {table}), {});
+  };
+  CHECK(contains(errors_in(*check_table("public.Orders")), "public.orders"));
+  CHECK(contains(errors_in(*check_table("public.v")), "is a view"));
+  CHECK(contains(errors_in(*check_table("public.u")), "ALTER TABLE public.u SET LOGGED;"));
+  const auto log = check_table("public.log");
+  CHECK(errors_in(*log).empty());
+  REQUIRE(log->size() == 1);
+  CHECK(contains(log->at(0).mend, "REPLICA IDENTITY FULL"));
+  CHECK(contains(errors_in(*check_table("public.updated")),
+                 "ALTER TABLE public.updated REPLICA IDENTITY FULL;"));
+}
+
+TEST_CASE("postgres trouble: a publication that leaves something out") {
+  Shop shop;
+  shop.server.sql("create publication tidelog_shop for table orders with (publish = 'insert')");
+  CHECK(contains(
+      check(shop.options()),
+      "ALTER PUBLICATION \"tidelog_shop\" SET (publish = 'insert, update, delete, truncate');"));
+  PostgresOptions named = shop.options();
+  named.publication = "none";
+  CHECK(contains(check(named), "CREATE PUBLICATION \"none\" FOR TABLE ONLY public.orders"));
+  shop.server.sql("create publication none");
+  CHECK(contains(check(named), "ALTER PUBLICATION \"none\" ADD TABLE ONLY public.orders;"));
+}
+
+TEST_CASE(
+    "postgres trouble: a slot of another plugin, of another store, or with a name that cannot be") {
+  Shop shop;
+  shop.server.sql("select pg_create_logical_replication_slot('tidelog_shop', 'test_decoding')");
+  CHECK(contains(check(shop.options()), "test_decoding"));
+  shop.server.sql(
+      "select pg_drop_replication_slot('tidelog_shop'); select "
+      "pg_create_logical_replication_slot('tidelog_shop', 'pgoutput')");
+  const Error error = prepare_error(shop.options());
+  CHECK(error.code == Code::conflict);
+  CHECK(contains(error.what, "SELECT pg_drop_replication_slot('tidelog_shop');"));
+  PostgresOptions options = shop.options();
+  options.slot = "Not-Good";
+  CHECK(prepare_error(options).code == Code::misconfigured);
+}
+
+TEST_CASE("postgres trouble: a slot in use names its reader") {
+  Shop shop;
+  PostgresCapture capture(shop.options());
+  capture.run();
+  shop.server.sql("insert into orders values (1)");
+  REQUIRE(capture.handler.wait_for_transactions(1));
+  PostgresOptions options = shop.options();
+  options.slot_wait = std::chrono::milliseconds{50};
+  const Error error = prepare_error(options, capture.handler.durable());
+  CHECK(error.code == Code::conflict);
+  const std::string pid =
+      shop.server.sql("select active_pid from pg_replication_slots").at(0).at(0);
+  CHECK(contains(error.what, "process " + pid));
+  CHECK(contains(error.what, "pg_terminate_backend(" + pid + ")"));
+}
+
+TEST_CASE("postgres trouble: a dropped slot is never made again") {
+  Shop shop;
+  PostgresCapture capture(shop.options());
+  capture.run();
+  shop.server.sql("insert into orders values (1)");
+  REQUIRE(capture.handler.wait_for_transactions(1));
+  CHECK(capture.stop());
+  shop.server.sql("select pg_drop_replication_slot('tidelog_shop')");
+  const auto prepared = capture.prepare();
+  REQUIRE_FALSE(prepared);
+  CHECK(prepared.error().code == Code::misconfigured);
+  CHECK(contains(prepared.error().what, "does not exist any more"));
+  CHECK(shop.server.sql("select count(*) from pg_replication_slots").at(0).at(0) == "0");
+}
+
+TEST_CASE("postgres trouble: a slot that somebody else read on from is found out") {
+  Shop shop;
+  PostgresCapture capture(shop.options());
+  REQUIRE(capture.load());
+  shop.server.sql("insert into orders values (1)");
+  shop.server.sql("select pg_replication_slot_advance('tidelog_shop', pg_current_wal_lsn())");
+  const auto prepared = capture.prepare();
+  REQUIRE_FALSE(prepared);
+  CHECK(contains(prepared.error().what, "by somebody else"));
+}
+
+TEST_CASE("postgres trouble: an invalidated slot is told from a dropped one") {
+  Shop shop({.settings = {"max_slot_wal_keep_size=1MB", "min_wal_size=32MB", "max_wal_size=32MB"},
+             .hba = {}});
+  PostgresCapture capture(shop.options());
+  REQUIRE(capture.load());
+  for (int i = 0; i < 6; ++i) {
+    shop.server.sql(
+        "insert into orders select n, repeat('x', 100) from generate_series(1, 20000) n; truncate "
+        "orders;"
+        "select pg_switch_wal(); checkpoint");
+  }
+  CHECK(shop.server.sql("select wal_status from pg_replication_slots").at(0).at(0) == "lost");
+  const auto prepared = capture.prepare();
+  REQUIRE_FALSE(prepared);
+  CHECK(prepared.error().code == Code::misconfigured);
+  CHECK(contains(prepared.error().what, "was invalidated"));
+  CHECK(shop.server.sql("select count(*) from pg_replication_slots").at(0).at(0) == "1");
+}
+
+TEST_CASE("postgres trouble: another server is not taken for the one of the store") {
+  Shop shop;
+  PostgresCapture capture(shop.options());
+  REQUIRE(capture.load());
+  auto resume = *read_postgres_resume(capture.stored);
+  resume.system_id += 1;
+  CHECK(contains(prepare_error(shop.options(), encode(resume)).what, "another server"));
+  resume.system_id -= 1;
+  resume.timeline += 1;
+  CHECK(contains(prepare_error(shop.options(), encode(resume)).what, "timeline"));
+  resume.timeline -= 1;
+  resume.slot = "another";
+  CHECK(contains(prepare_error(shop.options(), encode(resume)).what, "set slot: another"));
+}
+
+TEST_CASE("postgres trouble: an interrupted load drops its slot and begins again") {
+  Shop shop;
+  shop.server.sql("insert into orders values (1)");
+  std::string loading;
+  {
+    const auto source = postgres_source(shop.options());
+    REQUIRE(source->prepare({}) == Source::Next::load);
+    loading = source->loading_position();
+    REQUIRE(source->start_load());
+  }
+  shop.server.sql("insert into orders values (2)");
+  PostgresCapture capture(shop.options());
+  capture.stored = loading;
+  CHECK(capture.load());
+  CHECK(capture.handler.loaded().size() == 2);
+  CHECK(shop.server.sql("select count(*) from pg_replication_slots").at(0).at(0) == "1");
+}
+
+TEST_CASE("postgres trouble: a stop ends a load in the middle of a table") {
+  Shop shop;
+  shop.server.sql("insert into orders select generate_series(1, 1000)");
+  const auto source = postgres_source(shop.options());
+  REQUIRE(source->prepare({}));
+  const auto reader = source->start_load();
+  REQUIRE(reader);
+  RecordingHandler handler;
+  const auto version = handler.schema("public.orders", reader->get()->tables().at(0).schema);
+  std::stop_source stop;
+  stop.request_stop();
+  const auto read =
+      reader->get()->read(reader->get()->tables().at(0), *version, handler, stop.get_token());
+  CHECK(read.error().code == Code::cancelled);
+}
+
+TEST_CASE("postgres trouble: a load waits for older transactions, and says for which") {
+  Shop shop;
+  SqlSession other = shop.server.session();
+  other.sql("begin; insert into orders values (1)");
+  PostgresOptions options = shop.options();
+  options.slot_creation_wait = std::chrono::milliseconds{300};
+  const auto source = postgres_source(options);
+  REQUIRE(source->prepare({}));
+  const auto blocked = source->start_load();
+  REQUIRE_FALSE(blocked);
+  CHECK(blocked.error().code == Code::timeout);
+  CHECK(contains(blocked.error().what, "process "));
+  other.sql("commit");
+  REQUIRE(source->prepare(source->loading_position()));
+  const auto reader = source->start_load();
+  CHECK(reader);
+}
+
+TEST_CASE(
+    "postgres trouble: a restart of the server ends the stream as unavailable; nothing is lost or "
+    "twice") {
+  Shop shop;
+  PostgresCapture capture(shop.options());
+  capture.run();
+  for (const auto how : {PostgresServer::Shutdown::fast, PostgresServer::Shutdown::immediate}) {
+    const std::size_t before = capture.handler.transactions().size();
+    shop.server.sql("insert into orders select coalesce(max(id), 0) + 1 from orders");
+    REQUIRE(capture.handler.wait_for_transactions(before + 1));
+    shop.server.restart(how);
+    const Status ended = capture.wait_for_end();
+    REQUIRE_FALSE(ended);
+    CHECK(ended.error().code == Code::unavailable);
+    REQUIRE(capture.prepare() == Source::Next::stream);
+    capture.start();
+    shop.server.sql("insert into orders select max(id) + 1 from orders");
+    REQUIRE(capture.handler.wait_for_transactions(before + 2));
+  }
+  CHECK(capture.stop());
+  std::string keys;
+  for (const RecordedEvent& event : capture.handler.events()) keys += texts_of(*event.key) + " ";
+  CHECK(keys == "1 2 3 4 ");
+}
+
+TEST_CASE(
+    "postgres trouble: a connection that is cut in the middle of a transaction; it comes again as "
+    "a whole") {
+  Shop shop;
+  PostgresCapture capture(shop.options());
+  capture.run();
+  shop.server.sql("insert into orders select generate_series(1, 200000)");
+  while (capture.handler.event_count() < 1'000) std::this_thread::yield();
+  shop.server.sql("select pg_terminate_backend(active_pid) from pg_replication_slots");
+  const Status ended = capture.wait_for_end();
+  REQUIRE_FALSE(ended);
+  CHECK(ended.error().code == Code::unavailable);
+  const bool was_whole = capture.handler.transactions().size() == 1;
+  REQUIRE(capture.prepare());
+  capture.start();
+  shop.server.sql("insert into orders values (0)");
+  REQUIRE(capture.handler.wait_for_transactions(2));
+  CHECK(capture.stop());
+  const auto transactions = capture.handler.transactions();
+  CHECK(transactions.size() == 2);
+  CHECK(transactions[0].events.size() == 200'000);
+  WARN_FALSE(was_whole);
+}
+
+TEST_CASE(
+    "postgres trouble: a slot that is dropped or terminated under the stream ends it with its "
+    "name") {
+  Shop shop;
+  PostgresCapture capture(shop.options());
+  REQUIRE(capture.load());
+  shop.server.sql("select pg_drop_replication_slot('tidelog_shop')");
+  capture.start();
+  const Status ended = capture.wait_for_end();
+  REQUIRE_FALSE(ended);
+  CHECK(ended.error().code == Code::misconfigured);
+  CHECK(contains(ended.error().what, "tidelog_shop"));
+}
+
+TEST_CASE("postgres trouble: progress says how far the server is ahead") {
+  Shop shop;
+  PostgresCapture capture(shop.options());
+  REQUIRE(capture.load());
+  const auto before = postgres_progress(shop.options(), capture.stored);
+  REQUIRE(before);
+  shop.server.sql("insert into orders select generate_series(1, 1000)");
+  const auto after = postgres_progress(shop.options(), capture.stored);
+  REQUIRE(after);
+  CHECK(after->lag_bytes > before->lag_bytes + 50'000);
+}
+
+}  // namespace
+}  // namespace tidelog::testing
