@@ -24,7 +24,7 @@ parsed with; a test compares the two. Examples with comments are in [config/](..
 
 - A key that is unknown, misspelt or there twice is an error that names the file, the line and the nearest valid key.
 - `${NAME}` anywhere in a value is the environment variable NAME; when it is not set, that is an error. A plain dollar sign
-  is written `$$`.
+  is written `$$`. Between `{ }` YAML wants such a value in quotes: `{ path: "${FOLDER}" }`.
 - A secret may also be `file:/path`: the content of that file, without its last line end. Secrets appear in no log, no
   message and no answer.
 - A relative path starts from the folder of the configuration file.

@@ -100,6 +100,7 @@ std::vector<Span> password_spans(std::string_view text) {
   std::vector<Span> spans = passwords_in_urls(text);
   const std::vector<Span> settings = passwords_in_settings(text);
   spans.insert(spans.end(), settings.begin(), settings.end());
+  std::erase_if(spans, [](Span span) { return span.begin == span.end; });
   std::sort(spans.begin(), spans.end(), [](Span a, Span b) { return a.begin < b.begin; });
   return spans;
 }

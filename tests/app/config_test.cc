@@ -36,7 +36,7 @@ bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-constexpr std::string_view five_settings = R"(store: { path: ${FOLDER}/shop }
+constexpr std::string_view five_settings = R"(store: { path: "${FOLDER}/shop" }
 sources:
   - name: shop
     postgres: ${SHOP_URL}

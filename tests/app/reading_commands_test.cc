@@ -287,10 +287,10 @@ TEST_CASE("replay: into SQLite, and again goes on where it stopped") {
   const std::string file = shop.folder + "-now.db";
   const auto part = shop.run_on({"replay", "--into", "sqlite:" + file, "--until", "3"});
   CHECK_MESSAGE(part.code == 0, part.err);
-  CHECK(contains(part.err, "applied 4 of them, up to position 3"));
+  CHECK(contains(part.err, "applied 4 events of those up to position 3"));
   const auto rest = shop.run_on({"replay", "--into", "sqlite:" + file});
   CHECK_MESSAGE(rest.code == 0, rest.err);
-  CHECK(contains(rest.err, "applied 4 of them, up to position 7"));
+  CHECK(contains(rest.err, "applied 4 events of those up to position 7"));
 }
 
 TEST_CASE("replay: a target that is none is wrong usage that tells what there is") {
@@ -312,20 +312,14 @@ TEST_CASE("store verify: a whole store is said to be whole") {
 
 TEST_CASE("store verify: a flipped bit is exit code 3, with segment, offset and position") {
   Shop shop("verify_rot");
-  const auto names = shop.disk->list(shop.folder);
-  REQUIRE(names);
-  std::string segment;
-  for (const std::string& name : *names) {
-    if (contains(name, "segment") || name.ends_with(".log") || name.ends_with(".seg"))
-      segment = name;
-  }
-  REQUIRE_FALSE(segment.empty());
-  std::string content = testing::content_of(shop.folder + "/" + segment);
-  const std::size_t at = content.find("paid");
-  REQUIRE(at != std::string::npos);
-  auto file = shop.disk->open_write(shop.folder + "/" + segment);
+  const std::string segment = shop.folder + "/segments/00000001-0.log";
+  const std::string content = testing::content_of(segment);
+  const std::size_t used = content.find_last_not_of('\0');
+  REQUIRE(used != std::string::npos);
+  auto file = shop.disk->open_write(segment);
   REQUIRE(file);
-  REQUIRE((*file)->write(at, "pa1d"));
+  const char flipped = static_cast<char>(content[used / 2] ^ 1);
+  REQUIRE((*file)->write(used / 2, std::string(1, flipped)));
   const auto answer = shop.run_on({"store", "verify"});
   CHECK(answer.code == 3);
   CHECK(contains(answer.err, "segment"));

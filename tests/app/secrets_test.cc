@@ -32,11 +32,10 @@ TEST_CASE("secrets: the password of a connection string is masked, quoted or not
 }
 
 TEST_CASE("secrets: text without a secret stays as it is") {
-  for (const char* const text : {"", "segment 42: offset 8192", "password authentication failed",
-                                 "a://b", "password=", "://:@"}) {
+  for (const std::string text : {"", "segment 42: offset 8192", "password authentication failed",
+                                 "a://b", "password=", "://:@", "passwords: none"}) {
     CAPTURE(text);
-    const std::string masked = mask_passwords(text);
-    CHECK(masked.substr(0, 5) == std::string(text).substr(0, 5));
+    CHECK(mask_passwords(text) == text);
   }
 }
 
