@@ -64,6 +64,12 @@ std::optional<std::uint64_t> id_of_staged(std::string_view file_name) {
   return number_between(file_name, "", ".staging");
 }
 
+Result<std::unique_ptr<File>> open_named(Disk& disk, const std::string& path) {
+  auto file = disk.open_read(path);
+  if (file || file.error().code != Code::not_found) return file;
+  return fail(Code::corrupt, fmt::format("{} is missing, and the store names it", path));
+}
+
 Result<format::Manifest> read_manifest(Disk& disk, const StorePaths& paths) {
   TRY(const std::string bytes, read_file(disk, paths.manifest));
   auto manifest = format::read_manifest(bytes);
@@ -91,10 +97,16 @@ Result<std::optional<format::Superblock>> read_superblock(Disk& disk, const Stor
 }
 
 Status write_superblock(Disk& disk, const StorePaths& paths, const format::Superblock& superblock) {
-  TRY(const auto file, disk.open_write(paths.superblock));
-  TRY_DO(file->write(format::superblock_slot_offsets[superblock.counter % 2],
-                     format::encode(superblock)));
-  return file->sync();
+  auto file = disk.open_write(paths.superblock);
+  // Somebody took it away: no more than a bound is lost.
+  const bool is_missing = !file && file.error().code == Code::not_found;
+  if (is_missing) file = disk.create(paths.superblock);
+  if (!file) return error_of(file);
+  TRY_DO((*file)->write(format::superblock_slot_offsets[superblock.counter % 2],
+                        format::encode(superblock)));
+  TRY_DO((*file)->sync());
+  if (is_missing) return disk.sync_directory(paths.directory);
+  return {};
 }
 
 Result<DurablePage> DurablePage::open(Disk& disk, const StorePaths& paths, bool writable) {

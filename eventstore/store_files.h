@@ -29,6 +29,9 @@ struct StorePaths {
 std::optional<std::uint64_t> segment_of_adopted(std::string_view file_name);
 std::optional<std::uint64_t> id_of_staged(std::string_view file_name);
 
+// A file that the manifest or a batch names: when it is missing, the store is damaged.
+Result<std::unique_ptr<File>> open_named(Disk& disk, const std::string& path);
+
 Result<format::Manifest> read_manifest(Disk& disk, const StorePaths& paths);
 Status write_manifest(Disk& disk, const StorePaths& paths, const format::Manifest& manifest);
 

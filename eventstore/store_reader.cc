@@ -77,7 +77,7 @@ Status StoreReader::start_at_segment(std::size_t index) {
 
 Status StoreReader::open_segment(std::size_t index) {
   const format::ManifestSegment& segment = manifest_.segments[index];
-  TRY(auto file, disk_.open_read(paths_.segment(segment.id, segment.generation)));
+  TRY(auto file, open_named(disk_, paths_.segment(segment.id, segment.generation)));
   TRY(const auto opened, read_head(*file, paths_, segment));
   TRY_DO(catalog_.apply(opened.head));
   segment_index_ = index;
@@ -195,7 +195,7 @@ Status StoreReader::begin_batch() {
   adopted_base_ = header.base;
   for (const auto& run : log_->extension().runs)
     at_stream(adopted_bases_, run.stream) = run.base.value;
-  TRY(staged_file_, disk_.open_read(paths_.adopted(header.file_id, adopted_.staging_id)));
+  TRY(staged_file_, open_named(disk_, paths_.adopted(header.file_id, adopted_.staging_id)));
   BatchCursor::Expected first;
   first.file_id = adopted_.staging_id;
   first.staged = true;
@@ -407,7 +407,7 @@ Result<Position> StoreReader::end_through(UnixMicros time, std::string_view sour
 Result<std::size_t> StoreReader::segment_before(UnixMicros time, std::string_view source) {
   for (std::size_t index = manifest_.segments.size(); index-- > 1;) {
     const format::ManifestSegment& segment = manifest_.segments[index];
-    TRY(const auto file, disk_.open_read(paths_.segment(segment.id, segment.generation)));
+    TRY(const auto file, open_named(disk_, paths_.segment(segment.id, segment.generation)));
     TRY(const auto opened, read_head(*file, paths_, segment));
     if (source.empty()) {
       if (opened.head.append_time <= time) return index;

@@ -227,7 +227,7 @@ TEST_CASE(
 TEST_CASE("crash: many kinds of power loss at any disk call, and at any call of the recovery" *
           doctest::test_suite("crash slow")) {
   Sweep sweep;
-  sweep_power_losses(24, 5000, true, sweep);
+  sweep_power_losses(10, 5000, true, sweep);
   report(sweep, 5000);
   CHECK(sweep.states >= 20000);
 }
