@@ -22,7 +22,7 @@ struct RealFolder {
 };
 
 template <class T>
-Error error_of(const T& result) {
+Error refusal_of(const T& result) {
   REQUIRE_FALSE(result);
   return result.error();
 }
@@ -52,10 +52,10 @@ TEST_CASE("real disk: a file reads back what was written, and less only at its e
 
 TEST_CASE("real disk: a missing file is not_found and is named") {
   const RealFolder folder;
-  const Error error = error_of(folder.disk->open_read(folder.of("absent")));
+  const Error error = refusal_of(folder.disk->open_read(folder.of("absent")));
   CHECK(error.code == Code::not_found);
   CHECK(mentions(error, folder.of("absent")));
-  CHECK(error_of(folder.disk->remove(folder.of("absent"))).code == Code::not_found);
+  CHECK(refusal_of(folder.disk->remove(folder.of("absent"))).code == Code::not_found);
   CHECK_FALSE(*folder.disk->exists(folder.of("absent")));
 }
 
@@ -63,7 +63,7 @@ TEST_CASE("real disk: a full device is disk_full") {
   const auto disk = real_disk();
   auto full = disk->open_write("/dev/full");
   REQUIRE(full);
-  const Error error = error_of((*full)->write(0, "x"));
+  const Error error = refusal_of((*full)->write(0, "x"));
   CHECK(error.code == Code::disk_full);
   CHECK(mentions(error, "/dev/full"));
 }
@@ -71,15 +71,15 @@ TEST_CASE("real disk: a full device is disk_full") {
 TEST_CASE("real disk: a file where a directory should be is misconfigured") {
   const RealFolder folder;
   REQUIRE(folder.disk->create(folder.of("f")));
-  CHECK(error_of(folder.disk->make_directory(folder.of("f/sub"))).code == Code::misconfigured);
-  CHECK(error_of(folder.disk->make_directory(folder.of("f"))).code == Code::misconfigured);
+  CHECK(refusal_of(folder.disk->make_directory(folder.of("f/sub"))).code == Code::misconfigured);
+  CHECK(refusal_of(folder.disk->make_directory(folder.of("f"))).code == Code::misconfigured);
 }
 
 TEST_CASE("real disk: missing rights are misconfigured, with a way out" *
           doctest::skip(::geteuid() == 0)) {
   const RealFolder folder;
   std::filesystem::permissions(folder.path, std::filesystem::perms::owner_read);
-  const Error error = error_of(folder.disk->create(folder.of("f")));
+  const Error error = refusal_of(folder.disk->create(folder.of("f")));
   std::filesystem::permissions(folder.path, std::filesystem::perms::owner_all);
   CHECK(error.code == Code::misconfigured);
   CHECK(mentions(error, "chown"));
@@ -113,7 +113,7 @@ TEST_CASE("real disk: a lock that is held names its holder, and is free again af
   const RealFolder folder;
   auto held = folder.disk->lock(folder.of("lock"), "process 7 on host a");
   REQUIRE(held);
-  const Error error = error_of(folder.disk->lock(folder.of("lock"), "process 8"));
+  const Error error = refusal_of(folder.disk->lock(folder.of("lock"), "process 8"));
   CHECK(error.code == Code::conflict);
   CHECK(mentions(error, "process 7 on host a"));
   held->reset();
@@ -123,7 +123,7 @@ TEST_CASE("real disk: a lock that is held names its holder, and is free again af
 
 TEST_CASE("real disk: a shared page shows a reader what the writer stores") {
   const RealFolder folder;
-  CHECK(error_of(folder.disk->map_page(folder.of("page"), false)).code == Code::not_found);
+  CHECK(refusal_of(folder.disk->map_page(folder.of("page"), false)).code == Code::not_found);
   auto written = folder.disk->map_page(folder.of("page"), true);
   REQUIRE(written);
   auto read = folder.disk->map_page(folder.of("page"), false);
