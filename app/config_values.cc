@@ -84,6 +84,7 @@ Result<std::vector<std::string>> read_streams(const ConfigReading& reading, cons
 Result<std::string> read_path(const ConfigReading& reading, const YamlNode& value) {
   TRY(std::string path, read_text(reading, value));
   const std::size_t slash = reading.file.rfind('/');
+  if (path.starts_with("./") && path.size() > 2) path.erase(0, 2);
   if (path.front() == '/' || slash == std::string::npos) return path;
   return reading.file.substr(0, slash + 1) + path;
 }

@@ -14,13 +14,14 @@ namespace tidelog {
 namespace {
 
 constexpr auto look_interval = std::chrono::milliseconds(200);
-constexpr auto retry_interval = std::chrono::milliseconds(5000);
+constexpr auto retry_interval = std::chrono::milliseconds(1000);
 
 struct Follower {
   EventStore& store;
   ProjectionConfig config;
   Log& log;
   Position done{0};
+  std::string told{};
 
   // Brings the file up to what is durable now.
   Status catch_up(const std::stop_token& stop) {
@@ -40,11 +41,15 @@ struct Follower {
   bool goes_on_after(const Error& error, const std::stop_token& stop) {
     if (stop.stop_requested()) return false;
     if (error.code == Code::not_found) return true;  // a stream without events yet
-    if (action_for(error.code) != Action::retry) {
+    // A conflict is a reader of the file that is in the way just now.
+    if (action_for(error.code) != Action::retry && error.code != Code::conflict) {
       log.error("projection stopped", {{"projection", config.name}, {"error", error.what}});
       return false;
     }
-    log.warning("projection waits", {{"projection", config.name}, {"error", error.what}});
+    if (told != error.what) {
+      log.warning("projection waits", {{"projection", config.name}, {"error", error.what}});
+    }
+    told = error.what;
     return pause(retry_interval, stop);
   }
 

@@ -57,10 +57,10 @@ std::uint64_t passed(const ReplayProgress& progress) {
 Status finish(const CommandContext& context, Progress& shown, const ReplayProgress& end) {
   TRY_DO(context.out.flush());
   TRY_DO(shown.finish("replayed", passed(end)));
-  TRY_DO(context.err.line(fmt::format(
-      "applied {} events of {}", with_commas(end.event_count),
-      end.end == Position{0} ? "none"
-                             : fmt::format("those up to position {}", end.end.value - 1))));
+  if (end.end > Position{0}) {
+    TRY_DO(context.err.line(fmt::format("applied {} events, up to position {}",
+                                        with_commas(end.event_count), end.end.value - 1)));
+  }
   if (end.gap_count > 0) {
     TRY_DO(context.err.line(fmt::format(
         "tidelog: note: {} gap events say that history may be missing", end.gap_count)));

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 
@@ -115,10 +116,20 @@ Status Service::run() {
   return watched;
 }
 
+// What a second run is told: "process 4711 (tidelog run) on host db1, since
+// 2026-11-24T10:00:00.000000Z".
+std::string lock_holder(Clock& clock) {
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
+  return fmt::format("process {} (tidelog run) on host {}, since {}", getpid(), host.data(),
+                     print_time(clock.now()));
+}
+
 Status open_and_run(const CommandContext& context, const Config& config, Log& log,
                     const std::stop_source& stop) {
   StoreOptions options;
   options.segment_bytes = config.store.segment_bytes;
+  options.holder = lock_holder(context.clock);
   TRY(const auto store, EventStore::open(context.disk, context.clock, config.store.path, options));
   log.info("store open",
            {{"store", config.store.path}, {"events", fmt::format("{}", store->durable().value)}});

@@ -84,7 +84,7 @@ SECONDS=0
 
 folder="$(mktemp -d "$PWD/build/quickstart.XXXXXX")"
 chmod 755 "$folder"   # the database's own user has to come through
-config="$folder/shop.yaml"
+config="${folder#"$PWD/"}/shop.yaml"
 
 step "1. A database with a shop in it"
 die_with=(--die-with $$)
@@ -177,7 +177,7 @@ say "One of them, as it was:"
 show state shop.public.orders -c "$config" --at "$position" --key "$order"
 
 step "8. The table back, rebuilt from its history"
-show replay -c "$config" --into "sqlite:$folder/orders.db" --stream shop.public.orders --until "$position"
+show replay -c "$config" --into "sqlite:${folder#"$PWD/"}/orders.db" --stream shop.public.orders --until "$position"
 table="$(sqlite3 "$folder/orders.db" "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '%orders%' LIMIT 1")"
 rebuilt="$(sqlite3 "$folder/orders.db" "SELECT count(*) FROM \"$table\"")"
 say "psql counted $before orders before the accident; the SQLite file holds $rebuilt, for instance:"

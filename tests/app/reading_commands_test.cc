@@ -287,10 +287,10 @@ TEST_CASE("replay: into SQLite, and again goes on where it stopped") {
   const std::string file = shop.folder + "-now.db";
   const auto part = shop.run_on({"replay", "--into", "sqlite:" + file, "--until", "3"});
   CHECK_MESSAGE(part.code == 0, part.err);
-  CHECK(contains(part.err, "applied 4 events of those up to position 3"));
+  CHECK(contains(part.err, "applied 4 events, up to position 3"));
   const auto rest = shop.run_on({"replay", "--into", "sqlite:" + file});
   CHECK_MESSAGE(rest.code == 0, rest.err);
-  CHECK(contains(rest.err, "applied 4 events of those up to position 7"));
+  CHECK(contains(rest.err, "applied 4 events, up to position 7"));
 }
 
 TEST_CASE("replay: a target that is none is wrong usage that tells what there is") {
