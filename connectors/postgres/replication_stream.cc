@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 #include <libpq-fe.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "connectors/postgres/xlogdata.h"
@@ -18,6 +20,13 @@ using std::chrono::steady_clock;
 
 // How long we sleep without looking whether something has become durable behind our back.
 constexpr milliseconds rest_max{1'000};
+
+// The server sends row by row, and waking a reader that waits in poll costs it more than the row
+// does. In the middle of a transaction nobody waits for us yet, so over a Unix socket rows may
+// gather for a moment instead: that halves the CPU and wins a fifth of the rate. Short enough that
+// the socket's buffer (some 280 rows) does not fill meanwhile. Over TCP the kernel's own gathering
+// is better.
+constexpr std::chrono::microseconds gathering_time{100};
 
 // How long the server may take to end the copy before we just leave.
 constexpr milliseconds goodbye_limit{1'000};
@@ -35,6 +44,12 @@ Error explained(Error error) {
     error.what += "; nothing is recreated: `tidelog check` says what the slot's state means";
   }
   return error;
+}
+
+bool is_unix_socket(int socket) {
+  int domain = 0;
+  socklen_t size = sizeof domain;
+  return getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
 }
 
 }  // namespace
@@ -90,6 +105,7 @@ Status ReplicationStream::start(const Settings& settings) {
       quote_literal(quote_identifier(settings.publication)));
   TRY_DO(connection_.start_copy(command));
   PQsetnonblocking(connection_.raw(), 1);
+  gathers_ = is_unix_socket(PQsocket(connection_.raw()));
   return {};
 }
 
@@ -141,6 +157,7 @@ Status ReplicationStream::take_frame(StatusSender& sender) {
   const std::unique_ptr<char, decltype(&PQfreemem)> owned(frame_.bytes, &PQfreemem);
   TRY(const Frame frame, read_frame({frame_.bytes, frame_.size}));
   worked_ = true;
+  gathered_ = false;
   if (frame.kind == Frame::Kind::data)
     return decoder_.decode(frame.payload, {frame.start, frame.server_time});
   TRY_DO(decoder_.reached(frame.end));
@@ -151,6 +168,10 @@ Status ReplicationStream::take_frame(StatusSender& sender) {
 }
 
 Status ReplicationStream::rest(const StopSignal& stop, StatusSender& sender) {
+  if (gathers_ && decoder_.in_transaction() && !std::exchange(gathered_, true)) {
+    std::this_thread::sleep_for(gathering_time);
+    return {};
+  }
   if (std::exchange(worked_, false)) TRY_DO(handler_.idle());
   TRY_DO(update_durable(sender));
   {
