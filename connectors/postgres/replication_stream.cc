@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <thread>
 #include <utility>
 
 #include "connectors/postgres/xlogdata.h"
@@ -169,7 +168,7 @@ Status ReplicationStream::take_frame(StatusSender& sender) {
 
 Status ReplicationStream::rest(const StopSignal& stop, StatusSender& sender) {
   if (gathers_ && decoder_.in_transaction() && !std::exchange(gathered_, true)) {
-    std::this_thread::sleep_for(gathering_time);
+    pause_for(gathering_time, stop);
     return {};
   }
   if (std::exchange(worked_, false)) TRY_DO(handler_.idle());

@@ -48,4 +48,11 @@ Wake wait_for_socket(int socket, Direction direction, std::chrono::milliseconds 
   return ready == 0 ? Wake::timed_out : Wake::ready;
 }
 
+void pause_for(std::chrono::microseconds time, const StopSignal& stop) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  const timespec limit{seconds.count(), std::chrono::nanoseconds{time - seconds}.count()};
+  pollfd polled{stop.descriptor(), POLLIN, 0};
+  static_cast<void>(::ppoll(&polled, 1, &limit, nullptr));
+}
+
 }  // namespace tidelog::postgres

@@ -33,4 +33,7 @@ enum class Direction : std::uint8_t { read, write, both };
 Wake wait_for_socket(int socket, Direction direction, std::chrono::milliseconds time,
                      const StopSignal& stop);
 
+// Until the time is over or stop is requested.
+void pause_for(std::chrono::microseconds time, const StopSignal& stop);
+
 }  // namespace tidelog::postgres
