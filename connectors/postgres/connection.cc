@@ -139,7 +139,8 @@ Error error_of(const PGresult* result) {
   Error error{code_of_sqlstate(field(PG_DIAG_SQLSTATE)), field(PG_DIAG_MESSAGE_PRIMARY)};
   if (error.what.empty()) error.what = PQresultErrorMessage(result);
   while (!error.what.empty() && error.what.back() == '\n') error.what.pop_back();
-  for (const int extra : {PG_DIAG_MESSAGE_DETAIL, PG_DIAG_MESSAGE_HINT, PG_DIAG_CONTEXT}) {
+  constexpr int extras[] = {PG_DIAG_MESSAGE_DETAIL, PG_DIAG_MESSAGE_HINT, PG_DIAG_CONTEXT};
+  for (const int extra : extras) {
     if (const std::string text = field(extra); !text.empty()) error.what += "; " + text;
   }
   if (error.what.empty()) error.what = "the connection was closed";
@@ -365,7 +366,7 @@ Result<std::optional<Connection::CopyRow>> Connection::next_copy_row(const StopS
       const QueryResult ended(PQgetResult(connection_.get()));
       if (ended.raw() == nullptr) return std::optional<CopyRow>();
       TRY_DO(status_of(ended.raw()));
-      QueryResult(PQgetResult(connection_.get()));  // the null that ends the command
+      const QueryResult nothing(PQgetResult(connection_.get()));  // the null that ends the command
       return std::optional<CopyRow>();
     }
     if (wait_for_socket(PQsocket(connection_.get()), Direction::read, look_again, stop) ==

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "connectors/postgres/source.h"
@@ -51,8 +52,9 @@ class PostgresCapture {
   // Streams on a thread of its own, from `stored`.
   void start() {
     ended_ = {};
-    thread_ = std::jthread(
-        [this](std::stop_token stop) { ended_ = source_->stream(stored, handler, stop); });
+    thread_ = std::jthread([this](std::stop_token stop) {
+      ended_ = source_->stream(stored, handler, std::move(stop));
+    });
   }
 
   // Ends streaming; what was stored by then is where the next start goes on.
