@@ -19,7 +19,13 @@ bool all_zero(std::string_view bytes) {
 }  // namespace
 
 Result<std::string_view> FileWindow::view(std::uint64_t offset, std::uint64_t bytes) {
-  const bool inside = offset >= offset_ && offset + bytes <= offset_ + window_.size();
+  // No more is asked for than there is, whatever a length says.
+  if (bytes > window_bytes) {
+    TRY(const std::uint64_t file_bytes, file_->size());
+    bytes = std::min(bytes, file_bytes - std::min(offset, file_bytes));
+  }
+  const bool inside = offset >= offset_ && offset - offset_ <= window_.size() &&
+                      bytes <= window_.size() - (offset - offset_);
   if (!inside) {
     TRY_DO(file_->read(offset, std::max(bytes, window_bytes), window_));
     offset_ = offset;
@@ -84,6 +90,8 @@ Result<BatchCursor::Step> BatchCursor::read_extension() {
   std::uint64_t stored = 0;
   std::uint64_t events = 0;
   for (const format::BlockEntry& block : extension_.blocks) {
+    if (block.stored_bytes > header_.body_bytes - stored)
+      return bad(fmt::format("batch {}: its blocks are longer than its body", header_.sequence));
     block_offsets_.push_back(offset + stored);
     stored += block.stored_bytes;
     events += block.event_count;

@@ -4,6 +4,8 @@
 #include <lz4.h>
 #include <zstd.h>
 
+#include <algorithm>
+
 #include "core/crc32c.h"
 #include "core/invariant.h"
 
@@ -40,7 +42,12 @@ Status inflate(const format::BlockEntry& entry, std::string_view stored, std::st
 
 }  // namespace
 
-format::BlockEntry put_block(std::string& body, std::string_view raw, std::uint64_t event_count) {
+Result<format::BlockEntry> put_block(std::string& body, std::string_view raw,
+                                     std::uint64_t event_count) {
+  if (raw.size() > format::block_raw_bytes_max) {
+    return fail(Code::unsupported, fmt::format("an event takes {} bytes, limit {}", raw.size(),
+                                               format::block_raw_bytes_max));
+  }
   format::BlockEntry entry;
   entry.raw_bytes = raw.size();
   entry.event_count = event_count;
@@ -62,8 +69,9 @@ format::BlockEntry put_block(std::string& body, std::string_view raw, std::uint6
 Result<std::string_view> open_block(const format::BlockEntry& entry, std::string_view stored,
                                     std::string& buffer) {
   INVARIANT(stored.size() == entry.stored_bytes, "the caller gives the whole block");
-  if (entry.raw_bytes > format::block_raw_bytes_max) {
-    return fail(Code::corrupt, fmt::format("block: claims {} bytes, limit {}", entry.raw_bytes,
+  const std::uint64_t larger = std::max(entry.raw_bytes, entry.stored_bytes);
+  if (larger > format::block_raw_bytes_max) {
+    return fail(Code::corrupt, fmt::format("block: claims {} bytes, limit {}", larger,
                                            format::block_raw_bytes_max));
   }
   const std::uint32_t crc = crc32c(stored);

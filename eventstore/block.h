@@ -12,8 +12,9 @@
 namespace tidelog {
 
 // Appends the stored form of `raw` to `body` and describes it. Compressed when that saves an eighth
-// or more.
-format::BlockEntry put_block(std::string& body, std::string_view raw, std::uint64_t event_count);
+// or more. Code::unsupported for more than a reader takes.
+Result<format::BlockEntry> put_block(std::string& body, std::string_view raw,
+                                     std::uint64_t event_count);
 
 // The raw bytes, verified and inflated: `stored` itself when it was not compressed, otherwise in
 // `buffer`.

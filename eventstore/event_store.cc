@@ -169,8 +169,9 @@ Result<Appended> EventStore::append(BatchBuilder& batch) {
   request.source_position = batch.source_position();
   request.commit_time = batch.commit_time();
   request.runs = batch.runs();
-  for (const auto& block : batch.blocks())
-    request.blocks.push_back(put_block(request.body, block.raw, block.event_count));
+  for (const auto& block : batch.blocks()) {
+    TRY(request.blocks.emplace_back(), put_block(request.body, block.raw, block.event_count));
+  }
   auto result = submit(request);
   if (result) batch.clear();
   return result;
@@ -194,8 +195,8 @@ Result<Appended> EventStore::adopt(StagingWriter& staged, SourceId source,
   request.source = source;
   request.source_position = source_position;
   request.commit_time = staged.commit_time();
-  for (const auto& [stream, count] : staged.stream_counts())
-    request.runs.push_back({stream, {}, count});
+  for (const auto& [stream, part] : staged.streams())
+    request.runs.push_back({stream, {}, part.event_count});
   return submit(request);
 }
 
@@ -265,9 +266,10 @@ Status EventStore::place_in_segment(Request& request, Group& group) {
       const std::lock_guard lock(mutex_);
       if (broken_) return tl::unexpected<Error>(*broken_);
     }
-    TRY_DO(roll(header.total_bytes()));
-    group.end = end_;
+    const Status rolled = roll(header.total_bytes());
+    group.end = end_;  // also after an error: the segment may have begun all the same
     group.begin_offset = end_.file_offset;
+    if (!rolled) return rolled;
     request.extension = {};
     describe(request, group, header, request.extension);
     bytes = format::encode(header, request.extension);
@@ -354,18 +356,36 @@ Status EventStore::move_into_segment(StagingWriter& staged) {
   return named;
 }
 
+// Recovery does not look for what no batch refers to in a segment that is sealed by then, but it
+// empties `staging`. When the disk is too full even for this, the name stays and costs its space.
+Status EventStore::move_out_of_segment(StagingWriter& staged) {
+  TRY_DO(staged.rename_to(paths_.staged(staged.summary().staging_id)));
+  return disk_.sync_directory(paths_.staging);
+}
+
+// What a failed write left behind the log's end must not come back. All of it is cleared: the first
+// batch, given again while the clock stands, has the same header, and the others of its group would
+// follow it. And it is cleared on disk: a segment that is sealed is not looked through again.
+Status EventStore::clear_remainder() {
+  if (remainder_end_ == 0) return {};
+  TRY_DO(write_zeros(*segment_, end_.file_offset, remainder_end_));
+  TRY_DO(segment_->sync());
+  remainder_end_ = 0;
+  return {};
+}
+
 Status EventStore::write_and_sync(const Group& group) {
+  TRY_DO(clear_remainder());
   if (auto written = segment_->write(group.begin_offset, group.bytes); !written) {
     if (written.error().code != Code::disk_full) return written;
-    // What was written of the group must not come back after a crash: without its first header
-    // nothing of it can. If the disk is too full for that as well, the next append overwrites it;
-    // until then it is an append like any other that a crash cut off.
-    const std::string zeros(format::batch_fixed_bytes, '\0');
-    const Status undone = segment_->write(group.begin_offset, zeros);
-    if (undone || undone.error().code == Code::disk_full) return written;
+    // If the disk is too full to clear it as well, that comes before the next write; until then it
+    // is an append like any other that a crash cut off.
+    remainder_end_ = group.begin_offset + group.bytes.size();
+    const Status cleared = clear_remainder();
+    if (cleared || cleared.error().code == Code::disk_full) return written;
     return fail(Code::failed,
                 "the disk is full, and what was written of a batch cannot be undone: " +
-                    undone.error().what);
+                    cleared.error().what);
   }
   const auto begin = clock_.steady();
   auto synced = segment_->sync();
@@ -398,9 +418,15 @@ void EventStore::commit(Group& group) {
     if (status.error().code != Code::disk_full) broken_ = status.error();
     for (Request* request : group.placed) {
       request->result = error_of(status);
+      if (request->staged == nullptr) continue;
       // The batch that adopts it may be on disk all the same: recovery decides what becomes of the
       // file.
-      if (broken_ && request->staged != nullptr) request->staged->adopted();
+      if (broken_) {
+        request->staged->adopted();
+      } else if (const Status back = move_out_of_segment(*request->staged);
+                 !back && back.error().code != Code::disk_full) {
+        broken_ = back.error();
+      }
     }
   }
   for (Request* request : group.placed) request->done = true;
@@ -429,7 +455,9 @@ Status EventStore::roll(std::uint64_t batch_bytes) {
   const std::uint64_t head_bytes = format::encode(head).size();
   const std::uint64_t file_bytes = std::max(options_.segment_bytes, head_bytes + batch_bytes);
   const std::string path = paths_.segment(head.segment_id, 0);
-  auto file = next_segment_file(head, path, file_bytes);
+  const Status cleared = clear_remainder();
+  auto file = cleared ? next_segment_file(head, path, file_bytes)
+                      : Result<std::unique_ptr<File>>(error_of(cleared));
   Status named = file ? disk_.sync_directory(paths_.segments) : Status(error_of(file));
   format::Manifest next = manifest_;
   next.segments.push_back({head.segment_id, 0, head.base});
@@ -468,10 +496,15 @@ Result<std::unique_ptr<File>> EventStore::next_segment_file(const format::Segmen
   return file;
 }
 
+// Half a spare is of no use, and takes the last space from those who need it.
 Status EventStore::make_spare() {
+  TRY(const std::uint64_t free_bytes, disk_.free_bytes(paths_.segments));
+  if (free_bytes < options_.segment_bytes) return fail(Code::disk_full, "no space for a spare");
   TRY(const auto file, disk_.create(paths_.spare));
-  TRY_DO(write_zeros(*file, 0, options_.segment_bytes));
-  return file->sync();
+  Status made = write_zeros(*file, 0, options_.segment_bytes);
+  if (made) made = file->sync();
+  if (!made) static_cast<void>(disk_.remove(paths_.spare));
+  return made;
 }
 
 // The leader's, or the only thread's.

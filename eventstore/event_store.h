@@ -101,8 +101,10 @@ class EventStore : private NameLookup {
   void describe(const Request& request, const Group& group, format::BatchHeader& header,
                 format::BatchExtension& extension);
   Status move_into_segment(StagingWriter& staged);
+  Status move_out_of_segment(StagingWriter& staged);
   void commit(Group& group);
   Status write_and_sync(const Group& group);
+  Status clear_remainder();
   Status roll(std::uint64_t batch_bytes);
   Result<std::unique_ptr<File>> next_segment_file(const format::SegmentHead& head,
                                                   const std::string& path,
@@ -145,6 +147,8 @@ class EventStore : private NameLookup {
   std::unique_ptr<File> segment_;
   std::uint64_t segment_bytes_ = 0;
   BatchCursor::Expected end_;
+  // Up to here a failed write may have left bytes behind the end; 0: it left none.
+  std::uint64_t remainder_end_ = 0;
   std::uint64_t superblock_counter_ = 0;
   std::optional<DurablePage> page_;
   std::chrono::steady_clock::duration last_sync_{};

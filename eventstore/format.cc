@@ -350,6 +350,11 @@ Result<BatchHeader> read_batch_header(std::string_view fixed) {
   h.extension_bytes = in.le<std::uint32_t>();
   h.extension_crc = in.le<std::uint32_t>();
   h.body_bytes = in.le<std::uint64_t>();
+  if (h.extension_bytes > extension_bytes_max || h.body_bytes > body_bytes_max) {
+    return fail(Code::corrupt,
+                fmt::format("batch header: claims {} and {} bytes, limits {} and {}",
+                            h.extension_bytes, h.body_bytes, extension_bytes_max, body_bytes_max));
+  }
   return h;
 }
 

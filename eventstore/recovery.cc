@@ -182,6 +182,13 @@ Status check_segments_exist(Disk& disk, const StorePaths& paths, const format::M
 
 // The manifest is made last, so without one there is no store yet, unless somebody took it away.
 Status check_never_used(Disk& disk, const StorePaths& paths) {
+  TRY(const auto superblock, read_superblock(disk, paths));
+  if (superblock && superblock->durable_batches != 0) {
+    return fail(Code::corrupt,
+                fmt::format("{} is missing, but {} tells of {} batches: not an "
+                            "empty store",
+                            paths.manifest, paths.superblock, superblock->durable_batches));
+  }
   TRY(const auto names, disk.list(paths.segments));
   for (const std::string& name : names) {
     const std::string path = paths.segments + "/" + name;
@@ -193,6 +200,7 @@ Status check_never_used(Disk& disk, const StorePaths& paths) {
     if (!is_first) continue;
     TRY(const auto file, disk.open_read(path));
     const auto opened = read_head(*file, paths, {1, 0, {}});
+    if (!opened && opened.error().code != Code::corrupt) return error_of(opened);
     if (!opened) continue;  // torn while it was made
     BatchCursor cursor(*file, opened->first);
     TRY(const auto step, cursor.next());
@@ -233,7 +241,8 @@ Result<OpenedHead> read_head(const File& file, const StorePaths& paths,
   TRY_DO(file.read(0, format::head_fixed_bytes, fixed));
   const auto lengths = format::read_head_lengths(fixed);
   if (!lengths) return fail_in(path, lengths.error());
-  TRY_DO(file.read(format::head_fixed_bytes, lengths->body_bytes, body));
+  TRY(const std::uint64_t file_bytes, file.size());
+  TRY_DO(file.read(format::head_fixed_bytes, std::min(lengths->body_bytes, file_bytes), body));
   auto head = format::read_segment_head(fixed, body);
   if (!head) return fail_in(path, head.error());
   if (head->segment_id != segment.id || head->generation != segment.generation ||

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/invariant.h"
 #include "eventstore/block.h"
 
@@ -44,9 +46,12 @@ Status StagingWriter::begin(const Transaction& transaction) {
 Status StagingWriter::add(const EventBody& event) {
   INVARIANT(!finished_, "a finished staging file takes no more events");
   if (broken_) return tl::unexpected<Error>(*broken_);
-  if (stream_counts_[event.stream]++ == 0) new_streams_.insert(event.stream);
-  if (event.schema.value != 0 && schemas_.emplace(event.schema, event.stream).second)
-    new_schemas_.insert(event.schema);
+  StreamPart& part = streams_[event.stream];
+  if (part.event_count++ == 0) new_streams_.insert(event.stream);
+  if (event.schema.value != 0 && event.schema != part.schema) {
+    part.schema = event.schema;
+    if (schemas_.emplace(event.schema, event.stream).second) new_schemas_.insert(event.schema);
+  }
   builder_.add(event);
   if (builder_.bytes() < batch_raw_bytes) return {};
   TRY_DO(flush());
@@ -66,11 +71,12 @@ Status StagingWriter::flush() {
   header.commit_time = commit_time_;
   header.chain = chain_;
   std::string body;
-  for (const auto& block : builder_.blocks())
-    extension.blocks.push_back(put_block(body, block.raw, block.event_count));
+  for (const auto& block : builder_.blocks()) {
+    TRY(extension.blocks.emplace_back(), put_block(body, block.raw, block.event_count));
+  }
   header.body_bytes = body.size();
   for (format::StreamRun run : builder_.runs()) {
-    run.base = {stream_counts_[run.stream] - run.count};
+    run.base = {streams_[run.stream].event_count - run.count};
     extension.runs.push_back(run);
   }
   for (const StreamId id : new_streams_) extension.streams.push_back({id, names_.stream_name(id)});
@@ -105,9 +111,19 @@ Status StagingWriter::sync() {
 Status StagingWriter::finish() {
   if (finished_) return {};
   if (builder_.event_count() != 0) TRY_DO(flush());
+  // A write that a full disk cut off may have been longer than the one that replaced it.
+  TRY_DO(file_->truncate(file_offset_));
   TRY_DO(sync());
   finished_ = true;
   return {};
+}
+
+std::vector<std::pair<SchemaId, StreamId>> StagingWriter::schemas() const {
+  std::vector<std::pair<SchemaId, StreamId>> all(schemas_.begin(), schemas_.end());
+  std::stable_partition(all.begin(), all.end(), [this](const auto& schema) {
+    return streams_.at(schema.second).schema != schema.first;
+  });
+  return all;
 }
 
 Status StagingWriter::rename_to(const std::string& path) {

@@ -12,6 +12,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/disk.h"
 #include "core/event.h"
@@ -40,6 +42,8 @@ class StagingWriter {
 
   // Begins a part of the transaction: a load has one for each table.
   Status begin(const Transaction& transaction);
+  // Code::disk_full: the event was taken all the same and must not be given again; what did not fit
+  // is written by a later add or by the adoption.
   Status add(const EventBody& event);
   std::uint64_t event_count() const { return written_events_ + builder_.event_count(); }
   std::uint64_t bytes() const { return file_offset_ + builder_.bytes(); }
@@ -49,8 +53,14 @@ class StagingWriter {
   Status rename_to(const std::string& path);
   void adopted() { path_.clear(); }
   format::AdoptedFile summary() const;
-  const std::map<StreamId, std::uint64_t>& stream_counts() const { return stream_counts_; }
-  const std::map<SchemaId, StreamId>& schemas() const { return schemas_; }
+  struct StreamPart {
+    std::uint64_t event_count = 0;
+    SchemaId schema;  // of its last row; 0: none has one
+  };
+  const std::map<StreamId, StreamPart>& streams() const { return streams_; }
+  // Of all events. The last of each stream is its newest, which need not have the largest number: a
+  // version may come back.
+  std::vector<std::pair<SchemaId, StreamId>> schemas() const;
   UnixMicros commit_time() const { return commit_time_; }
 
  private:
@@ -74,7 +84,7 @@ class StagingWriter {
   std::uint64_t written_events_ = 0;
   std::uint32_t chain_ = 0;
   UnixMicros commit_time_;
-  std::map<StreamId, std::uint64_t> stream_counts_;
+  std::map<StreamId, StreamPart> streams_;
   std::map<SchemaId, StreamId> schemas_;       // used by any event
   absl::flat_hash_set<StreamId> new_streams_;  // since the last flush: to be named
   absl::flat_hash_set<SchemaId> new_schemas_;

@@ -55,6 +55,8 @@ Position StoreReader::durable() { return bound().durable; }
 // ------------------------------------------------------------------------------------------------------------
 
 Status StoreReader::seek(Position position) {
+  log_.reset();  // when this fails, the next call of next() tries again
+  position_ = position;
   limit_ = durable();
   TRY_DO(load_manifest());
   const auto& segments = manifest_.segments;
@@ -63,9 +65,7 @@ Status StoreReader::seek(Position position) {
                        [](Position p, const format::ManifestSegment& s) { return p < s.base; });
   const std::size_t index =
       after == segments.begin() ? 0 : static_cast<std::size_t>(after - segments.begin()) - 1;
-  TRY_DO(start_at_segment(index));
-  position_ = position;
-  return {};
+  return start_at_segment(index);
 }
 
 Status StoreReader::start_at_segment(std::size_t index) {
@@ -263,6 +263,7 @@ Result<bool> StoreReader::next_block() {
     TRY(const std::string_view raw, batch_->block(index));
     records_ = ByteReader(raw);
     block_events_left_ = blocks[index].event_count;
+    transaction_ = {};  // it borrows from the block before; each block names its own
     record_position_ = base;
     return true;
   }

@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "eventstore/batch_cursor.h"
 #include "tests/eventstore/store_fixture.h"
 
 namespace tidelog::testing {
@@ -13,6 +16,29 @@ struct Fixture {
     store = must(EventStore::open(disk, clock, "store", small_store(segment_bytes)));
   }
 };
+
+// A schema event, or a row of `version`.
+EventBody event_of(StreamId stream, SchemaId version, EventType type, std::string_view body) {
+  EventBody event;
+  event.type = type;
+  event.stream = stream;
+  event.schema = version;
+  event.body = body;
+  return event;
+}
+
+std::string encoded(const Schema& schema) {
+  std::string bytes;
+  put_schema(bytes, schema);
+  return bytes;
+}
+
+std::size_t adopted_files(const FaultyDisk& disk) {
+  const auto files = disk.files();
+  return static_cast<std::size_t>(std::count_if(files.begin(), files.end(), [](const auto& file) {
+    return file.first.ends_with(".adopted");
+  }));
+}
 
 }  // namespace
 
@@ -146,6 +172,181 @@ TEST_CASE("store: a second writer is refused, and told who has it") {
   REQUIRE(!second);
   CHECK(second.error().code == Code::conflict);
   CHECK(second.error().what.find("a test") != std::string::npos);
+}
+
+TEST_CASE("store: a schema version that comes back in a staged transaction is the newest again") {
+  Fixture f;
+  f.open();
+  const StreamId stream = f.store->stream("shop.public.orders");
+  const std::string first = encoded(orders_schema(1));
+  const std::string second = encoded(orders_schema(2));
+  const Transaction transaction{"1", {1}, {}, {}, 0, 0};
+  const std::string row(100, 'r');
+  BatchBuilder batch;
+  const auto append = [&](SchemaId version, std::string_view announced) {
+    batch.begin(transaction);
+    if (!announced.empty()) batch.add(event_of(stream, version, EventType::schema, announced));
+    batch.add(event_of(stream, version, EventType::insert, row));
+    batch.commit();
+    must(f.store->append(batch));
+  };
+  const SchemaId one = f.store->schema(stream, orders_schema(1)).id;
+  append(one, first);
+  const SchemaId two = f.store->schema(stream, orders_schema(2)).id;
+  append(two, second);
+
+  auto staged = must(f.store->stage());
+  must(staged->begin(transaction));
+  must(staged->add(event_of(stream, two, EventType::insert, row)));
+  REQUIRE(f.store->schema(stream, orders_schema(1)).id == one);
+  must(staged->add(event_of(stream, one, EventType::schema, first)));
+  must(staged->add(event_of(stream, one, EventType::insert, row)));
+  must(f.store->adopt(*staged, {}, {}));
+  CHECK_FALSE(f.store->schema(stream, orders_schema(1)).is_new);
+
+  for (int i = 0; i < 100; ++i) append(one, {});
+  const auto reader = must(f.store->reader());
+  REQUIRE(must(reader->stats()).segment_count > 2);
+  must(reader->seek({reader->durable().value - 1}));
+  CHECK(must(reader->schema(must(reader->next())->schema))->columns.size() == 2);
+}
+
+TEST_CASE("store: what a full disk refused does not come back from a segment that ended there") {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    CAPTURE(seed);
+    Fixture f;
+    f.open();
+    Writer writer(*f.store);
+    writer.begin(10);
+    writer.row(1, "kept");
+    must(writer.commit());
+    writer.begin(20);
+    writer.row(2, "refused");
+    // Even seeds: the bytes cannot be cleared at once, either.
+    const auto repeat = seed % 2 == 0 ? FaultyDisk::Repeat::for_ever : FaultyDisk::Repeat::once;
+    f.disk.fail_at(f.disk.call_count(), repeat, Code::disk_full, seed % 4 == 0 ? 90 : 1 << 20);
+    const auto refused = writer.commit();
+    REQUIRE(!refused);
+    REQUIRE(refused.error().code == Code::disk_full);
+    f.disk.mend();
+    writer.batch.clear();
+    writer.begin(30);
+    for (std::int64_t i = 0; i < 500; ++i) writer.row(i, std::to_string(i * 7919));
+    must(writer.commit());
+    REQUIRE(must(must(f.store->reader())->stats()).segment_count == 2);
+
+    f.disk = f.disk.after_power_loss(Survives::some, seed);
+    f.open();
+    const auto all = read_all(*must(f.store->reader()));
+    CHECK(all.size() == 502);
+    CHECK(all[2].transaction == "30");
+  }
+}
+
+TEST_CASE("store: an adoption that a full disk refused leaves no name in a segment that ends") {
+  Fixture f;
+  f.open();
+  Writer writer(*f.store);
+  writer.begin(10);
+  writer.row(1, "one");
+  must(writer.commit());
+  const auto staged = must(f.store->stage());
+  writer.begin(20);
+  writer.row(2, "staged");
+  must(writer.batch.move_open_transaction_to(*staged));
+  must(staged->finish());
+  // rename, sync, sync, and then the write of the commit batch
+  f.disk.fail_at(f.disk.call_count() + 1, FaultyDisk::Repeat::once, Code::disk_full);
+  const auto refused = f.store->adopt(*staged, writer.source(), writer.resume());
+  REQUIRE(!refused);
+  CHECK(refused.error().code == Code::disk_full);
+  f.disk.mend();
+  CHECK(adopted_files(f.disk) == 0);
+
+  writer.begin(30);
+  for (std::int64_t i = 0; i < 500; ++i) writer.row(i, std::to_string(i * 7919));
+  must(writer.commit());
+  FaultyDisk killed = f.disk.after_kill();
+  for (FaultyDisk* disk : {&killed, &f.disk}) {
+    const bool goes_on = disk == &f.disk;
+    if (goes_on) must(f.store->adopt(*staged, writer.source(), writer.resume()));
+    FaultyDisk left = disk->after_power_loss(Survives::nothing, 0);
+    const auto store = must(EventStore::open(left, f.clock, "store", small_store()));
+    CHECK(read_all(*must(store->reader())).size() == (goes_on ? 503 : 502));
+    CHECK(adopted_files(left) == (goes_on ? 1 : 0));
+  }
+}
+
+TEST_CASE("store: a staging file that a full disk cut off is whole after later events") {
+  Fixture f;
+  f.open();
+  Writer writer(*f.store);
+  writer.begin(10);
+  writer.row(1, "one");
+  must(writer.commit());
+  const auto staged = must(f.store->stage());
+  writer.begin(20);
+  // Alone, the row is too short to be compressed; with its like, both are shorter than the one.
+  const std::string note(180, 'n');
+  writer.row(2, note);
+  must(writer.batch.move_open_transaction_to(*staged));
+  f.disk.fail_at(f.disk.call_count(), FaultyDisk::Repeat::once, Code::disk_full, 1 << 20);
+  REQUIRE(!f.store->adopt(*staged, writer.source(), writer.resume()));
+  must(writer.put_row(*staged, 3, note));
+  must(f.store->adopt(*staged, writer.source(), writer.resume()));
+  CHECK(read_all(*must(f.store->reader())).size() == 4);
+}
+
+TEST_CASE("store: without its manifest a used store is refused, its first segment unharmed") {
+  Fixture f;
+  f.open();
+  Writer writer(*f.store);
+  writer.begin(10);
+  writer.row(1, "one");
+  must(writer.commit());
+  f.store.reset();
+  must(f.disk.remove("store/manifest"));
+  f.disk.flip_bit("store/segments/00000001-0.log", 100);
+  const auto before = f.disk.files().at("store/segments/00000001-0.log");
+  const auto opened = EventStore::open(f.disk, f.clock, "store", small_store());
+  REQUIRE(!opened);
+  CHECK(opened.error().code == Code::corrupt);
+  CHECK(f.disk.files().at("store/segments/00000001-0.log") == before);
+}
+
+TEST_CASE("store: a batch that claims more than its file holds is corrupt, and takes no memory") {
+  FaultyDisk disk;
+  for (const std::uint64_t claimed : {1ULL << 20, 1ULL << 40, (1ULL << 63) + 1000}) {
+    CAPTURE(claimed);
+    format::BatchHeader header;
+    format::BatchExtension extension;
+    header.event_count = 1;
+    header.body_bytes = claimed;
+    extension.blocks.push_back({claimed, 100, 1, format::Codec::none, 0});
+    disk.put_file("/batch", format::encode(header, extension) + std::string(100, 'x'));
+    const auto file = must(disk.open_read("/batch"));
+    BatchCursor cursor(*file, {});
+    if (must(cursor.next()) == BatchCursor::Step::bad) continue;
+    const Status verified = cursor.verify_blocks();
+    REQUIRE(!verified);
+    CHECK(verified.error().code == Code::corrupt);
+  }
+}
+
+TEST_CASE("store: after a seek that the disk refused, reading goes on at the new place") {
+  Fixture f;
+  f.open();
+  Writer writer(*f.store);
+  for (std::uint64_t i = 1; i <= 4; ++i) {
+    writer.begin(i * 10);
+    writer.row(static_cast<std::int64_t>(i), std::to_string(i));
+    must(writer.commit());
+  }
+  const auto reader = must(f.store->reader());
+  must(reader->next());
+  f.disk.fail_at(f.disk.call_count() + 3, FaultyDisk::Repeat::once, Code::failed);
+  REQUIRE(!reader->seek({3}));
+  CHECK(seen(*must(reader->next())).note == "3");
 }
 
 }  // namespace tidelog::testing
