@@ -301,7 +301,7 @@ Status ChangeDecoder::on_message(ByteReader in, Place place) {
     TRY_DO(begin_if_needed());
     return emit_message(message.lsn, message.prefix, message.content, next_ordinal_++);
   }
-  if (message.lsn < resume_.end_lsn) return {};  // stored before the last reconnect
+  if (message.lsn <= resume_.end_lsn) return {};  // stored before the last reconnect
   HeldMessage held{message.lsn, place.server_time, std::string(message.prefix),
                    std::string(message.content)};
   if (!in_transaction_) return emit_alone(held);
@@ -326,7 +326,8 @@ Status ChangeDecoder::emit_message(Lsn lsn, std::string_view prefix, std::string
   return noted(handler_.event(event));
 }
 
-// Its record's own LSN is its identity: going on behind it never sends it again.
+// Its LSN is where its record ends, and so where the commit record of a transaction may begin:
+// going on from just there sends that, and never the message again.
 Status ChangeDecoder::emit_alone(const HeldMessage& message) {
   const std::string position = encode(message.lsn);
   Transaction transaction;
@@ -334,7 +335,7 @@ Status ChangeDecoder::emit_alone(const HeldMessage& message) {
   transaction.position = position;
   TRY_DO(noted(handler_.begin(transaction)));
   TRY_DO(emit_message(message.lsn, message.prefix, message.content, 0));
-  return noted(handler_.commit(advance_to(message.lsn + std::uint64_t{1})));
+  return noted(handler_.commit(advance_to(message.lsn)));
 }
 
 Status ChangeDecoder::emit_held() {

@@ -80,7 +80,7 @@ struct Truncate {
 
 struct LogicalMessage {
   bool transactional = false;
-  Lsn lsn;  // of the message's own record
+  Lsn lsn;  // the end of the message's own record, as pg_logical_emit_message() returns it
   std::string_view prefix;
   std::string_view content;
 };

@@ -29,12 +29,12 @@ short events_of(Direction direction) {
 StopSignal::StopSignal(std::stop_token stop)
     : stop_(std::move(stop)),
       descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      callback_(stop_, [descriptor = descriptor_] {
+      callback_(stop_, [descriptor = descriptor_.value] {
         if (descriptor >= 0) static_cast<void>(::eventfd_write(descriptor, 1));
       }) {}
 
-StopSignal::~StopSignal() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+StopSignal::Descriptor::~Descriptor() {
+  if (value >= 0) ::close(value);
 }
 
 Wake wait_for_socket(int socket, Direction direction, std::chrono::milliseconds time,

@@ -13,16 +13,23 @@ namespace tidelog::postgres {
 class StopSignal {
  public:
   explicit StopSignal(std::stop_token stop);
-  ~StopSignal();
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
-  int descriptor() const { return descriptor_; }
+  int descriptor() const { return descriptor_.value; }
   bool requested() const { return stop_.stop_requested(); }
 
  private:
+  struct Descriptor {
+    int value;  // -1 when there is none to be had: then waits look at the token ten times a second
+    explicit Descriptor(int descriptor) : value(descriptor) {}
+    ~Descriptor();
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+  };
   std::stop_token stop_;
-  int descriptor_;  // -1 when there is none to be had: then waits look at the token ten times a
-                    // second
+  Descriptor descriptor_;
+  // Below the descriptor, so that it is gone (and waited for, if it runs just now) before that is
+  // closed.
   std::stop_callback<std::function<void()>> callback_;
 };
 
