@@ -90,7 +90,9 @@ Status Ingest::attempt(const std::stop_token& stop) {
   const Status ended = handler.end();
   if (counters_.events.load(std::memory_order_relaxed) != events_before)
     retry_after_ = options_.retry_min;
-  return streamed ? ended : streamed;
+  // A store that gave up outweighs a lost connection, and a wish to stop.
+  const bool is_final = !ended && action_for(ended.error().code) != Action::retry;
+  return streamed || is_final ? ended : streamed;
 }
 
 // All existing rows, as of one moment, become visible at once together with the position that

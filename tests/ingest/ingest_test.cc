@@ -297,4 +297,52 @@ TEST_CASE("ingest: a full disk pauses, and nothing is lost or doubled") {
   CHECK(f.events().size() == 5);
 }
 
+TEST_CASE("ingest: a disk that is full at any one call loses and doubles nothing") {
+  std::vector<Seen> expected;
+  for (std::uint64_t call = 0;; ++call) {
+    CAPTURE(call);
+    Fixture f;
+    const std::uint64_t begin = f.disk.call_count();
+    // The first time without a fault: what the others must come to.
+    if (!expected.empty()) {
+      f.disk.fail_at(begin + call, FaultyDisk::Repeat::once, Code::disk_full, call % 3 * 500);
+    }
+    const auto session = [](std::uint64_t from, ChangeHandler& handler) -> Status {
+      if (from <= 200) TRY_DO(give_transaction(handler, 200, 10, 2));
+      if (from <= 300) TRY_DO(give_transaction(handler, 300, 20, 1000));
+      if (from <= 400) TRY_DO(give_transaction(handler, 400, 5000, 1));
+      return handler.idle();
+    };
+    f.source.sessions = {session, session, session};
+    must(f.run());
+    const auto events = f.events();
+    if (expected.empty()) {
+      expected = events;
+      REQUIRE(expected.size() == 4 + 2 + 1000 + 1);
+      continue;
+    }
+    REQUIRE(events == expected);
+    std::size_t adopted = 0;
+    for (const auto& [path, content] : f.disk.files()) {
+      CHECK(path.find("/staging/") == std::string::npos);
+      adopted += path.ends_with(".adopted") ? 1 : 0;
+    }
+    CHECK(adopted == 2);  // of the load and of the large transaction
+    if (f.disk.call_count() <= begin + call) break;
+  }
+}
+
+TEST_CASE("ingest: a store that gave up ends it, although the connection was lost as well") {
+  Fixture f;
+  f.source.sessions.push_back([&f](std::uint64_t, ChangeHandler& handler) -> Status {
+    TRY_DO(give_transaction(handler, 200, 10, 1));
+    f.disk.fail_at(f.disk.call_count() + 1, FaultyDisk::Repeat::once, Code::failed);
+    return fail(Code::unavailable, "the connection broke");
+  });
+  const Status ended = f.run();
+  REQUIRE(!ended);
+  CHECK(ended.error().code == Code::failed);
+  CHECK(f.source.resumed_at.size() == 1);
+}
+
 }  // namespace tidelog::testing
