@@ -5,27 +5,11 @@
 #include "app/progress.h"
 #include "app/table.h"
 #include "core/source_position.h"
+#include "eventstore/verify.h"
 #include "formats/json_text.h"
 
 namespace tidelog {
 namespace {
-
-// Reads all events in order. The reader checks each batch's header, chain and blocks.
-Status read_all(StoreReader& reader, Position end, Progress& progress) {
-  TRY_DO(reader.seek(Position{0}));
-  for (Position expected{0}; expected < end; expected = expected + std::uint64_t{1}) {
-    TRY(const Event* const event, reader.next());
-    if (event == nullptr || event->position != expected) {
-      return fail(Code::corrupt,
-                  fmt::format("position {} is missing: {}", expected.value,
-                              event == nullptr ? "the history ends before it"
-                                               : fmt::format("position {} follows the one before",
-                                                             event->position.value)));
-    }
-    TRY_DO(progress.at(expected.value));
-  }
-  return {};
-}
 
 // A number, or null when there is no event.
 std::string last_position(Position durable) {
@@ -52,17 +36,27 @@ Table source_table(const StoreStats& stats) {
 
 Status verify_store(const CommandContext& context, const CommonOptions& options) {
   TRY(const auto reader, open_reader(context, options));
-  const Position end = reader->durable();
-  Progress progress(context.err, context.clock, context.err_is_terminal, "events", end.value);
-  TRY_DO(read_all(*reader, end, progress));
-  TRY_DO(progress.finish("verified", end.value));
+  Progress progress(context.err, context.clock, context.err_is_terminal, "events",
+                    reader->durable().value);
+  TRY(const VerifyReport report,
+      verify_store(context.disk, reader->directory(),
+                   [&](const VerifyProgress& now) { progress.show(now.events); }));
+  TRY_DO(progress.finish("verified", report.progress.events));
+  for (const std::string& damage : report.damage) TRY_DO(context.err.line("damaged: " + damage));
+  const bool is_whole = report.damage.empty();
   if (options.json) {
-    TRY_DO(context.out.line(fmt::format(R"({{"events":{},"whole":true}})", end.value)));
-  } else {
+    TRY_DO(context.out.line(
+        fmt::format(R"({{"events":{},"whole":{}}})", report.progress.events, is_whole)));
+  } else if (is_whole) {
     TRY_DO(
         context.out.line("The store is whole: every checksum, the chain and all positions agree."));
   }
-  return context.out.flush();
+  TRY_DO(context.out.flush());
+  if (is_whole) return {};
+  return fail(Code::corrupt,
+              fmt::format("the store is damaged in {} place{} (see above): reading commands serve "
+                          "what is whole before",
+                          report.damage.size(), report.damage.size() == 1 ? "" : "s"));
 }
 
 Status print_store_stats(const CommandContext& context, const CommonOptions& options) {

@@ -7,7 +7,6 @@ runs with fsync on; tidelog's store lies on the same disk, with fsync on.
 import argparse
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -102,7 +101,7 @@ class Bench:
     def tidelog(self, config, name, events):
         """From the program's start until its store holds `events` durable events."""
         run = Run([self.program, "run", "-c", config], self.server.environ, self.log)
-        deadline = time.monotonic() + 600
+        deadline = time.monotonic() + 120
         while self.events(name) < events:
             if run.process.poll() is not None or time.monotonic() > deadline:
                 sys.exit(f"tidelog run did not get to {events} events; see {self.log}")
@@ -113,7 +112,7 @@ class Bench:
 
     def recvlogical(self, slot, publication, end):
         options = ["-o", "proto_version=1", "-o", f"publication_names={publication}"]
-        run = Run(["bash", "-c", "exec pg_recvlogical --start --slot \"$0\" --endpos \"$1\" --no-loop -f - \"${@:2}\" > /dev/null",
+        run = Run(["bash", "-c", "exec pg_recvlogical --dbname postgres --start --slot \"$0\" --endpos \"$1\" --no-loop -f - \"${@:2}\" > /dev/null",
                    slot, end] + options, self.server.environ, self.log)
         run.end(stop=False)
         return time.monotonic() - run.begin, run
@@ -176,6 +175,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--large", type=int, default=5_000_000)
     args = parser.parse_args()
+    args.folder = os.path.abspath(args.folder)
     os.makedirs(args.folder, exist_ok=True)
     server = Server(args.server_script, os.path.join(args.folder, "server"))
     try:
@@ -184,9 +184,8 @@ def main():
         if args.large:
             first = bench.large_transaction(first, args.large)
         bench.initial_load(first - 1)
-    finally:
+    finally:  # the folder stays: its log says what went wrong; scripts/bench.sh removes it
         server.remove()
-        shutil.rmtree(args.folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@
 
 using namespace std::string_view_literals;
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 TEST_CASE("byte reader: both byte orders") {
@@ -148,4 +148,4 @@ TEST_CASE("byte writer: a patch overwrites only its own bytes") {
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

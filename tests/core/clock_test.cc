@@ -6,7 +6,7 @@
 
 #include "core/calendar.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 constexpr UnixMicros now{1'795'000'000'000'000};
@@ -133,4 +133,4 @@ TEST_CASE("clock: the real one is after this was written, and its durations do n
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

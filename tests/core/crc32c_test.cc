@@ -8,8 +8,9 @@
 #include <string_view>
 
 #include "tests/core/damage.h"
+#include "tests/support/seed.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 // Straight from the definition: one bit at a time.
@@ -62,4 +63,4 @@ TEST_CASE("crc32c: in two parts it is the same as in one") {
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

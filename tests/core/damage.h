@@ -1,10 +1,8 @@
 // Ways to damage bytes: each prefix, each bit flipped, random bytes. For the tests of decoders.
 #pragma once
 
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <random>
 #include <string>
@@ -12,7 +10,7 @@
 
 #include <doctest/doctest.h>
 
-namespace tidelog::test {
+namespace tidelog::testing {
 
 // Calls `check` with each proper prefix. A prefix has memory of its own, so that a sanitizer sees a
 // read behind it.
@@ -36,20 +34,10 @@ void for_each_flipped_bit(std::string_view bytes, Check check) {
   }
 }
 
-// A new one each run, printed. To repeat a run: TIDELOG_TEST_SEED=number.
-inline std::uint64_t test_seed() {
-  std::uint64_t seed = std::random_device{}();
-  if (const char* given = std::getenv("TIDELOG_TEST_SEED")) {
-    std::from_chars(given, given + std::string_view(given).size(), seed);
-  }
-  MESSAGE("TIDELOG_TEST_SEED=" << seed);
-  return seed;
-}
-
 inline std::string random_bytes(std::mt19937_64& random, std::size_t size) {
   std::string bytes(size, '\0');
   for (char& c : bytes) c = static_cast<char>(random());
   return bytes;
 }
 
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -11,8 +11,9 @@
 #include "core/value_text.h"
 #include "tests/core/damage.h"
 #include "tests/core/sample_values.h"
+#include "tests/support/seed.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 constexpr int rounds = 20'000;
@@ -113,4 +114,4 @@ TEST_CASE("decoders: random text is stored whole or refused") {
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

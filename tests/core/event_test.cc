@@ -9,7 +9,7 @@
 
 using namespace std::string_view_literals;
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 constexpr std::uint32_t u32_max = std::numeric_limits<std::uint32_t>::max();
@@ -284,4 +284,4 @@ TEST_CASE("event type: each has a name of its own") {
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -7,7 +7,7 @@
 
 #include "core/value_codec.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 constexpr std::int64_t hour = 3'600'000'000;
@@ -137,4 +137,4 @@ std::string stored(const Value& value) {
   return out;
 }
 
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -6,11 +6,11 @@
 
 #include "core/value.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 
 const std::vector<Value>& sample_values();
 
 // The stored form of one value.
 std::string stored(const Value& value);
 
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -7,7 +7,7 @@
 #include "tests/core/damage.h"
 #include "tests/core/sample_values.h"
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 Schema orders() {
@@ -27,7 +27,7 @@ std::string stored(const Schema& schema) {
 }
 
 std::string row_of(const Value& shop, const Value& price, const Value& id) {
-  return test::stored(shop) + test::stored(price) + test::stored(id);
+  return testing::stored(shop) + testing::stored(price) + testing::stored(id);
 }
 
 TEST_CASE("schema: it is read as it was stored") {
@@ -89,7 +89,7 @@ TEST_CASE("schema: it has a key when a column is part of it") {
 TEST_CASE("key of a row: the key columns' values in column order") {
   std::string key = "before";
   REQUIRE(put_key_of_row(key, orders(), row_of(Text{"a"}, Null{}, std::int64_t{7})));
-  CHECK(key == "before" + test::stored(Text{"a"}) + test::stored(std::int64_t{7}));
+  CHECK(key == "before" + testing::stored(Text{"a"}) + testing::stored(std::int64_t{7}));
 }
 
 TEST_CASE("key of a row: empty without key columns") {
@@ -127,4 +127,4 @@ TEST_CASE("key of a row: every prefix of a row is corrupt, and nothing is append
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

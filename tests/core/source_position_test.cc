@@ -6,7 +6,7 @@
 
 using namespace std::string_view_literals;
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 PostgresResume streaming() {
@@ -113,4 +113,4 @@ TEST_CASE("source position: printed for people") {
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

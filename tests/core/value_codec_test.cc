@@ -11,7 +11,7 @@
 
 using namespace std::string_view_literals;
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 std::string tagged(ValueKind kind, std::string_view payload) {
@@ -292,4 +292,4 @@ TEST_CASE("rows: a row of no columns is empty") {
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

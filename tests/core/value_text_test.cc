@@ -11,7 +11,7 @@
 
 using namespace std::string_view_literals;
 
-namespace tidelog::test {
+namespace tidelog::testing {
 namespace {
 
 std::string printed(const Value& value) {
@@ -251,4 +251,4 @@ TEST_CASE("value text: the most negative time is printed whole") {
 }
 
 }  // namespace
-}  // namespace tidelog::test
+}  // namespace tidelog::testing

@@ -5,7 +5,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <charconv>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -26,6 +25,7 @@
 #include "projections/state.h"
 #include "tests/support/child_process.h"
 #include "tests/support/postgres_server.h"
+#include "tests/support/seed.h"
 #include "tests/support/tidelog_process.h"
 
 namespace tidelog::testing {
@@ -194,20 +194,11 @@ struct Remembered {
   std::map<std::string, Table> tables;
 };
 
-unsigned seed_of_run() {
-  const char* given = std::getenv("TIDELOG_TEST_SEED");
-  if (given == nullptr) return std::random_device{}();
-  unsigned seed = 0;
-  std::from_chars(given, given + std::string_view(given).size(), seed);
-  return seed;
-}
-
 }  // namespace
 
 TEST_CASE("kill: 50 kills under load, and every committed row is in the store exactly once" *
           doctest::timeout(240)) {
-  const unsigned seed = seed_of_run();
-  MESSAGE("TIDELOG_TEST_SEED=" << seed);
+  const auto seed = static_cast<unsigned>(test_seed());
   std::mt19937 random(seed);
   PostgresServer server;
   server.sql(

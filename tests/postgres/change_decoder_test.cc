@@ -6,6 +6,7 @@
 
 #include "tests/postgres/messages.h"
 #include "tests/support/recording_handler.h"
+#include "tests/support/seed.h"
 
 namespace tidelog::testing {
 namespace {
@@ -274,15 +275,25 @@ TEST_CASE(
   REQUIRE(transactions.size() == 1);
   CHECK(transactions[0].id.empty());
   CHECK(transactions[0].position == encode(Lsn{500}));
-  CHECK(transactions[0].resume == encode(resume_at(501)));
+  CHECK(transactions[0].resume == encode(resume_at(500)));
   CHECK(transactions[0].commit_time.value == 77);
+}
+
+TEST_CASE("decoder: a commit record may begin where the record of a message ends") {
+  Fixture f;
+  REQUIRE(f.decode(logical_message(false, 1'000, "beat", "x")));
+  REQUIRE(f.decode(begin_message(1'000, 5, 1)));
+  REQUIRE(f.decode(f.keyed()));
+  REQUIRE(f.decode(insert_message(orders, {"t1", "n"})));
+  REQUIRE(f.decode(commit_message(1'000, 1'010, 5)));
+  CHECK(f.handler.transactions().size() == 2);
 }
 
 TEST_CASE("decoder: a message of no transaction that was stored already is passed over") {
   Fixture f;
-  REQUIRE(f.decode(logical_message(false, 99, "beat", "x")));
-  CHECK(f.handler.transactions().empty());
   REQUIRE(f.decode(logical_message(false, 100, "beat", "x")));
+  CHECK(f.handler.transactions().empty());
+  REQUIRE(f.decode(logical_message(false, 101, "beat", "x")));
   CHECK(f.handler.transactions().size() == 1);
 }
 
@@ -418,9 +429,7 @@ TEST_CASE("decoder: the handler's own error is passed on as it is") {
 }
 
 TEST_CASE("decoder: no sequence of damaged messages crashes it") {
-  constexpr unsigned seed = 17;
-  MESSAGE("seed ", seed);
-  std::mt19937 random(seed);
+  std::mt19937 random(static_cast<unsigned>(test_seed()));
   const std::vector<std::string> messages = {begin_message(1'000, 5, 1),
                                              commit_message(1'000, 1'010, 5),
                                              origin_message(1, "x"),

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "tests/postgres/messages.h"
+#include "tests/support/seed.h"
 
 namespace tidelog::testing {
 namespace {
@@ -230,9 +231,7 @@ TEST_CASE("pgoutput: no flipped bit crashes a decoder") {
 }
 
 TEST_CASE("pgoutput: no random bytes crash a decoder") {
-  constexpr unsigned seed = 7;
-  MESSAGE("seed ", seed);
-  std::mt19937 random(seed);
+  std::mt19937 random(static_cast<unsigned>(test_seed()));
   constexpr std::string_view letters = "BCORYIUDTM";
   for (int i = 0; i < 200'000; ++i) {
     std::string bytes(1, letters[random() % letters.size()]);

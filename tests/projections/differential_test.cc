@@ -9,6 +9,7 @@
 #include "projections/state.h"
 #include "tests/projections/script.h"
 #include "tests/projections/sqlite_file.h"
+#include "tests/support/seed.h"
 
 namespace tidelog::testing {
 namespace {
@@ -187,8 +188,7 @@ void replay_and_die(StoreScript& script, const SqliteFile& file, Position end,
 }  // namespace
 
 TEST_CASE("projections: fold, SQLite and model agree at every position of a random history") {
-  const std::uint32_t seed = std::random_device{}();
-  CAPTURE(seed);
+  const auto seed = static_cast<std::uint32_t>(test_seed());
   Shop shop(seed);
   StoreScript script;
   std::vector<Expected> history;
@@ -232,8 +232,7 @@ TEST_CASE("projections: fold, SQLite and model agree at every position of a rand
 }
 
 TEST_CASE("projections: a SQLite replay that is killed at any call resumes exactly") {
-  const std::uint32_t seed = std::random_device{}();
-  CAPTURE(seed);
+  const auto seed = static_cast<std::uint32_t>(test_seed());
   Shop shop(seed);
   StoreScript script;
   Position end;

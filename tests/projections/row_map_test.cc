@@ -6,6 +6,8 @@
 #include <random>
 #include <string>
 
+#include "tests/support/seed.h"
+
 namespace tidelog {
 namespace {
 
@@ -43,9 +45,7 @@ TEST_CASE("row map: empty keys and rows are rows") {
 }
 
 TEST_CASE("row map: equals a std::map after random changes that compact it many times") {
-  const std::uint32_t seed = std::random_device{}();
-  CAPTURE(seed);
-  std::mt19937 random(seed);
+  std::mt19937 random(static_cast<std::uint32_t>(testing::test_seed()));
   RowMap map;
   std::map<std::string, std::string> model;
   for (int i = 0; i < 60'000; ++i) {
