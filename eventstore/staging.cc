@@ -16,7 +16,7 @@ constexpr std::uint64_t sync_interval_bytes = 32 << 20;
 
 }  // namespace
 
-Result<std::unique_ptr<StagingWriter>> StagingWriter::create(Disk& disk, std::string path,
+Result<std::unique_ptr<StagingWriter>> StagingWriter::create(Disk& disk, const std::string& path,
                                                              std::uint64_t id,
                                                              const NameLookup& names) {
   std::unique_ptr<StagingWriter> staging(new StagingWriter(disk, path, id, names));

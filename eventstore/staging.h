@@ -34,7 +34,7 @@ class NameLookup {
 // One thread.
 class StagingWriter {
  public:
-  static Result<std::unique_ptr<StagingWriter>> create(Disk& disk, std::string path,
+  static Result<std::unique_ptr<StagingWriter>> create(Disk& disk, const std::string& path,
                                                        std::uint64_t id, const NameLookup& names);
   ~StagingWriter();
   StagingWriter(const StagingWriter&) = delete;

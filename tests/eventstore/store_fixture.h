@@ -48,7 +48,7 @@ inline StoreOptions small_store(std::uint64_t segment_bytes = 8192) {
 // Appends rows of a stream "shop.public.orders" in one transaction.
 class Writer {
  public:
-  Writer(EventStore& store, std::string stream = "shop.public.orders")
+  Writer(EventStore& store, const std::string& stream = "shop.public.orders")
       : store_(store), stream_(store.stream(stream)), source_(store.source("shop")) {}
 
   void begin(std::uint64_t lsn, std::int64_t commit_time = 0) {
