@@ -32,7 +32,8 @@ constexpr const char* columns_sql = R"(
 select a.attname, a.atttypid, a.atttypmod,
        c.relreplident = 'f' or exists (
          select from pg_index i where i.indrelid = c.oid
-            and (c.relreplident = 'd' and i.indisprimary or c.relreplident = 'i' and i.indisreplident)
+            and (c.relreplident = 'd' and i.indisprimary and i.indimmediate
+                 or c.relreplident = 'i' and i.indisreplident)
             and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
   from pg_class c join pg_attribute a on a.attrelid = c.oid
  where c.oid = $1::oid and a.attnum > 0 and not a.attisdropped

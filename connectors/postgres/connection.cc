@@ -27,6 +27,9 @@ constexpr std::string_view session_settings =
 
 constexpr milliseconds cancel_limit{2'000};
 
+// TLS may hold bytes back that libpq had no room for: the socket does not tell of those.
+constexpr milliseconds look_again{1'000};
+
 milliseconds left_until(steady_clock::time_point deadline) {
   const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
   return std::max(left, milliseconds{0});
@@ -306,7 +309,6 @@ Result<QueryResult> Connection::command(const std::string& sql, std::optional<mi
 // Until libpq has the whole next result.
 Status Connection::wait_while_busy(std::optional<steady_clock::time_point> deadline,
                                    const StopSignal& stop) {
-  constexpr milliseconds look_again{60'000};
   while (PQisBusy(connection_.get()) != 0) {
     const milliseconds time = deadline ? left_until(*deadline) : look_again;
     const Wake wake = wait_for_socket(PQsocket(connection_.get()), Direction::read, time, stop);
@@ -356,7 +358,6 @@ Status Connection::start_copy(const std::string& sql) {
 }
 
 Result<std::optional<Connection::CopyRow>> Connection::next_copy_row(const StopSignal& stop) {
-  constexpr milliseconds look_again{60'000};
   for (;;) {
     char* bytes = nullptr;
     const int size = PQgetCopyData(connection_.get(), &bytes, 1);

@@ -60,6 +60,11 @@ class Checks {
   void misconfigured(std::string what, std::string mend) {
     error(Code::misconfigured, std::move(what), std::move(mend));
   }
+  // For what has been otherwise before: a fail-over or a backup may be under way, so it is worth
+  // another try.
+  Code transient_once_streaming() const {
+    return streaming_ ? Code::unavailable : Code::misconfigured;
+  }
   void warning(std::string what, std::string mend) {
     add(Finding::Severity::warning, Code::misconfigured, std::move(what), std::move(mend));
   }
@@ -82,9 +87,9 @@ class Checks {
                     "ALTER SYSTEM SET wal_level = 'logical'; then restart the server");
     }
     if (answer.boolean(0, 1) && sql_->server_version() < decoding_on_standby_version) {
-      misconfigured(
-          "the server is a standby; a standby can be read from PostgreSQL 16 on",
-          "connect to the primary: add target_session_attrs=read-write to the connection");
+      error(transient_once_streaming(),
+            "the server is a standby; a standby can be read from PostgreSQL 16 on",
+            "connect to the primary: add target_session_attrs=read-write to the connection");
     }
     return {};
   }
@@ -373,9 +378,10 @@ select (rolsuper or rolreplication),
                     fmt::format("ALTER ROLE {} REPLICATION;", role));
     } else if (facts.rows() > 0 && facts.boolean(0, 1)) {
       TRY(const std::int64_t allowed, facts.integer(0, 2));
-      misconfigured(fmt::format("no walsender is free: all {} are in use", allowed),
-                    fmt::format("ALTER SYSTEM SET max_wal_senders = {}; then restart the server",
-                                allowed + 5));
+      error(transient_once_streaming(),
+            fmt::format("no walsender is free: all {} are in use", allowed),
+            fmt::format("ALTER SYSTEM SET max_wal_senders = {}; then restart the server",
+                        allowed + 5));
     } else {
       error(refusal.code, "the replication connection was refused: " + refusal.what, "");
     }

@@ -29,11 +29,12 @@ select w.oid, w.mod, case when t.oid is null then null else format_type(w.oid, w
   left join (bottom b join pg_type u on u.oid = b.type and u.typtype <> 'd') on b.place = w.place
  order by w.place)";
 
-// No row: the table is gone. A null: it has no primary key.
+// No row: the table is gone. A null: it has no primary key, or one that is deferrable: within a
+// transaction two rows may have the same, so that it does not tell rows apart.
 constexpr const char* primary_key_sql = R"(
 select a.attname
   from pg_class c
-  left join pg_index i on i.indrelid = c.oid and i.indisprimary
+  left join pg_index i on i.indrelid = c.oid and i.indisprimary and i.indimmediate
   left join pg_attribute a
     on a.attrelid = c.oid and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1])
  where c.oid = $1::oid)";

@@ -9,21 +9,21 @@ namespace tidelog::postgres {
 
 namespace {
 
-// A partitioned table logs what its leaves log, so it has an identity when all of them have one.
+// A partitioned table logs what its leaves log, so it has an identity when all of them have one. To
+// the server a primary key that is deferrable is none: two rows may have it for a while.
 constexpr const char* tables_sql = R"(
 select c.oid, n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), c.relkind, c.relpersistence,
        case when c.relispartition then pg_partition_root(c.oid)::oid else 0 end,
        has_schema_privilege(n.oid, 'USAGE'),
-       has_table_privilege(c.oid, 'SELECT') or coalesce(
-         (select bool_and(has_column_privilege(c.oid, a.attnum, 'SELECT')) from pg_attribute a
-           where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), true),
+       has_table_privilege(c.oid, 'SELECT'),
        pg_has_role(c.relowner, 'USAGE'),
        c.relkind not in ('r', 'p') or not exists (
          select from pg_class l
           where l.relkind = 'r' and l.oid in (select c.oid union all select relid from pg_partition_tree(c.oid))
             and not (l.relreplident = 'f' or exists (
               select from pg_index i where i.indrelid = l.oid
-                and (l.relreplident = 'd' and i.indisprimary or l.relreplident = 'i' and i.indisreplident)))),
+                and (l.relreplident = 'd' and i.indisprimary and i.indimmediate
+                     or l.relreplident = 'i' and i.indisreplident)))),
        (select sum(pg_stat_get_tuples_updated(l.oid) + pg_stat_get_tuples_deleted(l.oid)) > 0
           from (select c.oid union all select relid from pg_partition_tree(c.oid)) l(oid)),
        c.relrowsecurity and row_security_active(c.oid)

@@ -24,7 +24,7 @@ struct DatabaseTable {
   char persistence = 'p';           // relpersistence: p permanent, u unlogged, t temporary
   std::int64_t partition_root = 0;  // of a partition; 0: it is none
   bool schema_usage = true;         // we may look into its schema
-  bool selectable = true;           // we may read all its columns
+  bool selectable = true;           // we may read and lock it
   bool owned = true;                // we may add it to a publication
   bool identity = true;             // updates and deletes of it can be logged
   bool rewritten = false;           // it has seen updates or deletes

@@ -88,6 +88,23 @@ TEST_CASE("postgres: every kind of old row") {
   CHECK(summaries(transactions[4].events) == Lines{"insert public.n body=1"});
 }
 
+TEST_CASE("postgres: a primary key that is deferrable does not tell rows apart") {
+  PostgresServer server;
+  server.sql(
+      "create table a (id int primary key deferrable, note text);"
+      "alter table a replica identity full; insert into a values (1, 'one'), (2, 'two')");
+  PostgresCapture capture(options_for(server.url(), {"public.a"}));
+  capture.run();
+  server.sql("begin; set constraints all deferred; update a set id = 3 - id; commit");
+  REQUIRE(capture.handler.wait_for_transactions(1));
+  CHECK(capture.stop());
+  CHECK(summaries(capture.handler.loaded()) ==
+        Lines{"load public.a body=1|one", "load public.a body=2|two"});
+  CHECK(summaries(capture.handler.events()) == Lines{"update public.a before=1|one body=2|one",
+                                                     "update public.a before=2|two body=1|two"});
+  CHECK(capture.handler.loaded()[0].schema == capture.handler.events()[0].schema);
+}
+
 TEST_CASE("postgres: a large value that did not change is marked, or taken from the old row") {
   PostgresServer server;
   server.sql(
@@ -162,6 +179,27 @@ TEST_CASE("postgres: logical messages inside and outside of transactions, each o
   CHECK(summaries(transactions[1].events) == Lines{"message $source body=side"});
   CHECK(transactions[1].id.empty());
   CHECK(summaries(transactions[2].events) == Lines{"insert public.a key=2 body=2"});
+}
+
+TEST_CASE(
+    "postgres: a transaction whose commit follows a message of none is neither lost nor refused") {
+  PostgresServer server;
+  server.sql("create table a (id int primary key)");
+  PostgresCapture capture(options_for(server.url(), {"public.a"}));
+  capture.run();
+  server.sql(
+      "begin; insert into a values (1); select pg_logical_emit_message(false, 'out', 'side'); "
+      "commit");
+  REQUIRE(capture.handler.wait_for_transactions(2));
+  CHECK(capture.stop());
+  // As a run that was killed between the two goes on.
+  const auto transactions = capture.handler.transactions();
+  REQUIRE(transactions.size() == 2);
+  CHECK(summaries(transactions[0].events) == Lines{"message $source body=side"});
+  CHECK(summaries(transactions[1].events) == Lines{"insert public.a key=1 body=1"});
+  const auto between = read_postgres_resume(transactions[0].resume);
+  REQUIRE(between);
+  CHECK(between->end_lsn <= *read_postgres_lsn(transactions[1].position));
 }
 
 TEST_CASE("postgres: a transaction's origin, id, commit time and place") {

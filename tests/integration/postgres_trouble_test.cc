@@ -101,6 +101,8 @@ TEST_CASE(
   CHECK(contains(found, "ALTER ROLE \"clerk\" REPLICATION;"));
   CHECK(contains(found, "GRANT CREATE ON DATABASE \"postgres\" TO \"clerk\";"));
   CHECK(contains(found, "CREATE PUBLICATION \"tidelog_shop\" FOR TABLE ONLY sales.orders"));
+  shop.server.sql("grant select (id) on sales.orders to clerk");  // not enough to lock it
+  CHECK(contains(check(options), "GRANT SELECT ON sales.orders TO \"clerk\";"));
   shop.server.sql(
       "grant usage on schema sales to clerk; grant select on sales.orders to clerk; alter role "
       "clerk replication");
@@ -133,6 +135,26 @@ TEST_CASE("postgres trouble: no free slot, no free walsender") {
   senders.server.sql("insert into orders values (1)");
   REQUIRE(capture.handler.wait_for_transactions(1));
   CHECK(contains(check(second), "ALTER SYSTEM SET max_wal_senders = 6"));
+  CHECK(prepare_error(second).code == Code::misconfigured);
+  // Who has streamed before waits for one, as a backup may have it.
+  CHECK(capture.stop());
+  SqlSession backup(senders.server.url() + "?replication=database");
+  backup.sql("select 1");
+  CHECK(prepare_error(senders.options(), capture.stored).code == Code::unavailable);
+}
+
+TEST_CASE("postgres trouble: a standby is refused at first, and later waited out") {
+  Shop shop;
+  PostgresCapture capture(shop.options());
+  REQUIRE(capture.load());
+  shop.server.sql(
+      "do $$ begin execute format('copy (select 1) to %L', current_setting('data_directory') || "
+      "'/standby.signal'); end $$");
+  shop.server.restart(PostgresServer::Shutdown::fast);
+  CHECK(prepare_error(shop.options()).code == Code::misconfigured);
+  const Error later = prepare_error(shop.options(), capture.stored);
+  CHECK(later.code == Code::unavailable);
+  CHECK(contains(later.what, "target_session_attrs=read-write"));
 }
 
 TEST_CASE("postgres trouble: tables that are missing, views, unlogged, or have no identity") {
@@ -141,6 +163,8 @@ TEST_CASE("postgres trouble: tables that are missing, views, unlogged, or have n
       "create view v as select 1; create unlogged table u (id int primary key);"
       "create table log (n int); insert into log values (1);"
       "create table updated (n int); insert into updated values (1); update updated set n = 2;"
+      "create table late (n int primary key deferrable); insert into late values (1);"
+      "update late set n = 2;"
       "select pg_stat_force_next_flush()");
   const auto check_table = [&](const std::string& table) {
     return check_postgres(options_for(shop.server.url(), {table}), {});
@@ -154,6 +178,8 @@ TEST_CASE("postgres trouble: tables that are missing, views, unlogged, or have n
   CHECK(contains(log->at(0).mend, "REPLICA IDENTITY FULL"));
   CHECK(contains(errors_in(*check_table("public.updated")),
                  "ALTER TABLE public.updated REPLICA IDENTITY FULL;"));
+  CHECK(contains(errors_in(*check_table("public.late")),
+                 "ALTER TABLE public.late REPLICA IDENTITY FULL;"));
 }
 
 TEST_CASE("postgres trouble: a publication that leaves something out") {
