@@ -60,10 +60,6 @@ Result<std::unique_ptr<SqliteTarget>> SqliteTarget::open(const std::string& path
 }
 
 Status SqliteTarget::prepare_file() {
-  // A write-ahead log that is synced when it is folded into the file: after a loss of power the
-  // last commits may be missing, rows and checkpoint alike, and the next replay makes them again.
-  TRY_DO(database_.execute(
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32768;"));
   TRY_DO(database_.execute("BEGIN IMMEDIATE"));
   TRY(const bool ours, has_checkpoint_table());
   if (ours) {
@@ -79,7 +75,12 @@ Status SqliteTarget::prepare_file() {
     TRY_DO(database_.execute("PRAGMA application_id = " + std::to_string(application_id) +
                              "; PRAGMA user_version = " + std::to_string(layout_version)));
   }
-  return database_.execute("COMMIT");
+  TRY_DO(database_.execute("COMMIT"));
+  // Only now, as the file keeps the first: it is ours. A write-ahead log that is synced when it is
+  // folded into the file: after a loss of power the last commits may be missing, rows and
+  // checkpoint alike, and the next replay makes them again.
+  return database_.execute(
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32768;");
 }
 
 Result<bool> SqliteTarget::has_checkpoint_table() {

@@ -211,6 +211,7 @@ TEST_CASE("sqlite: a database of somebody else is refused and left alone") {
   REQUIRE(!target);
   CHECK(target.error().code == Code::misconfigured);
   CHECK(file.query("SELECT count(*) FROM sqlite_master") == Lines{"1"});
+  CHECK(file.query("PRAGMA journal_mode") == Lines{"delete"});
 }
 
 TEST_CASE("sqlite: a file that is no database is refused") {
