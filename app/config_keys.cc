@@ -6,6 +6,7 @@
 
 #include "app/config_values.h"
 #include "app/nearest.h"
+#include "app/postgres_options.h"
 
 namespace tidelog {
 namespace {
@@ -128,9 +129,29 @@ Status set_store(const ConfigReading& reading, const YamlNode& value, Config& co
   return read_section(reading, value, store_keys(), "`store`", config.store);
 }
 
+// Two sources that read one slot would take each other's changes. Names that differ in case, or by
+// - and _ alone, give the same one.
+Status check_slot_is_its_own(const ConfigReading& reading, const std::vector<SourceConfig>& sources,
+                             const SourceConfig& source) {
+  const auto slot_of = [](const SourceConfig& of) {
+    return postgres::slot_name(postgres_options(of, nullptr, {}));
+  };
+  for (const SourceConfig& other : sources) {
+    if (&other == &source) return {};
+    if (other.connection.empty() || other.connection != source.connection) continue;
+    if (slot_of(other) != slot_of(source)) continue;
+    return reading.fail_at(
+        source.line, fmt::format("the slot `{}` is that of the source on line {} already: give "
+                                 "one of them another name, or `slot`",
+                                 slot_of(source), other.line));
+  }
+  return {};
+}
+
 Status set_sources(const ConfigReading& reading, const YamlNode& value, Config& config) {
   TRY(config.sources, read_sections(reading, value, source_keys(), "a source"));
   for (const SourceConfig& source : config.sources) {
+    TRY_DO(check_slot_is_its_own(reading, config.sources, source));
     if (!source.tables.empty() || !source.publication.empty()) continue;
     return reading.fail_at(
         source.line, "a source lacks `tables`: what is captured, for example [public.orders]");

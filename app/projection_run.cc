@@ -40,9 +40,10 @@ struct Follower {
   // What is not worth another try ends the projection.
   bool goes_on_after(const Error& error, const std::stop_token& stop) {
     if (stop.stop_requested()) return false;
-    if (error.code == Code::not_found) return true;  // a stream without events yet
-    // A conflict is a reader of the file that is in the way just now.
-    if (action_for(error.code) != Action::retry && error.code != Code::conflict) {
+    // A stream may have no events yet, or its name be misspelt: that is told, and waited for. A
+    // conflict is a reader of the file that is in the way just now.
+    const bool may_come = error.code == Code::not_found || error.code == Code::conflict;
+    if (action_for(error.code) != Action::retry && !may_come) {
       log.error("projection stopped", {{"projection", config.name}, {"error", error.what}});
       return false;
     }

@@ -86,7 +86,10 @@ Status Service::look_at_results() {
 void Service::publish(bool ended) {
   published_ = context_.clock.steady();
   RunStatus status{getpid(), context_.clock.now(), ended, {}};
-  for (const auto& source : sources_) status.sources.push_back(source->status());
+  for (const auto& source : sources_) {
+    status.sources.push_back(source->status());
+    status.sources.back().error = context_.secrets.mask(status.sources.back().error);
+  }
   const Status written = write_run_status(context_.disk, config_.store.path, status);
   if (!written && !publish_failed_) {
     log_.warning("status is not published", {{"error", written.error().what}});

@@ -109,6 +109,17 @@ TEST_CASE("config: the same name twice is an error that names both lines") {
   CHECK(parser.error(text) == "shop.yaml:6: the name `shop` is taken: it stands on line 3 already");
 }
 
+TEST_CASE("config: two sources of one database cannot have one slot") {
+  Parser parser;
+  const std::string second = "  - name: Shop\n    postgres: ${SHOP_URL}\n    tables: [a.b]\n";
+  CHECK(parser.error(std::string(five_settings) + second) ==
+        "shop.yaml:6: the slot `tidelog_shop` is that of the source on line 3 already: give one of "
+        "them another name, or `slot`");
+  CHECK(parser.parse(std::string(five_settings) + second + "    slot: other\n"));
+  CHECK(parser.parse(std::string(five_settings) +
+                     "  - name: Shop\n    postgres: host=elsewhere\n    tables: [a.b]\n"));
+}
+
 TEST_CASE("config: text that is not YAML is an error with its line") {
   Parser parser;
   CHECK(contains(parser.error("store: { path: s }\nsources: [\n"), "shop.yaml:3: not YAML"));
