@@ -33,6 +33,10 @@ constexpr milliseconds goodbye_limit{1'000};
 // Of the thread that keeps the connection alive, when the socket has no room for its word.
 constexpr steady_clock::duration shortest_wait = milliseconds{10};
 
+// Else a server asks for an answer once in half its wal_sender_timeout, which is a minute unless
+// set otherwise.
+constexpr steady_clock::duration stopping_server_asks_within = milliseconds{500};
+
 // So many frames between two looks at the clock.
 constexpr int frames_between_looks = 256;
 
@@ -160,10 +164,23 @@ Status ReplicationStream::take_frame(StatusSender& sender) {
   if (frame.kind == Frame::Kind::data)
     return decoder_.decode(frame.payload, {frame.start, frame.server_time});
   TRY_DO(decoder_.reached(frame.end));
-  if (!frame.reply_wanted) return {};
+  return frame.reply_wanted ? answer(frame.end, sender) : Status();
+}
+
+// A server that is being stopped asks again upon each answer, until all that it sent is confirmed.
+// A position alone is not stored at once (ingest), and the server would not end before. So we
+// leave: it asks only when it has nothing more to send.
+Status ReplicationStream::answer(Lsn sent, StatusSender& sender) {
   TRY_DO(update_durable(sender));
-  const std::scoped_lock lock(sender.connection_mutex());
-  return sender.send_now();
+  {
+    const std::scoped_lock lock(sender.connection_mutex());
+    TRY_DO(sender.send_now());
+  }
+  const auto now = clock_.steady();
+  const auto earlier = std::exchange(asked_, now);
+  const bool asks_again = earlier && now - *earlier < stopping_server_asks_within;
+  if (!asks_again || decoder_.in_transaction() || sent <= sender.told()) return {};
+  return fail(Code::unavailable, "the server is being stopped");
 }
 
 Status ReplicationStream::rest(const StopSignal& stop, StatusSender& sender) {
@@ -190,25 +207,37 @@ Status ReplicationStream::update_durable(StatusSender& sender) {
 }
 
 // What is stored is confirmed once more, so that the server need not send it again; then the copy
-// is ended, so that the slot is free at once. A server that is in the middle of a large transaction
-// does not answer soon: then we leave.
+// is ended and its answer awaited, which comes once the slot is free. A server that is in the
+// middle of a large transaction does not answer soon: then we leave.
 Status ReplicationStream::end(StatusSender& sender) {
   TRY_DO(handler_.idle());
   TRY_DO(update_durable(sender));
   const std::scoped_lock lock(sender.connection_mutex());
   if (!sender.send_now() || PQputCopyEnd(connection_.raw(), nullptr) < 0) return {};
-  const StopSignal never{std::stop_token{}};
   const auto deadline = steady_clock::now() + goodbye_limit;
+  const StopSignal never{std::stop_token{}};
   while (steady_clock::now() < deadline && PQflush(connection_.raw()) >= 0) {
-    char* bytes = nullptr;
-    const int size = PQgetCopyData(connection_.raw(), &bytes, 1);
-    PQfreemem(bytes);
-    if (size < 0) break;
-    if (size > 0) continue;
+    if (take_goodbye() == Goodbye::done) break;
     wait_for_socket(PQsocket(connection_.raw()), Direction::read, milliseconds{50}, never);
     if (PQconsumeInput(connection_.raw()) == 0) break;
   }
   return {};
+}
+
+// Drops what the server still sends, up to the answer to the whole command.
+ReplicationStream::Goodbye ReplicationStream::take_goodbye() {
+  for (;;) {
+    char* bytes = nullptr;
+    const int size = PQgetCopyData(connection_.raw(), &bytes, 1);
+    PQfreemem(bytes);
+    if (size == 0) return Goodbye::awaited;
+    if (size < 0) break;
+  }
+  while (PQisBusy(connection_.raw()) == 0) {
+    const QueryResult answer(PQgetResult(connection_.raw()));
+    if (answer.raw() == nullptr) return Goodbye::done;
+  }
+  return Goodbye::awaited;
 }
 
 }  // namespace tidelog::postgres

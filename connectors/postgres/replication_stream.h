@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -32,6 +33,8 @@ class StatusSender {
   void set_durable(Lsn durable);
   // Is a confirmation waiting to be told?
   bool has_news() const;
+  // What the server was told to be durable.
+  Lsn told() const { return Lsn{told_.load()}; }
   // With the mutex held.
   Status send_now();
   Status send_if_due();
@@ -75,9 +78,12 @@ class ReplicationStream {
   enum class Input : std::uint8_t { frame, none };
   Result<Input> next_frame(StatusSender& sender);
   Status take_frame(StatusSender& sender);
+  Status answer(Lsn sent, StatusSender& sender);
   Status rest(const StopSignal& stop, StatusSender& sender);
   Status update_durable(StatusSender& sender);
   Status end(StatusSender& sender);
+  enum class Goodbye : std::uint8_t { awaited, done };
+  Goodbye take_goodbye();
 
   Connection& connection_;
   ChangeDecoder& decoder_;
@@ -87,6 +93,7 @@ class ReplicationStream {
   bool worked_ = false;    // something came since the handler was last told that nothing does
   bool gathers_ = false;   // the connection is one where letting rows gather pays
   bool gathered_ = false;  // nothing came since we last let rows gather
+  std::optional<std::chrono::steady_clock::time_point> asked_;  // when the server last did
 };
 
 }  // namespace tidelog::postgres
