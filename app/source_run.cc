@@ -64,8 +64,13 @@ void SourceRun::watch_lag() {
     const IngestProgress progress = ingest_.progress();
     if (progress.state != IngestProgress::State::streaming) continue;
     const auto server = postgres_progress(options_, progress.position);
+    const auto end = server ? read_postgres_lsn(server->server_position) : Result<Lsn>(Lsn{});
     const std::scoped_lock lock(mutex_);
-    lag_bytes_ = server ? std::optional(server->lag_bytes) : std::nullopt;
+    if (server && end) {
+      lag_.look(*end, server->lag_bytes, clock_.now());
+    } else {
+      lag_.not_known();
+    }
   } while (pause(lag_interval, stop_));
 }
 
@@ -113,14 +118,6 @@ void SourceRun::report() {
   reported_ = progress;
 }
 
-std::optional<double> SourceRun::lag_seconds(const IngestProgress& progress,
-                                             std::optional<std::uint64_t> lag_bytes) const {
-  if (!lag_bytes) return std::nullopt;
-  if (*lag_bytes == 0) return 0.0;
-  if (progress.commit_time == UnixMicros{}) return std::nullopt;
-  return static_cast<double>(clock_.now().value - progress.commit_time.value) / 1e6;
-}
-
 SourceStatus SourceRun::status() const {
   const IngestProgress progress = ingest_.progress();
   const std::scoped_lock lock(mutex_);
@@ -129,8 +126,10 @@ SourceStatus SourceRun::status() const {
   status.state = std::string(name_of(progress.state));
   status.position = store_.durable().value;
   if (!progress.position.empty()) status.confirmed = print_source_position(progress.position);
-  if (progress.state == IngestProgress::State::streaming) status.lag_bytes = lag_bytes_;
-  status.lag_seconds = lag_seconds(progress, status.lag_bytes);
+  if (progress.state == IngestProgress::State::streaming) {
+    status.lag_bytes = lag_.bytes();
+    status.lag_seconds = lag_.seconds(progress.commit_time, clock_.now());
+  }
   status.error = progress.problem;
   return status;
 }

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "app/config.h"
+#include "app/lag.h"
 #include "app/log.h"
 #include "app/run_status.h"
 #include "connectors/postgres/options.h"
@@ -43,8 +44,6 @@ class SourceRun {
   void watch_lag();
   void report_state(const IngestProgress& progress);
   void report_load(const IngestProgress& progress);
-  std::optional<double> lag_seconds(const IngestProgress& progress,
-                                    std::optional<std::uint64_t> lag_bytes) const;
 
   EventStore& store_;
   Clock& clock_;
@@ -60,8 +59,8 @@ class SourceRun {
   bool has_worked_ = false;
 
   mutable std::mutex mutex_;
-  std::optional<Status> result_;            // guarded by mutex_
-  std::optional<std::uint64_t> lag_bytes_;  // guarded by mutex_
+  std::optional<Status> result_;  // guarded by mutex_
+  Lag lag_;                       // guarded by mutex_
   std::jthread lag_thread_;
   std::jthread thread_;
 };
