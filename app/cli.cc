@@ -4,8 +4,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <functional>
-#include <map>
 
 #include "app/check_command.h"
 #include "app/config_keys.h"
@@ -52,6 +52,30 @@ void add_place(CLI::App& command, const char* name, std::string& place, const ch
   command.add_option(name, place, fmt::format("{}: {}", what, place_help))->type_name("WHEN");
 }
 
+// Validators answer with what is wrong, and with nothing when all is well. Their descriptions would
+// stand in the help, where ours say more.
+CLI::Validator count() {
+  return {[](std::string& text) -> std::string {
+            std::uint64_t number = 0;
+            const char* const end = text.data() + text.size();
+            const auto read = std::from_chars(text.data(), end, number);
+            if (read.ec == std::errc() && read.ptr == end && number > 0) return {};
+            return fmt::format("expected a whole number from 1 on, found `{}`", text);
+          },
+          ""};
+}
+
+CLI::Validator log_format() {
+  return {[](std::string& text) -> std::string {
+            const bool known = text == "text" || text == "json";
+            if (!known) return fmt::format("expected text or json, found `{}`", text);
+            const LogFormat format = text == "text" ? LogFormat::text : LogFormat::json;
+            text = std::to_string(static_cast<int>(format));
+            return {};
+          },
+          ""};
+}
+
 // A subcommand whose options live as long as the parser: they are shared with its callback.
 template <class Options>
 std::shared_ptr<Options> add_command(CLI::App& parent, CommandLine& line, const char* name,
@@ -82,11 +106,9 @@ void add_run(CommandLine& line) {
   command.add_option("-c,--config", options->common.config_file, "the configuration, a YAML file")
       ->type_name("FILE")
       ->required();
-  const std::map<std::string, LogFormat> formats = {{"text", LogFormat::text},
-                                                    {"json", LogFormat::json}};
   command.add_option("--log-format", options->log_format, "text (key=value) or json")
       ->type_name("FORMAT")
-      ->transform(CLI::CheckedTransformer(formats));
+      ->transform(log_format());
 }
 
 struct CheckOptions {
@@ -156,13 +178,13 @@ void add_events(CommandLine& line) {
       ->excludes(follow);
   command.add_option("--limit", options->limit, "at most this many events")
       ->type_name("COUNT")
-      ->check(CLI::PositiveNumber);
+      ->check(count());
   command.add_flag("--backwards", options->backwards, "the newest first")->excludes(follow);
   command
       .add_option("--format", options->format,
                   "each line is the outgoing record in this form: flat")
       ->type_name("NAME")
-      ->check(CLI::IsMember({"flat"}));
+      ->check(CLI::IsMember({"flat"}).description(""));
 }
 
 void add_state(CommandLine& line) {
@@ -227,6 +249,10 @@ void add_replay(CommandLine& line) {
 void add_store(CommandLine& line) {
   CLI::App* const store = line.app.add_subcommand("store", "the store's own care: verify, stats");
   store->require_subcommand(1);
+  store->footer(
+      "\nExamples:\n"
+      "  tidelog store verify -c shop.yaml       is every byte as it was written?\n"
+      "  tidelog store stats --store ./store");
   const auto verify =
       add_command<CommonOptions>(*store, line, "verify",
                                  "reads everything: every checksum, the chain, every position; "
@@ -242,6 +268,7 @@ void add_store(CommandLine& line) {
 void add_source(CommandLine& line) {
   CLI::App* const source = line.app.add_subcommand("source", "the sources: status");
   source->require_subcommand(1);
+  source->footer("\nExamples:\n  tidelog source status -c shop.yaml");
   const auto status = add_command<CommonOptions>(
       *source, line, "status", "what each source does now, and how far it is behind its database",
       "  tidelog source status -c shop.yaml\n"
@@ -306,16 +333,29 @@ std::string usage_suggestion(CLI::App& command, const std::string& word) {
   return suggestion(word, known);
 }
 
-std::string usage_text(CLI::App& app, const CLI::ParseError& error) {
-  CLI::App& command = innermost(app);
-  const std::string full_name =
-      &command == &app ? "tidelog" : fmt::format("tidelog {}", command.get_name());
+// "tidelog store verify"
+std::string full_name(const CLI::App& command) {
+  const CLI::App* const parent = command.get_parent();
+  if (parent == nullptr) return command.get_name();
+  return fmt::format("{} {}", full_name(*parent), command.get_name());
+}
+
+std::string usage_problem(CLI::App& app, CLI::App& command, const CLI::ParseError& error) {
   const std::vector<std::string> extras = app.remaining(true);
   if (!extras.empty()) {
-    return fmt::format("{}: `{}` is not understood{}. See {} --help", full_name, extras.front(),
-                       usage_suggestion(command, extras.front()), full_name);
+    return fmt::format("`{}` is not understood{}", extras.front(),
+                       usage_suggestion(command, extras.front()));
   }
-  return fmt::format("{}: {}. See {} --help", full_name, error.what(), full_name);
+  const bool lacks_command =
+      command.get_require_subcommand_min() > 0 && command.get_subcommands().empty();
+  if (lacks_command) return "a command is missing" + usage_suggestion(command, "");
+  return error.what();
+}
+
+std::string usage_text(CLI::App& app, const CLI::ParseError& error) {
+  CLI::App& command = innermost(app);
+  const std::string name = full_name(command);
+  return fmt::format("{}: {}. See {} --help", name, usage_problem(app, command, error), name);
 }
 
 // Where even standard error is gone, the exit code still tells.
@@ -338,7 +378,7 @@ std::optional<ExitCode> parse(CommandLine& line, const std::vector<std::string>&
     line.app.parse(std::move(reversed));
     return std::nullopt;
   } catch (const CLI::CallForHelp&) {
-    return print_help(context, innermost(line.app).help());
+    return print_help(context, line.app.help());  // of the command that the arguments reached
   } catch (const CLI::CallForVersion&) {
     return print_help(context, line.app.version() + "\n");
   } catch (const CLI::ParseError& error) {
@@ -353,7 +393,10 @@ ExitCode run_program(const std::vector<std::string>& arguments, std::string_view
                      const CommandContext& context) {
   CommandLine line(version);
   if (const auto ended = parse(line, arguments, context)) return *ended;
-  const Status status = line.chosen(context);
+  Status status = line.chosen(context);
+  // What was read before an error, such as the whole part of a damaged store, is shown as well.
+  const Status shown = context.out.flush();
+  if (status) status = shown;
   if (status) return ExitCode::done;
   // Without a text, it is in the log already.
   if (!status.error().what.empty()) tell(context, fmt::format("tidelog: {}", status.error().what));

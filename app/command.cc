@@ -37,8 +37,9 @@ Result<std::unique_ptr<StoreReader>> open_reader(const CommandContext& context,
 
 Result<std::vector<std::string>> matching_streams(StoreReader& reader,
                                                   const std::vector<std::string>& patterns) {
-  TRY(const std::vector<std::string> names, reader.stream_names());
   std::vector<std::string> found;
+  if (patterns.empty()) return found;  // all; a damaged store need not be able to list them
+  TRY(const std::vector<std::string> names, reader.stream_names());
   for (const std::string& pattern : patterns) {
     const std::size_t before = found.size();
     std::copy_if(names.begin(), names.end(), std::back_inserter(found),

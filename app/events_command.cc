@@ -61,6 +61,7 @@ Result<std::vector<std::string>> narrow(StoreReader& reader, const EventsOptions
 Result<Range> range_of(const CommandContext& context, StoreReader& reader,
                        const EventsOptions& options, const std::vector<std::string>& streams) {
   Range range{Position{0}, reader.durable()};
+  if (options.from.empty() && options.until.empty()) return range;
   TRY(const std::string source, deciding_source(reader, streams));
   if (!options.from.empty()) {
     TRY(const Place from, parse_place(options.from, "--from", context.clock.now()));
@@ -81,6 +82,7 @@ Status print_taken(Reading& reading, const Event& event) {
 }
 
 Status print_forwards(Reading& reading, const Range& range) {
+  reading.reader.read_until(range.end);
   TRY_DO(reading.reader.seek(range.first));
   while (reading.left > 0) {
     TRY(const Event* const event, reading.reader.next());
@@ -161,9 +163,10 @@ Status print_events(const CommandContext& context, const EventsOptions& options)
   Reading reading{options, *reader, std::move(filter),
                   EventPrinter(context.out, *reader, form_of(options), context.out_is_terminal),
                   limit};
-  TRY_DO(print_range(reading, range));
-  TRY_DO(reading.filter.key_was_readable());
-  return reading.printer.flush();
+  const Status printed = print_range(reading, range);
+  TRY_DO(reading.printer.flush());  // of a damaged store, too: what is whole
+  TRY_DO(printed);
+  return reading.filter.key_was_readable();
 }
 
 }  // namespace tidelog

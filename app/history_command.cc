@@ -56,14 +56,16 @@ Status print_table(const CommandContext& context, StoreReader& reader,
                {"type"},
                {"change"}});
   std::optional<WholeRow> before;
-  TRY_DO(history_of(reader, options.stream, key, end, [&](const RowVersion& version) -> Status {
+  const auto add = [&](const RowVersion& version) -> Status {
     std::optional<WholeRow> after = whole_row(version);
     TRY(std::vector<std::string> row, table_row(version, before, after));
     table.add(std::move(row));
     before = std::move(after);
     return {};
-  }));
-  return context.out.write(table.take(context.out_is_terminal));
+  };
+  const Status read = history_of(reader, options.stream, key, end, add);
+  TRY_DO(context.out.write(table.take(context.out_is_terminal)));  // what is whole
+  return read;
 }
 
 Status print_json(const CommandContext& context, StoreReader& reader, const HistoryOptions& options,

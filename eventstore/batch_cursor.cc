@@ -33,9 +33,13 @@ Result<std::string_view> FileWindow::view(std::uint64_t offset, std::uint64_t by
   return std::string_view(window_).substr(offset - offset_, bytes);
 }
 
+std::string BatchCursor::place() const {
+  return fmt::format("{} {} at offset {}", next_.staged ? "staging file" : "segment", next_.file_id,
+                     next_.file_offset);
+}
+
 BatchCursor::Step BatchCursor::bad(std::string why) {
-  why_ = fmt::format("{} {} at offset {}: {}", next_.staged ? "staging file" : "segment",
-                     next_.file_id, next_.file_offset, std::move(why));
+  why_ = fmt::format("{}: {}", place(), std::move(why));
   return Step::bad;
 }
 
@@ -56,7 +60,7 @@ Result<BatchCursor::Step> BatchCursor::read_header() {
   TRY(const std::string_view fixed, window_.view(next_.file_offset, format::batch_fixed_bytes));
   if (all_zero(fixed)) return Step::zeros;
   auto header = format::read_batch_header(fixed);
-  if (!header && header.error().code == Code::unsupported) return error_of(header);
+  if (!header && header.error().code == Code::unsupported) return fail_in(place(), header.error());
   if (!header) return bad(header.error().what);
   header_ = *header;
   if (header_.file_id != next_.file_id || header_.generation != next_.generation ||
@@ -118,7 +122,7 @@ Result<std::string_view> BatchCursor::block(std::size_t index) {
     return fail_in(fmt::format("{} {} at offset {}, batch {} (positions {} to {}), block {}",
                                header_.staged ? "staging file" : "segment", header_.file_id,
                                batch_offset_, header_.sequence, header_.base.value,
-                               header_.base.value + header_.event_count, index),
+                               header_.base.value + header_.event_count - 1, index),
                    raw.error());
   }
   return raw;

@@ -70,6 +70,7 @@ class BatchCursor {
   void forget_window() { window_.forget(); }
 
  private:
+  std::string place() const;  // for messages: where the next batch begins
   Step bad(std::string why);
   Result<Step> read_header();
   Result<Step> read_extension();

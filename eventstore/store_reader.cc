@@ -145,6 +145,7 @@ Result<bool> StoreReader::next_batch() {
 
 Result<bool> StoreReader::next_log_batch() {
   for (;;) {
+    if (log_->expected().base >= until_) return false;
     if (log_->expected().base >= limit_) {
       const Position now = durable();
       if (now <= limit_) return false;
@@ -241,7 +242,8 @@ Status StoreReader::end_staged() {
             "adopted file {} ends after {} batches and {} events, its commit says {} and {} "
             "(positions {} to {})",
             adopted_.staging_id, end.sequence, end.base.value, adopted_.batch_count,
-            adopted_.event_count, adopted_base_.value, adopted_base_.value + adopted_.event_count));
+            adopted_.event_count, adopted_base_.value,
+            adopted_base_.value + adopted_.event_count - 1));
   }
   staged_.reset();
   staged_file_.reset();
@@ -271,6 +273,7 @@ Result<bool> StoreReader::next_block() {
 }
 
 Result<const Event*> StoreReader::next() {
+  if (position_ >= until_) return nullptr;
   if (!log_) TRY_DO(seek(position_));
   auto event = next_event();
   if (!event) log_.reset();  // the next call begins anew at position_
@@ -310,7 +313,7 @@ Result<const Event*> StoreReader::next_event() {
     if (block) continue;
     TRY(const bool batch, next_batch());
     if (batch) continue;
-    position_ = std::max(position_, limit_);
+    position_ = std::max(position_, std::min(limit_, until_));
     return nullptr;
   }
 }

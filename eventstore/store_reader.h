@@ -51,6 +51,9 @@ class StoreReader {
   // Narrows what next() gives to these streams; batches without them are skipped unread. Empty:
   // all.
   void only_streams(std::vector<std::string> names);
+  // next() ends before this position, at which a transaction begins: no batch from there on is
+  // read, so that damage beyond it does not matter.
+  void read_until(Position end) { until_ = end; }
 
   // The next event, or null at the durable end (call again later). Borrowed until the next call.
   // Code::corrupt names file, offset and positions; after an error the reader stays where it was.
@@ -102,6 +105,7 @@ class StoreReader {
   std::optional<DurablePage> page_;
   Position limit_;     // the durable end when the windows were read
   Position position_;  // of the next event to give
+  Position until_{UINT64_MAX};
   Event event_;
 
   // The log.

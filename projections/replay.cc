@@ -41,6 +41,7 @@ class Replay {
   Result<ReplayProgress> run(const std::function<void(const ReplayProgress&)>& report,
                              std::stop_token stop) {
     TRY_DO(begin());
+    reader_.read_until(options_.end);
     for (;;) {
       TRY(const Event* event, reader_.next());
       if (event == nullptr || event->position >= options_.end) break;

@@ -27,6 +27,7 @@ Result<std::unique_ptr<TableFold>> state_at(StoreReader& reader, const std::stri
                                             Position end) {
   TRY_DO(check_stream_exists(reader, stream));
   reader.only_streams({stream});
+  reader.read_until(end);
   TRY_DO(reader.seek(Position{0}));
   auto fold = std::make_unique<TableFold>([&reader](SchemaId id) { return reader.schema(id); });
   for (;;) {

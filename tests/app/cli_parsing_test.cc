@@ -48,6 +48,27 @@ TEST_CASE("cli: no command is wrong usage") {
   const auto answer = cli.run({});
   CHECK(answer.code == 2);
   CHECK(answer.out.empty());
+  CHECK(contains(answer.err, "tidelog: a command is missing (there are: `run`, `check`"));
+  CHECK(contains(cli.run({"store"}).err,
+                 "tidelog store: a command is missing (there are: `verify`, `stats`)"));
+}
+
+TEST_CASE("cli: the help of a command names it in full, and of a group only its own commands") {
+  CliFixture cli;
+  CHECK(contains(cli.run({"run", "--help"}).out, "Usage: tidelog run "));
+  CHECK(contains(cli.run({"store", "verify", "--help"}).out, "Usage: tidelog store verify "));
+  const std::string store = cli.run({"store", "--help"}).out;
+  CHECK(contains(store, "  tidelog store stats"));
+  CHECK_FALSE(contains(store, "tidelog run"));
+}
+
+TEST_CASE("cli: a limit that is no number is wrong usage that says what is expected") {
+  CliFixture cli;
+  for (const char* const limit : {"0", "x", "-1", "1.5", "99999999999999999999"}) {
+    const auto answer = cli.run({"events", "--store", "s", "--limit", limit});
+    CHECK(answer.code == 2);
+    CHECK(contains(answer.err, "--limit: expected a whole number from 1 on"));
+  }
 }
 
 TEST_CASE("cli: a misspelt command is wrong usage, with the nearest one") {
@@ -137,7 +158,7 @@ TEST_CASE("cli: --log-format takes text or json") {
   CliFixture cli;
   const auto answer = cli.run({"run", "-c", "/nowhere.yaml", "--log-format", "xml"});
   CHECK(answer.code == 2);
-  CHECK(contains(answer.err, "--log-format"));
+  CHECK(contains(answer.err, "--log-format: expected text or json, found `xml`"));
 }
 
 TEST_CASE("exit codes: every kind of error has the documented one") {
