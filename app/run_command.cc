@@ -20,6 +20,7 @@ namespace {
 
 constexpr auto look_interval = std::chrono::milliseconds(100);
 constexpr auto publish_interval = std::chrono::seconds(1);
+constexpr auto store_retry_interval = std::chrono::seconds(1);
 constexpr auto stop_patience = std::chrono::milliseconds(4500);
 
 // Everything that runs, while it runs. One thread.
@@ -128,12 +129,24 @@ std::string lock_holder(Clock& clock) {
                      print_time(clock.now()));
 }
 
-Status open_and_run(const CommandContext& context, const Config& config, Log& log,
-                    const std::stop_source& stop) {
+// A full disk is waited for, at the start as later. None when asked to stop meanwhile.
+Result<std::unique_ptr<EventStore>> open_store(const CommandContext& context, const Config& config,
+                                               Log& log, const std::stop_token& stop) {
   StoreOptions options;
   options.segment_bytes = config.store.segment_bytes;
   options.holder = lock_holder(context.clock);
-  TRY(const auto store, EventStore::open(context.disk, context.clock, config.store.path, options));
+  for (bool told = false;; told = true) {
+    auto store = EventStore::open(context.disk, context.clock, config.store.path, options);
+    if (store || store.error().code != Code::disk_full) return store;
+    if (!told) log.warning("store waits", {{"problem", store.error().what}});
+    if (!pause(store_retry_interval, stop)) return std::unique_ptr<EventStore>();
+  }
+}
+
+Status open_and_run(const CommandContext& context, const Config& config, Log& log,
+                    const std::stop_source& stop) {
+  TRY(const auto store, open_store(context, config, log, stop.get_token()));
+  if (store == nullptr) return {};
   log.info("store open",
            {{"store", config.store.path}, {"events", fmt::format("{}", store->durable().value)}});
   TRY_DO(Service(context, config, log, *store, stop).run());

@@ -62,6 +62,36 @@ std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+// The file is as long as whole blocks of a file system, so that it can be written in place when
+// there is no block for another one.
+constexpr std::size_t block_bytes = 4096;
+
+std::string padded(std::string text, std::size_t bytes) {
+  text.resize(bytes - 1, ' ');
+  return text + "\n";
+}
+
+std::size_t whole_blocks(std::size_t bytes) {
+  return (bytes + block_bytes) / block_bytes * block_bytes;
+}
+
+// No more than a reader's second look is lost when it meets half of this.
+Status write_in_place(Disk& disk, const std::string& path, const std::string& text) {
+  TRY(const auto file, disk.open_write(path));
+  TRY(const std::uint64_t bytes, file->size());
+  if (text.size() >= bytes)
+    return fail(Code::disk_full, fmt::format("no space in {} for {} bytes", path, text.size()));
+  return file->write(0, padded(text, bytes));
+}
+
+Result<RunStatus> parse(const std::string& path, const std::string& text) {
+  try {
+    return status_from(Json::parse(text));
+  } catch (const Json::exception& error) {
+    return fail(Code::failed, fmt::format("{}: {}", path, error.what()));
+  }
+}
+
 }  // namespace
 
 Status write_run_status(Disk& disk, const std::string& store, const RunStatus& status) {
@@ -71,18 +101,22 @@ Status write_run_status(Disk& disk, const std::string& store, const RunStatus& s
                      {"time", status.time.value},
                      {"ended", status.ended},
                      {"sources", std::move(sources)}};
-  return replace_file(disk, store, file_name, dump(json) + "\n");
+  const std::string text = dump(json);
+  Status replaced = replace_file(disk, store, file_name, padded(text, whole_blocks(text.size())));
+  const bool is_full = !replaced && replaced.error().code == Code::disk_full;
+  if (is_full && write_in_place(disk, store + "/" + file_name, text)) return {};
+  return replaced;
 }
 
 Result<std::optional<RunStatus>> read_run_status(Disk& disk, const std::string& store) {
   const std::string path = store + "/" + file_name;
-  auto text = read_file(disk, path);
-  if (!text && text.error().code == Code::not_found) return std::optional<RunStatus>();
-  if (!text) return tl::unexpected<Error>(std::move(text).error());
-  try {
-    return std::optional<RunStatus>(status_from(Json::parse(*text)));
-  } catch (const Json::exception& error) {
-    return fail(Code::failed, fmt::format("{}: {}", path, error.what()));
+  for (bool again = false;; again = true) {
+    const auto text = read_file(disk, path);
+    if (!text && text.error().code == Code::not_found) return std::optional<RunStatus>();
+    if (!text) return error_of(text);
+    auto status = parse(path, *text);
+    if (status) return std::optional<RunStatus>(*std::move(status));
+    if (again) return error_of(status);  // not just written in place while it was read
   }
 }
 

@@ -1,5 +1,6 @@
 // status.json in the store's folder: what a running `tidelog run` says about its sources, for
-// `tidelog source status` beside it. Replaced as a whole once a second (docs/adr: status file).
+// `tidelog source status` beside it. Replaced as a whole once a second, written in place on a full
+// disk (docs/adr: status file).
 #pragma once
 
 #include <cstdint>

@@ -3,6 +3,7 @@
 #include "app/run_status.h"
 #include "core/disk.h"
 #include "tests/support/child_process.h"
+#include "tests/support/faulty_disk.h"
 
 namespace tidelog {
 namespace {
@@ -51,6 +52,24 @@ TEST_CASE("run status: a file that is none is an error that names it") {
     REQUIRE_FALSE(read);
     CHECK(read.error().what.find(folder + "/status.json") != std::string::npos);
   }
+}
+
+TEST_CASE("run status: on a disk that is full it is written in place") {
+  testing::FaultyDisk disk;
+  REQUIRE(disk.make_directory("/store"));
+  REQUIRE(write_run_status(disk, "/store", {4711, UnixMicros{1'000'000}, false, {streaming()}}));
+  std::uint64_t used = 0;
+  for (const auto& [name, content] : disk.files()) used += content.size();
+  disk.set_capacity(used);
+  SourceStatus waiting = streaming();
+  waiting.state = "waiting";
+  waiting.error = "No space left on device";
+  REQUIRE(write_run_status(disk, "/store", {4711, UnixMicros{2'000'000}, false, {waiting}}));
+  const auto read = read_run_status(disk, "/store");
+  REQUIRE(read);
+  REQUIRE(read->has_value());
+  CHECK((*read)->time == UnixMicros{2'000'000});
+  CHECK((*read)->sources.at(0).error == "No space left on device");
 }
 
 TEST_CASE("run status: an old one, and one of a run that ended, do not describe the present") {
