@@ -2,86 +2,15 @@
 // codes).
 #include <doctest/doctest.h>
 
-#include <csignal>
-#include <filesystem>
-#include <fstream>
-#include <memory>
-#include <string>
-#include <vector>
-
-#include "tests/support/child_process.h"
-#include "tests/support/postgres_server.h"
-#include "tests/support/tidelog_process.h"
+#include "tests/integration/shop.h"
 
 namespace tidelog::testing {
 namespace {
 
-constexpr Duration soon(20'000);
-
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
-std::size_t line_count(const std::string& text) {
-  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
-}
-
-// A server with a small shop, and a configuration that captures it.
-struct Shop {
-  explicit Shop(const PostgresServer::Options& options = {})
-      : server(options), folder(scratch_folder("cli")), url(server.url()) {
-    server.sql(
-        "create table orders (id bigint primary key, status text not null);"
-        "create table customers (id bigint primary key, name text not null);"
-        "insert into orders select n, 'new' from generate_series(1, 50) n");
-    configure("[public.orders, public.customers]");
-  }
-
-  void configure(const std::string& tables, const std::string& more = "") {
-    std::ofstream(config())
-        << "store: { path: ./store }\nsources:\n  - name: shop\n    postgres: \"" << url
-        << "\"\n    tables: " << tables << "\n"
-        << more;
-  }
-  std::string config() const { return (folder / "shop.yaml").string(); }
-  std::string store() const { return (folder / "store").string(); }
-
-  std::unique_ptr<TidelogProcess> start(const std::string& name = "run") {
-    return std::make_unique<TidelogProcess>(folder, name,
-                                            std::vector<std::string>{"run", "-c", config()});
-  }
-  Finished tidelog(std::vector<std::string> arguments) {
-    arguments.insert(arguments.end(), {"-c", config()});
-    return run_tidelog(arguments);
-  }
-  std::size_t rows(const std::string& table) {
-    const Finished answer = tidelog({"state", "shop.public." + table, "--json"});
-    return answer.code == 0 ? line_count(answer.output) : 0;
-  }
-  bool streams() {
-    return contains(tidelog({"source", "status", "--json"}).output, "\"state\":\"streaming\"");
-  }
-
-  PostgresServer server;
-  std::filesystem::path folder;
-  std::string url;
-};
-
-// Asks it to stop, and says how it ended.
-Exit stopped(TidelogProcess& run) {
-  run.kill(SIGTERM);
-  const auto exit = run.wait(Duration(5'000));
-  REQUIRE_MESSAGE(exit.has_value(), "it does not end within 5 seconds");
-  return *exit;
-}
-
-// A run that ends by itself with this code and says this.
-void check_refused(Shop& shop, int code, const std::vector<std::string>& says) {
+// The same, with a password that nobody may see.
+void check_refused_quietly(Shop& shop, int code, const std::vector<std::string>& says) {
   const auto run = shop.start();
-  const auto exit = run->wait(soon);
-  REQUIRE_MESSAGE(exit.has_value(), run->errors());
-  CHECK_MESSAGE(exit->code == code, run->errors());
-  for (const std::string& part : says) CHECK_MESSAGE(contains(run->errors(), part), run->errors());
+  check_ended(*run, code, says);
   CHECK_FALSE(contains(run->errors(), "hunter2"));
 }
 
@@ -156,7 +85,7 @@ TEST_CASE("cli: a wrong password is refused, and printed nowhere") {
   const std::string tcp = shop.server.url_tcp();
   shop.url = "postgresql://clerk:hunter2" + tcp.substr(tcp.find('@'));
   shop.configure("[public.orders]");
-  check_refused(shop, 2, {"clerk", "password"});
+  check_refused_quietly(shop, 2, {"clerk", "password"});
   const Finished check = shop.tidelog({"check"});
   CHECK(check.code == 2);
   CHECK_FALSE(contains(check.output + check.errors, "hunter2"));

@@ -8,12 +8,14 @@ namespace tidelog::testing {
 namespace {
 
 std::vector<std::string> with_program(const std::vector<std::string>& arguments) {
-  std::vector<std::string> all = {TIDELOG_PROGRAM};
+  std::vector<std::string> all = {tidelog_program()};
   all.insert(all.end(), arguments.begin(), arguments.end());
   return all;
 }
 
 }  // namespace
+
+std::string tidelog_program() { return TIDELOG_PROGRAM; }
 
 TidelogProcess::TidelogProcess(const std::filesystem::path& folder, const std::string& name,
                                const std::vector<std::string>& arguments,

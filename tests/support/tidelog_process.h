@@ -9,6 +9,9 @@
 
 namespace tidelog::testing {
 
+// The program's path, for tests that start it in their own way.
+std::string tidelog_program();
+
 // One thread.
 class TidelogProcess : public ChildProcess {
  public:
