@@ -35,16 +35,19 @@ struct CommandLine {
 
 constexpr const char* place_help = "a position (1234) or a time (2026-11-24 10:00:00, -5m)";
 
-// ---- Options that several commands share
-// -----------------------------------------------------------------------
+// ---- Options that several commands share ----
 
-void add_store_options(CLI::App& command, CommonOptions& options) {
+void add_which_store(CLI::App& command, CommonOptions& options) {
   CLI::Option* const config =
       command.add_option("-c,--config", options.config_file, "the configuration, a YAML file")
           ->type_name("FILE");
   command.add_option("--store", options.store, "the store's folder, instead of a configuration")
       ->type_name("DIR")
       ->excludes(config);
+}
+
+void add_store_options(CLI::App& command, CommonOptions& options) {
+  add_which_store(command, options);
   command.add_flag("--json", options.json, "one JSON object a line, and nothing else");
 }
 
@@ -92,8 +95,7 @@ std::shared_ptr<Options> add_command(CLI::App& parent, CommandLine& line, const 
 
 CLI::App& command_of(CLI::App& parent, const char* name) { return *parent.get_subcommand(name); }
 
-// ---- The commands
-// ------------------------------------------------------------------------------------------------
+// ---- The commands ----
 
 void add_run(CommandLine& line) {
   const auto options = add_command<RunOptions>(
@@ -233,7 +235,7 @@ void add_replay(CommandLine& line) {
       "A replay into SQLite that was interrupted goes on where it stopped.",
       replay_history);
   CLI::App& command = command_of(line.app, "replay");
-  add_store_options(command, options->common);
+  add_which_store(command, options->common);
   command.add_option("--into", options->into, "sqlite:PATH, jsonl:PATH, or - for standard output")
       ->type_name("TARGET")
       ->required();
@@ -302,8 +304,7 @@ CommandLine::CommandLine(std::string_view version) {
   add_source(*this);
 }
 
-// ---- Wrong usage
-// -------------------------------------------------------------------------------------------------
+// ---- Wrong usage ----
 
 // The command that the arguments reached.
 CLI::App& innermost(CLI::App& app) {

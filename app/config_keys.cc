@@ -24,8 +24,7 @@ Status set_connection(const ConfigReading& reading, const YamlNode& value, Sourc
   return {};
 }
 
-// ---- Sections
-// --------------------------------------------------------------------------------------------------
+// ---- Sections ----
 
 template <class Target>
 std::vector<std::string_view> names_of(std::span<const Key<Target>> keys) {
@@ -164,8 +163,7 @@ Status set_projections(const ConfigReading& reading, const YamlNode& value, Conf
   return {};
 }
 
-// ---- The table
-// -------------------------------------------------------------------------------------------------
+// ---- The table ----
 
 constexpr Key<Config> root_table[] = {
     {{"store", "group", "", "the event store that everything is written to"}, set_store},

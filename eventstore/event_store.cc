@@ -90,8 +90,7 @@ EventStore::~EventStore() {
   if (segment_ && !broken_) static_cast<void>(refresh_superblock());
 }
 
-//  -- names
-// -----------------------------------------------------------------------------------------------------------------
+// -- names --
 
 namespace {
 
@@ -158,8 +157,7 @@ std::string EventStore::source_position(std::string_view source_name) const {
   return entry == nullptr ? std::string() : entry->position;
 }
 
-//  -- appending
-// ---------------------------------------------------------------------------------------------------------------
+// -- appending --
 
 Result<Appended> EventStore::append(BatchBuilder& batch) {
   INVARIANT(!batch.in_transaction(), "only whole transactions are appended");
@@ -436,8 +434,7 @@ void EventStore::commit(Group& group) {
   group.append_time = catalog_.append_time();
 }
 
-//  -- segments
-// ----------------------------------------------------------------------------------------------------------------
+// -- segments --
 
 // Everything before is durable and nothing is placed: the next segment may begin.
 Status EventStore::roll(std::uint64_t batch_bytes) {

@@ -34,8 +34,7 @@ constexpr std::uint64_t aligned(std::uint64_t bytes) {
   return (bytes + alignment - 1) / alignment * alignment;
 }
 
-//  -- section 2: manifest
-// ---------------------------------------------------------------------------------------------------
+// -- section 2: manifest --
 
 struct ManifestSegment {
   std::uint64_t id = 0;
@@ -53,8 +52,7 @@ struct Manifest {
 std::string encode(const Manifest& manifest);
 Result<Manifest> read_manifest(std::string_view bytes);
 
-//  -- section 3: superblock
-// -------------------------------------------------------------------------------------------------
+// -- section 3: superblock --
 
 // A lower bound of what is durable. The valid slot with the larger counter counts.
 struct Superblock {
@@ -68,8 +66,7 @@ struct Superblock {
 std::string encode(const Superblock& superblock);
 Result<Superblock> read_superblock(std::string_view slot);
 
-//  -- section 4: segment head
-// -----------------------------------------------------------------------------------------------
+// -- section 4: segment head --
 
 struct StreamEntry {
   StreamId id;
@@ -116,8 +113,7 @@ struct HeadLengths {
 Result<HeadLengths> read_head_lengths(std::string_view fixed);
 Result<SegmentHead> read_segment_head(std::string_view fixed, std::string_view body);
 
-//  -- section 5: batch
-// ------------------------------------------------------------------------------------------------------
+// -- section 5: batch --
 
 enum class Codec : std::uint8_t { none = 0, lz4 = 1, zstd = 2 };
 

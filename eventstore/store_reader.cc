@@ -51,8 +51,7 @@ DurablePage::Value StoreReader::bound() {
 
 Position StoreReader::durable() { return bound().durable; }
 
-//  -- moving about
-// ------------------------------------------------------------------------------------------------------------
+// -- moving about --
 
 Status StoreReader::seek(Position position) {
   log_.reset();  // when this fails, the next call of next() tries again
@@ -131,8 +130,7 @@ bool StoreReader::has_wanted(const std::vector<format::StreamRun>& runs) {
                      [this](const format::StreamRun& run) { return is_wanted(run.stream); });
 }
 
-//  -- batches
-// -----------------------------------------------------------------------------------------------------------------
+// -- batches --
 
 Result<bool> StoreReader::next_batch() {
   if (staged_) {
@@ -251,8 +249,7 @@ Status StoreReader::end_staged() {
   return {};
 }
 
-//  -- events
-// ------------------------------------------------------------------------------------------------------------------
+// -- events --
 
 Result<bool> StoreReader::next_block() {
   if (batch_ == nullptr) return false;
@@ -348,8 +345,7 @@ Result<const Schema*> StoreReader::schema(SchemaId id) {
   return schema;
 }
 
-//  -- questions
-// ---------------------------------------------------------------------------------------------------------------
+// -- questions --
 
 Result<Position> StoreReader::end_through(Position last) {
   const Position end = durable();
