@@ -26,7 +26,7 @@ struct Watch {
   std::chrono::milliseconds patience;
   std::function<void(const char*)> on_event;
 
-  void operator()(std::stop_token done) const {
+  void operator()(const std::stop_token& done) const {
     while (!signal_arrived(signals)) {
       if (done.stop_requested()) return;
     }
@@ -35,7 +35,7 @@ struct Watch {
     watch_the_stop(done);
   }
 
-  void watch_the_stop(std::stop_token done) const {
+  void watch_the_stop(const std::stop_token& done) const {
     const auto start = Steady::now();
     while (!done.stop_requested()) {
       if (signal_arrived(signals)) {

@@ -129,7 +129,7 @@ std::string_view name_of(EventType type) {
 }
 
 std::optional<EventType> event_type_named(std::string_view name) {
-  for (std::uint8_t number = 1; number < type_names.size(); ++number) {
+  for (std::size_t number = 1; number < type_names.size(); ++number) {
     if (type_names[number] == name) return static_cast<EventType>(number);
   }
   return std::nullopt;

@@ -39,7 +39,7 @@ class Replay {
       : reader_(reader), target_(target), options_(options) {}
 
   Result<ReplayProgress> run(const std::function<void(const ReplayProgress&)>& report,
-                             std::stop_token stop) {
+                             const std::stop_token& stop) {
     TRY_DO(begin());
     reader_.read_until(options_.end);
     for (;;) {
@@ -168,8 +168,8 @@ class Replay {
 
 Result<ReplayProgress> replay(StoreReader& reader, Target& target, const ReplayOptions& options,
                               const std::function<void(const ReplayProgress&)>& progress,
-                              std::stop_token stop) {
-  return Replay(reader, target, options).run(progress, std::move(stop));
+                              const std::stop_token& stop) {
+  return Replay(reader, target, options).run(progress, stop);
 }
 
 }  // namespace tidelog

@@ -39,6 +39,6 @@ struct ReplayOptions {
 // Code::misconfigured when it has passed options.end.
 Result<ReplayProgress> replay(StoreReader& reader, Target& target, const ReplayOptions& options,
                               const std::function<void(const ReplayProgress&)>& progress,
-                              std::stop_token stop);
+                              const std::stop_token& stop);
 
 }  // namespace tidelog
