@@ -478,19 +478,26 @@ Status EventStore::roll(std::uint64_t batch_bytes) {
 Result<std::unique_ptr<File>> EventStore::next_segment_file(const format::SegmentHead& head,
                                                             const std::string& path,
                                                             std::uint64_t file_bytes) {
-  bool take_spare = false;
-  {
-    const std::lock_guard lock(mutex_);
-    take_spare = spare_ready_ && file_bytes <= options_.segment_bytes;
-    if (take_spare) spare_ready_ = false;
-  }
-  spare_taken_.notify_all();
-  if (!take_spare) return make_segment(disk_, path, head, file_bytes);
-  TRY_DO(disk_.rename(paths_.spare, path));
+  TRY(const bool taken, take_spare(path, file_bytes));
+  if (!taken) return make_segment(disk_, path, head, file_bytes);
   TRY(auto file, disk_.open_write(path));
   TRY_DO(file->write(0, format::encode(head)));
   TRY_DO(file->sync());
   return file;
+}
+
+// Renames the spare to `path`. The mutex is held until it has its new name: the next spare is made
+// under the old one, and would overwrite this one.
+Result<bool> EventStore::take_spare(const std::string& path, std::uint64_t file_bytes) {
+  const std::lock_guard lock(mutex_);
+  if (!spare_ready_ || file_bytes > options_.segment_bytes) return false;
+  const Status renamed = disk_.rename(paths_.spare, path);
+  spare_ready_ = false;
+  spare_taken_.notify_all();
+  if (renamed) return true;
+  // Somebody removed it: a segment can be made without.
+  if (renamed.error().code == Code::not_found) return false;
+  return error_of(renamed);
 }
 
 // Half a spare is of no use, and takes the last space from those who need it.

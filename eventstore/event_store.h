@@ -109,6 +109,7 @@ class EventStore : private NameLookup {
   Result<std::unique_ptr<File>> next_segment_file(const format::SegmentHead& head,
                                                   const std::string& path,
                                                   std::uint64_t file_bytes);
+  Result<bool> take_spare(const std::string& path, std::uint64_t file_bytes);
   Status refresh_superblock();
   Status make_spare();
   void keep_background(const std::stop_token& stop);
