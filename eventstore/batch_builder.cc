@@ -25,21 +25,15 @@ void BatchBuilder::begin(const Transaction& transaction) {
            schemas_.size(),
            event_count_,
            commit_time_};
-  id_ = transaction.id;
-  transaction_position_ = transaction.position;
-  origin_ = transaction.origin;
-  transaction_ = transaction;
-  transaction_.id = id_;
-  transaction_.position = transaction_position_;
-  transaction_.origin = origin_;
-  transaction_.event_count = 0;
-  transaction_.event_index = 0;
+  transaction_.keep(transaction);
+  transaction_.set_count(0);
+  transaction_.set_index(0);
   count_offsets_.clear();
   commit_time_ = std::max(commit_time_, transaction.commit_time);
   const bool fits =
-      !block_starts_.empty() && raw_.size() - block_starts_.back().offset + record_overhead_max +
-                                        id_.size() + transaction_position_.size() + origin_.size() <
-                                    format::block_raw_bytes_target;
+      !block_starts_.empty() &&
+      raw_.size() - block_starts_.back().offset + record_overhead_max + transaction_.text_bytes() <
+          format::block_raw_bytes_target;
   if (fits) {
     put_transaction();
   } else {
@@ -53,7 +47,7 @@ void BatchBuilder::start_block() {
 }
 
 void BatchBuilder::put_transaction() {
-  count_offsets_.push_back(put_transaction_record(raw_, transaction_));
+  count_offsets_.push_back(put_transaction_record(raw_, transaction_.get()));
 }
 
 std::uint64_t BatchBuilder::next_of_stream(StreamId stream) {
@@ -74,18 +68,19 @@ void BatchBuilder::add(const EventBody& event) {
     schemas_.push_back({event.schema, event.stream, std::string(*event.body)});
   ++block_starts_.back().event_count;
   ++event_count_;
-  ++transaction_.event_index;
+  transaction_.set_index(transaction_.get().event_index + 1);
 }
 
 void BatchBuilder::commit() {
   INVARIANT(in_transaction_, "a commit ends a transaction");
-  if (transaction_.event_index == 0) {  // nothing in it was captured: only its position matters
+  // Nothing in it was captured: only its position matters.
+  if (transaction_.get().event_index == 0) {
     roll_back();
     return;
   }
-  INVARIANT(transaction_.event_index <= UINT32_MAX,
+  INVARIANT(transaction_.get().event_index <= UINT32_MAX,
             "a transaction of that size goes to a staging file");
-  const auto count = static_cast<std::uint32_t>(transaction_.event_index);
+  const auto count = static_cast<std::uint32_t>(transaction_.get().event_index);
   for (const std::size_t offset : count_offsets_) patch_le(raw_, offset, count);
   in_transaction_ = false;
   open_ = {raw_.size(),     block_starts_.size(), block_starts_.back().event_count,
@@ -124,7 +119,7 @@ void BatchBuilder::roll_back() {
 
 Status BatchBuilder::move_open_transaction_to(StagingWriter& staging) {
   INVARIANT(in_transaction_, "only an open transaction moves");
-  TRY_DO(staging.begin(transaction_));
+  TRY_DO(staging.begin(transaction_.get()));
   Status status;
   for_open_records([&](const Record& record) {
     if (status && !record.is_transaction) status = staging.add(record.event);

@@ -13,6 +13,7 @@
 #include "core/ids.h"
 #include "core/result.h"
 #include "eventstore/format.h"
+#include "eventstore/kept_transaction.h"
 
 namespace tidelog {
 
@@ -93,8 +94,7 @@ class BatchBuilder {
 
   bool in_transaction_ = false;
   Mark open_;
-  std::string id_, transaction_position_, origin_;  // what open transaction's head borrows
-  Transaction transaction_;
+  KeptTransaction transaction_;
   std::vector<std::size_t> count_offsets_;  // where its event_count is to be patched
 };
 

@@ -31,15 +31,9 @@ StagingWriter::~StagingWriter() {
 
 Status StagingWriter::begin(const Transaction& transaction) {
   if (builder_.in_transaction()) TRY_DO(flush());
-  transaction_id_ = transaction.id;
-  transaction_position_ = transaction.position;
-  transaction_origin_ = transaction.origin;
-  transaction_ = transaction;
-  transaction_.id = transaction_id_;
-  transaction_.position = transaction_position_;
-  transaction_.origin = transaction_origin_;
+  transaction_.keep(transaction);
   commit_time_ = std::max(commit_time_, transaction.commit_time);
-  builder_.begin(transaction_);
+  builder_.begin(transaction_.get());
   return {};
 }
 
@@ -55,7 +49,7 @@ Status StagingWriter::add(const EventBody& event) {
   builder_.add(event);
   if (builder_.bytes() < batch_raw_bytes) return {};
   TRY_DO(flush());
-  builder_.begin(transaction_);
+  builder_.begin(transaction_.get());
   return {};
 }
 

@@ -7,7 +7,6 @@
 #include <absl/container/flat_hash_set.h>
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,6 +19,7 @@
 #include "core/result.h"
 #include "eventstore/batch_builder.h"
 #include "eventstore/format.h"
+#include "eventstore/kept_transaction.h"
 
 namespace tidelog {
 
@@ -91,8 +91,7 @@ class StagingWriter {
 
   // The builder's transaction is cut at each flush and goes on in the next batch: what to begin it
   // with again.
-  std::string transaction_id_, transaction_position_, transaction_origin_;
-  Transaction transaction_;
+  KeptTransaction transaction_;
 };
 
 }  // namespace tidelog
