@@ -64,6 +64,15 @@ void insert_orders(Shop& shop, int first, int count) {
       std::to_string(first) + ", " + std::to_string(first + count - 1) + ") n");
 }
 
+// Orders in transactions of so many, until they are more than what a disk with a few MiB left can
+// take, and far fewer than what the whole disk can.
+void fill_with_orders(Shop& shop, int& next, int in_transaction) {
+  constexpr int enough = 50'000;
+  for (const int end = next + enough; next < end; next += in_transaction) {
+    insert_orders(shop, next, in_transaction);
+  }
+}
+
 bool waits_for_space(Shop& shop) {
   const std::string status = shop.status();
   return contains(status, "\"state\":\"waiting\"") && contains(status, "No space left on device");
@@ -147,13 +156,9 @@ TEST_CASE("bad days: a disk that fills up under load is told and waited for, and
   REQUIRE_MESSAGE(eventually(soon, [&] { return shop.streams(); }), run->errors());
   disk.fill(2 << 20);
   int next = 51;
-  REQUIRE_MESSAGE(eventually(long_wait,
-                             [&] {
-                               insert_orders(shop, next, 500);
-                               next += 500;
-                               return waits_for_space(shop);
-                             }),
-                  run->errors(), shop.status());
+  fill_with_orders(shop, next, 500);
+  REQUIRE_MESSAGE(eventually(long_wait, [&] { return waits_for_space(shop); }), run->errors(),
+                  shop.status());
   CHECK(contains(run->errors(), "source waits source=shop problem="));
   CHECK(contains(run->errors(), "free some space"));
   disk.fill(0);
@@ -198,13 +203,8 @@ TEST_CASE(
     REQUIRE_MESSAGE(eventually(soon, [&] { return shop.streams(); }), run->errors());
     disk.fill(0);
     int next = 51;
-    REQUIRE_MESSAGE(eventually(long_wait,
-                               [&] {
-                                 insert_orders(shop, next, 5'000);
-                                 next += 5'000;
-                                 return waits_for_space(shop);
-                               }),
-                    run->errors());
+    fill_with_orders(shop, next, 5'000);
+    REQUIRE_MESSAGE(eventually(long_wait, [&] { return waits_for_space(shop); }), run->errors());
     CHECK(stopped(*run) == Exit{0, 0});
   }
   disk.fill(0);
