@@ -1,0 +1,184 @@
+// The reader in Python (read_store.py), which knows eventstore/FORMAT.md and nothing else of ours,
+// against our own.
+#include <doctest/doctest.h>
+
+#include <sstream>
+
+#include "tests/core/sample_values.h"
+#include "tests/eventstore/event_json.h"
+#include "tests/eventstore/store_fixture.h"
+#include "tests/support/child_process.h"
+#include "tests/support/paths.h"
+
+namespace tidelog::testing {
+namespace {
+
+// Debian's own: the inflating packages are its.
+const std::string python = "/usr/bin/python3";
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+std::string read_by_page(const std::string& store) {
+  const auto script = source_folder() / "tests/eventstore/read_store.py";
+  return output_of({python, "-B", script.string(), store}, Duration(60'000));
+}
+
+std::string read_by_us(Disk& disk, const std::string& store) {
+  return json_lines(*must(StoreReader::open(disk, store)));
+}
+
+void check_same(const std::string& by_page, const std::string& by_us) {
+  const auto page = lines_of(by_page);
+  const auto ours = lines_of(by_us);
+  CHECK(page.size() == ours.size());
+  for (std::size_t i = 0; i < std::min(page.size(), ours.size()); ++i) {
+    REQUIRE(page[i] == ours[i]);
+  }
+}
+
+// A table with one column of each sample value.
+struct Sampler {
+  explicit Sampler(EventStore& to) : store(to) {
+    schema = {"public", "every_kind", ReplicaIdentity::full, {}};
+    schema.columns.push_back({"id", "bigint", ValueKind::int64, true, 20, -1});
+    for (const Value& value : sample_values()) {
+      const ValueKind kind = value.kind() <= ValueKind::unchanged ? ValueKind::text : value.kind();
+      schema.columns.push_back(
+          {"c" + std::to_string(schema.columns.size()), "type", kind, false, 1, 77});
+    }
+  }
+
+  template <class Into>
+  void add(Into& into) {
+    const StreamId stream = store.stream("shop.public.every_kind");
+    const auto version = store.schema(stream, schema);
+    EventBody event;
+    event.stream = stream;
+    event.schema = version.id;
+    std::string encoded;
+    if (version.is_new) {
+      put_schema(encoded, schema);
+      event.type = EventType::schema;
+      event.body = encoded;
+      into(event);
+    }
+    std::string row;
+    put_value(row, Value(std::int64_t{-5}));
+    const std::string key = row;
+    for (const Value& value : sample_values()) put_value(row, value);
+    event.key = key;
+    for (const EventType type : {EventType::load, EventType::update, EventType::remove}) {
+      event.type = type;
+      event.moved = type == EventType::remove;
+      event.before_kind = type == EventType::load     ? Before::none
+                          : type == EventType::update ? Before::row
+                                                      : Before::key;
+      event.before = event.before_kind == Before::row   ? std::string_view(row)
+                     : event.before_kind == Before::key ? std::string_view(key)
+                                                        : std::string_view();
+      event.body = row;
+      if (type == EventType::remove) event.body.reset();
+      ++event.ordinal;
+      into(event);
+    }
+  }
+
+  EventStore& store;
+  Schema schema;
+};
+
+// Events that are no rows.
+template <class Into>
+void add_others(EventStore& store, Into into) {
+  std::string attributes;
+  put_attribute(attributes, Attribute::name, "greeting");
+  put_attribute(attributes, Attribute::message_lsn, encode(Lsn{77}));
+  EventBody event;
+  event.stream = store.stream("shop.$source");
+  for (const EventType type : {EventType::ddl, EventType::message, EventType::gap,
+                               EventType::undecoded, EventType::application}) {
+    event.type = type;
+    event.body = std::string_view("content \xff");
+    event.attributes = type == EventType::message ? std::string_view(attributes) : "";
+    into(event);
+  }
+  event.type = EventType::truncate;
+  event.body.reset();
+  into(event);
+}
+
+Transaction transaction_of(std::string_view id, std::string_view position) {
+  Transaction transaction;
+  transaction.id = id;
+  transaction.commit_time = {-1};
+  transaction.position = position;
+  transaction.origin = "elsewhere";
+  return transaction;
+}
+
+void append_every_kind(EventStore& store) {
+  BatchBuilder batch;
+  const auto into = [&](const EventBody& event) { batch.add(event); };
+  const std::string position = encode(Lsn{500});
+  batch.begin(transaction_of("771", position));
+  Sampler(store).add(into);
+  batch.commit();
+  batch.begin(transaction_of("772", position));
+  add_others(store, into);
+  batch.commit();
+  batch.set_source(store.source("shop"), position);
+  must(store.append(batch));
+}
+
+void adopt_every_kind(EventStore& store) {
+  auto staged = must(store.stage());
+  const auto into = [&](const EventBody& event) { must(staged->add(event)); };
+  must(staged->begin(transaction_of("773", "p")));
+  for (int i = 0; i < 3; ++i) Sampler(store).add(into);
+  must(staged->begin(transaction_of("774", "p")));
+  add_others(store, into);
+  must(store.adopt(*staged, store.source("shop"), "after"));
+}
+
+void append_rows(EventStore& store, std::int64_t first, int count) {
+  Writer writer(store, "shop.public.orders");
+  for (int i = 0; i < count; ++i) {
+    writer.begin(static_cast<std::uint64_t>(first + i));
+    for (int row = 0; row < 20; ++row) writer.row(first + i, "the same note, again and again");
+    must(writer.commit());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("format: a reader written from FORMAT.md alone reads what ours reads") {
+  const std::string folder = scratch_folder("format reader").string() + "/store";
+  const auto disk = real_disk();
+  FakeClock clock({1'764'000'000'000'000});
+  {
+    const auto store = must(EventStore::open(*disk, clock, folder, small_store()));
+    append_every_kind(*store);
+    append_rows(*store, 1, 5);
+    adopt_every_kind(*store);
+    clock.advance(std::chrono::seconds(1));
+    append_rows(*store, 100, 40);
+    BatchBuilder position_alone;
+    position_alone.set_source(store->source("books"), "page 7");
+    must(store->append(position_alone));
+    append_every_kind(*store);
+    // Beside the writer, whose superblock is behind.
+    check_same(read_by_page(folder), read_by_us(*disk, folder));
+  }
+  const std::string ours = read_by_us(*disk, folder);
+  CHECK(lines_of(ours).size() > 900);
+  check_same(read_by_page(folder), ours);
+  must(disk->remove(folder + "/durable"));
+  check_same(read_by_page(folder), ours);  // by the superblock
+}
+
+}  // namespace tidelog::testing
