@@ -121,6 +121,8 @@ Result<std::string> change_text(const Event& event, const Schema* schema) {
     case EventType::gap:
     case EventType::application:
       return std::string(event.body.value_or(""));
+    case EventType::erased:
+      return std::string();
   }
   return fail(Code::corrupt, "an event of no known type");
 }

@@ -10,10 +10,11 @@ namespace tidelog {
 namespace {
 
 constexpr std::array<std::string_view, event_type_max + 1> type_names = {
-    "",       "load", "insert",  "update", "delete",    "truncate",
-    "schema", "ddl",  "message", "gap",    "undecoded", "application"};
+    "",    "load",    "insert", "update",    "delete",      "truncate", "schema",
+    "ddl", "message", "gap",    "undecoded", "application", "erased"};
 
 constexpr std::uint8_t type_transaction = 0;
+constexpr std::uint8_t type_removed = 255;
 
 constexpr std::uint8_t flag_key = 1 << 0;
 constexpr std::uint8_t before_shift = 1;
@@ -187,11 +188,23 @@ std::size_t put_transaction_record(std::string& out, const Transaction& transact
   return count_offset;
 }
 
+void put_removed_record(std::string& out, std::uint64_t count) {
+  INVARIANT(count != 0, "a removed record stands for something");
+  put_varint(out, 1 + varint_size(count));
+  out.push_back(static_cast<char>(type_removed));
+  put_varint(out, count);
+}
+
 Result<Record> read_record(ByteReader& block) {
   ByteReader in(block.sized());
   if (block.failed()) return fail(Code::corrupt, "record: longer than its block");
   Record record;
   const auto type = in.le<std::uint8_t>();
+  if (type == type_removed) {
+    record.removed_count = in.varint();
+    if (record.removed_count == 0) in.fail();
+    return in.finish(std::move(record), "removed record");
+  }
   if (type > event_type_max) {
     return fail(Code::unsupported, "record: type " + std::to_string(type) +
                                        " is not known: written by a newer tidelog");

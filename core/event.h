@@ -26,8 +26,9 @@ enum class EventType : std::uint8_t {
   gap = 9,      // body: why; source history may be missing
   undecoded = 10,
   application = 11,  // attribute `name` is its event type
+  erased = 12,       // what an erasure left: that an event was here, without key and content
 };
-inline constexpr std::uint8_t event_type_max = 11;
+inline constexpr std::uint8_t event_type_max = 12;
 
 // "insert", "delete", …: the names of DESIGN.md. An application event's own name is in its
 // attributes.
@@ -83,8 +84,12 @@ void put_event_record(std::string& out, const EventBody& event, std::uint64_t re
 // at the commit.
 std::size_t put_transaction_record(std::string& out, const Transaction& transaction);
 
+// Stands for `count` events of a rewritten file that retention or compaction took out.
+void put_removed_record(std::string& out, std::uint64_t count);
+
 struct Record {
   bool is_transaction = false;
+  std::uint64_t removed_count = 0;  // more than 0: a removed record, and nothing else is set
   Transaction transaction;
   EventBody event;
   std::uint64_t relative_revision = 0;

@@ -63,10 +63,17 @@ Result<BatchCursor::Step> BatchCursor::read_header() {
   if (!header && header.error().code == Code::unsupported) return fail_in(place(), header.error());
   if (!header) return bad(header.error().what);
   header_ = *header;
-  if (header_.file_id != next_.file_id || header_.generation != next_.generation ||
-      header_.staged != next_.staged) {
+  if (next_.generation != 0) {
+    TRY(const std::string_view second,
+        window_.view(next_.file_offset + format::batch_fixed_bytes, format::second_fixed_bytes));
+    if (auto read = format::read_second_header(second, header_); !read)
+      return bad(read.error().what);
+  }
+  // Every batch was first written in generation 0.
+  if (header_.file_id != next_.file_id || header_.generation != 0 ||
+      header_.file_generation != next_.generation || header_.staged != next_.staged) {
     return bad(
-        fmt::format("a batch of file {} generation {}", header_.file_id, header_.generation));
+        fmt::format("a batch of file {} generation {}", header_.file_id, header_.file_generation));
   }
   if (header_.sequence != next_.sequence) {
     return bad(fmt::format("batch {} where {} must be", header_.sequence, next_.sequence));
@@ -84,13 +91,13 @@ Result<BatchCursor::Step> BatchCursor::read_header() {
 
 Result<BatchCursor::Step> BatchCursor::read_extension() {
   TRY(const std::string_view bytes,
-      window_.view(next_.file_offset + format::batch_fixed_bytes, header_.extension_bytes));
+      window_.view(next_.file_offset + header_.header_bytes(), header_.extension_bytes));
   auto extension = format::read_batch_extension(header_, bytes);
   if (!extension) return bad(extension.error().what);
   extension_ = *std::move(extension);
 
   block_offsets_.clear();
-  std::uint64_t offset = next_.file_offset + format::batch_fixed_bytes + header_.extension_bytes;
+  std::uint64_t offset = next_.file_offset + header_.header_bytes() + header_.extension_bytes;
   std::uint64_t stored = 0;
   std::uint64_t events = 0;
   for (const format::BlockEntry& block : extension_.blocks) {

@@ -344,7 +344,7 @@ void EventStore::describe(const Request& request, const Group& group, format::Ba
 // Renamed before the batch that adopts it is written. A name that no batch refers to is removed by
 // recovery.
 Status EventStore::move_into_segment(StagingWriter& staged) {
-  TRY_DO(staged.rename_to(paths_.adopted(end_.file_id, staged.summary().staging_id)));
+  TRY_DO(staged.rename_to(paths_.adopted(end_.file_id, staged.summary().staging_id, 0)));
   Status named = disk_.sync_directory(paths_.staging);
   if (named) named = disk_.sync_directory(paths_.segments);
   if (named) return named;

@@ -75,6 +75,54 @@ std::vector<SchemaEntry> read_schemas(ByteReader& in) {
   });
 }
 
+// sized source position | runs (varint stream | varint base | varint count) | streams (varint id |
+// sized name) | sources (varint id | sized name) | schemas | blocks (varint stored | varint raw |
+// varint events | u8 codec | u32 crc) | adopted (varint staging id | varint generation | varint
+// file bytes | varint batches | varint events | u32 chain)
+std::string encode_extension(const BatchExtension& extension) {
+  std::string ext;
+  put_sized(ext, extension.source_position);
+  put_list(ext, extension.runs, [&](const StreamRun& r) {
+    put_varint(ext, r.stream.value);
+    put_varint(ext, r.base.value);
+    put_varint(ext, r.count);
+  });
+  put_list(ext, extension.streams, [&](const StreamName& s) {
+    put_varint(ext, s.id.value);
+    put_sized(ext, s.name);
+  });
+  put_list(ext, extension.sources, [&](const SourceName& s) {
+    put_varint(ext, s.id.value);
+    put_sized(ext, s.name);
+  });
+  put_schemas(ext, extension.schemas);
+  put_list(ext, extension.blocks, [&](const BlockEntry& b) {
+    put_varint(ext, b.stored_bytes);
+    put_varint(ext, b.raw_bytes);
+    put_varint(ext, b.event_count);
+    put_le(ext, static_cast<std::uint8_t>(b.codec));
+    put_le(ext, b.crc);
+  });
+  put_list(ext, extension.adopted, [&](const AdoptedFile& a) {
+    put_varint(ext, a.staging_id);
+    put_varint(ext, a.generation);
+    put_varint(ext, a.file_bytes);
+    put_varint(ext, a.batch_count);
+    put_varint(ext, a.event_count);
+    put_le(ext, a.chain);
+  });
+  INVARIANT(ext.size() <= extension_bytes_max, "a batch's extension stays within its limit");
+  return ext;
+}
+
+Status check_lengths(const BatchHeader& header) {
+  if (header.extension_bytes <= extension_bytes_max && header.body_bytes <= body_bytes_max)
+    return {};
+  return fail(Code::corrupt, fmt::format("batch header: claims {} and {} bytes, limits {} and {}",
+                                         header.extension_bytes, header.body_bytes,
+                                         extension_bytes_max, body_bytes_max));
+}
+
 }  // namespace
 
 // u32 magic | u32 version | 16 uuid | u64 count | count * (u64 id | u32 generation | u64 base) |
@@ -248,47 +296,12 @@ Result<SegmentHead> read_segment_head(std::string_view fixed, std::string_view b
   return b.finish(std::move(head), "segment head body");
 }
 
-// fixed: u32 magic | u32 crc of the fixed part after it | u8 version | u8 flags | u16 0 | u32
-// generation | u64 file id | u64 sequence |
-//        u64 base | u64 event count | i64 append time | i64 commit time | u64 durable batches | u32
-//        chain | u32 source | u32 extension bytes | u32 extension crc | u64 body bytes
-// extension: sized source position | runs (varint stream | varint base | varint count) | streams
-// (varint id | sized name) |
-//        sources (varint id | sized name) | schemas | blocks (varint stored | varint raw | varint
-//        events | u8 codec | u32 crc) | adopted (varint staging id | varint file bytes | varint
-//        batches | varint events | u32 chain)
+// u32 magic | u32 crc of the fixed part after it | u8 version | u8 flags | u16 0 | u32 generation |
+// u64 file id | u64 sequence | u64 base | u64 event count | i64 append time | i64 commit time | u64
+// durable batches | u32 chain | u32 source | u32 extension bytes | u32 extension crc | u64 body
+// bytes; then the extension
 std::string encode(BatchHeader& header, const BatchExtension& extension) {
-  std::string ext;
-  put_sized(ext, extension.source_position);
-  put_list(ext, extension.runs, [&](const StreamRun& r) {
-    put_varint(ext, r.stream.value);
-    put_varint(ext, r.base.value);
-    put_varint(ext, r.count);
-  });
-  put_list(ext, extension.streams, [&](const StreamName& s) {
-    put_varint(ext, s.id.value);
-    put_sized(ext, s.name);
-  });
-  put_list(ext, extension.sources, [&](const SourceName& s) {
-    put_varint(ext, s.id.value);
-    put_sized(ext, s.name);
-  });
-  put_schemas(ext, extension.schemas);
-  put_list(ext, extension.blocks, [&](const BlockEntry& b) {
-    put_varint(ext, b.stored_bytes);
-    put_varint(ext, b.raw_bytes);
-    put_varint(ext, b.event_count);
-    put_le(ext, static_cast<std::uint8_t>(b.codec));
-    put_le(ext, b.crc);
-  });
-  put_list(ext, extension.adopted, [&](const AdoptedFile& a) {
-    put_varint(ext, a.staging_id);
-    put_varint(ext, a.file_bytes);
-    put_varint(ext, a.batch_count);
-    put_varint(ext, a.event_count);
-    put_le(ext, a.chain);
-  });
-  INVARIANT(ext.size() <= extension_bytes_max, "a batch's extension stays within its limit");
+  const std::string ext = encode_extension(extension);
   header.extension_bytes = static_cast<std::uint32_t>(ext.size());
   header.extension_crc = crc32c(ext);
 
@@ -350,12 +363,60 @@ Result<BatchHeader> read_batch_header(std::string_view fixed) {
   h.extension_bytes = in.le<std::uint32_t>();
   h.extension_crc = in.le<std::uint32_t>();
   h.body_bytes = in.le<std::uint64_t>();
-  if (h.extension_bytes > extension_bytes_max || h.body_bytes > body_bytes_max) {
-    return fail(Code::corrupt,
-                fmt::format("batch header: claims {} and {} bytes, limits {} and {}",
-                            h.extension_bytes, h.body_bytes, extension_bytes_max, body_bytes_max));
-  }
+  h.file_generation = h.generation;
+  h.kept_count = h.event_count;
+  TRY_DO(check_lengths(h));
   return h;
+}
+
+// u32 magic | u32 crc of the part after it | u32 generation of the file | u32 extension bytes | u32
+// extension crc | u32 crc of the original header | u64 body bytes | u64 kept events; then the
+// extension
+std::string encode_rewritten(std::string_view original, BatchHeader& header,
+                             const BatchExtension& extension) {
+  INVARIANT(original.size() == batch_fixed_bytes, "the original header is kept whole");
+  const std::string ext = encode_extension(extension);
+  header.rewritten = true;
+  header.extension_bytes = static_cast<std::uint32_t>(ext.size());
+  header.extension_crc = crc32c(ext);
+
+  std::string second;
+  put_le(second, second_magic);
+  put_le(second, std::uint32_t{0});
+  put_le(second, header.file_generation);
+  put_le(second, header.extension_bytes);
+  put_le(second, header.extension_crc);
+  put_le(second, header.crc);
+  put_le(second, header.body_bytes);
+  put_le(second, header.kept_count);
+  INVARIANT(second.size() == second_fixed_bytes, "the second header has its documented size");
+  patch_le(second, 4, crc32c(std::string_view(second).substr(8)));
+  return std::string(original) + second + ext;
+}
+
+Status read_second_header(std::string_view fixed, BatchHeader& header) {
+  if (fixed.size() < second_fixed_bytes) return fail(Code::corrupt, "second header: cut short");
+  fixed = fixed.substr(0, second_fixed_bytes);
+  ByteReader in(fixed);
+  TRY_DO(expect_magic(in.le<std::uint32_t>(), second_magic, "second header"));
+  TRY_DO(expect_crc(in.le<std::uint32_t>(), crc32c(fixed.substr(8)), "second header"));
+  header.rewritten = true;
+  header.file_generation = in.le<std::uint32_t>();
+  header.extension_bytes = in.le<std::uint32_t>();
+  header.extension_crc = in.le<std::uint32_t>();
+  const auto original = in.le<std::uint32_t>();
+  header.body_bytes = in.le<std::uint64_t>();
+  header.kept_count = in.le<std::uint64_t>();
+  if (original != header.crc) {
+    return fail(Code::corrupt, fmt::format("second header: belongs to a batch with checksum "
+                                           "{:08x}, not {:08x}",
+                                           original, header.crc));
+  }
+  if (header.kept_count > header.event_count) {
+    return fail(Code::corrupt, fmt::format("second header: {} events are left of {}",
+                                           header.kept_count, header.event_count));
+  }
+  return check_lengths(header);
 }
 
 Result<BatchExtension> read_batch_extension(const BatchHeader& header, std::string_view bytes) {
@@ -384,8 +445,9 @@ Result<BatchExtension> read_batch_extension(const BatchHeader& header, std::stri
     b.codec = static_cast<Codec>(in.le<std::uint8_t>());
     b.crc = in.le<std::uint32_t>();
   });
-  e.adopted = read_list<AdoptedFile>(in, 8, [&](AdoptedFile& a) {
+  e.adopted = read_list<AdoptedFile>(in, 9, [&](AdoptedFile& a) {
     a.staging_id = in.varint();
+    a.generation = narrow(in);
     a.file_bytes = in.varint();
     a.batch_count = in.varint();
     a.event_count = in.varint();

@@ -19,9 +19,11 @@ inline constexpr std::uint32_t manifest_magic = 0x4D474C54;    // "TLGM"
 inline constexpr std::uint32_t superblock_magic = 0x53474C54;  // "TLGS"
 inline constexpr std::uint32_t head_magic = 0x48474C54;        // "TLGH"
 inline constexpr std::uint32_t batch_magic = 0x42474C54;       // "TLGB"
+inline constexpr std::uint32_t second_magic = 0x52474C54;      // "TLGR"
 
 inline constexpr std::size_t head_fixed_bytes = 80;
 inline constexpr std::size_t batch_fixed_bytes = 96;
+inline constexpr std::size_t second_fixed_bytes = 40;
 inline constexpr std::size_t superblock_slot_bytes = 64;
 inline constexpr std::uint64_t superblock_slot_offsets[2] = {0, 4096};
 
@@ -145,6 +147,7 @@ struct SourceName {
 // A staging file that a commit batch makes visible.
 struct AdoptedFile {
   std::uint64_t staging_id = 0;
+  std::uint32_t generation = 0;  // of the file: higher when it was rewritten
   std::uint64_t file_bytes = 0;
   std::uint64_t batch_count = 0;
   std::uint64_t event_count = 0;
@@ -170,8 +173,17 @@ struct BatchHeader {
   std::uint64_t body_bytes = 0;
 
   std::uint32_t crc = 0;  // of the header itself: set by reading and writing
+  // Of a batch in a rewritten file: what its second header says. The lengths above are then the
+  // present ones, the rest and `crc`, which the chain covers, are as once written.
+  bool rewritten = false;
+  std::uint32_t file_generation = 0;
+  std::uint64_t kept_count = 0;  // events that are still there
+
+  std::uint64_t header_bytes() const {
+    return batch_fixed_bytes + (rewritten ? second_fixed_bytes : 0);
+  }
   std::uint64_t total_bytes() const {
-    return aligned(batch_fixed_bytes + extension_bytes + body_bytes);
+    return aligned(header_bytes() + extension_bytes + body_bytes);
   }
 };
 
@@ -189,6 +201,12 @@ struct BatchExtension {
 // follows, then zero padding.
 std::string encode(BatchHeader& header, const BatchExtension& extension);
 Result<BatchHeader> read_batch_header(std::string_view fixed);
+// The same batch in a rewritten file: `original` is the header as it was first written, byte for
+// byte, and comes back followed by the second header and the extension.
+std::string encode_rewritten(std::string_view original, BatchHeader& header,
+                             const BatchExtension& extension);
+// Takes over what the second header says; `header` is the original's.
+Status read_second_header(std::string_view fixed, BatchHeader& header);
 Result<BatchExtension> read_batch_extension(const BatchHeader& header, std::string_view bytes);
 
 }  // namespace tidelog::format

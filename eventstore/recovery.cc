@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <random>
 
 #include "core/bytes.h"
@@ -65,7 +66,7 @@ class LastSegment {
   Status verify(BatchCursor& cursor) {
     TRY_DO(cursor.verify_blocks());
     for (const auto& file : cursor.extension().adopted) {
-      const std::string path = paths_.adopted(to_.end.file_id, file.staging_id);
+      const std::string path = paths_.adopted(to_.end.file_id, file.staging_id, file.generation);
       auto opened = disk_.open_read(path);
       if (!opened && opened.error().code == Code::not_found) {
         return fail(Code::corrupt, fmt::format("batch {} adopts {}, which is missing",
@@ -148,18 +149,55 @@ class LastSegment {
   absl::flat_hash_set<std::uint64_t> adopted_;
 };
 
+// Whether a file of a sealed segment, whose batches are not read here, is one that they name. Of an
+// adopted file the newest generation that the segment's own generation knew counts: a rewriting
+// that was cut off left newer ones, or had not yet removed the older.
+class SealedFiles {
+ public:
+  SealedFiles(const format::Manifest& manifest, const std::vector<std::string>& names) {
+    for (const auto& segment : manifest.segments) generations_[segment.id] = segment.generation;
+    for (const std::string& name : names) {
+      const auto file = segment_file_named(name);
+      if (!file || file->kind != SegmentFile::Kind::adopted || is_newer(*file)) continue;
+      std::uint32_t& newest = adopted_[{file->segment_id, file->staging_id}];
+      newest = std::max(newest, file->generation);
+    }
+  }
+
+  bool names(const SegmentFile& file) const {
+    const auto segment = generations_.find(file.segment_id);
+    if (segment == generations_.end()) return false;
+    switch (file.kind) {
+      case SegmentFile::Kind::log:
+        return file.generation == segment->second;
+      case SegmentFile::Kind::adopted:
+        return !is_newer(file) &&
+               file.generation == adopted_.at({file.segment_id, file.staging_id});
+    }
+    return false;
+  }
+
+ private:
+  bool is_newer(const SegmentFile& file) const {
+    const auto segment = generations_.find(file.segment_id);
+    return segment != generations_.end() && file.generation > segment->second;
+  }
+
+  std::map<std::uint64_t, std::uint32_t> generations_;
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t> adopted_;
+};
+
 // Files that a crash left and that nothing refers to.
 Status remove_leftovers(Disk& disk, const StorePaths& paths, const Recovered& recovered,
                         const absl::flat_hash_set<std::uint64_t>& adopted) {
-  absl::flat_hash_set<std::string> keep;
-  for (const auto& s : recovered.manifest.segments) keep.insert(paths.segment(s.id, s.generation));
-  for (const std::uint64_t id : adopted) keep.insert(paths.adopted(recovered.end.file_id, id));
   TRY(const auto names, disk.list(paths.segments));
+  const SealedFiles sealed(recovered.manifest, names);
   for (const std::string& name : names) {
-    const std::string path = paths.segments + "/" + name;
-    const auto segment = segment_of_adopted(name);
-    const bool of_sealed_segment = segment && *segment < recovered.end.file_id;
-    if (!keep.contains(path) && !of_sealed_segment) TRY_DO(disk.remove(path));
+    const auto file = segment_file_named(name);
+    const bool in_last = file && file->kind == SegmentFile::Kind::adopted &&
+                         file->segment_id == recovered.end.file_id;
+    const bool keep = in_last ? adopted.contains(file->staging_id) : file && sealed.names(*file);
+    if (!keep) TRY_DO(disk.remove(paths.segments + "/" + name));
   }
   TRY(const auto staged, disk.list(paths.staging));
   for (const std::string& name : staged) TRY_DO(disk.remove(paths.staging + "/" + name));

@@ -129,7 +129,7 @@ Status StagingWriter::rename_to(const std::string& path) {
 
 format::AdoptedFile StagingWriter::summary() const {
   INVARIANT(finished_, "only a synced staging file is adopted");
-  return {id_, file_offset_, batch_count_, written_events_, chain_};
+  return {id_, 0, file_offset_, batch_count_, written_events_, chain_};
 }
 
 }  // namespace tidelog

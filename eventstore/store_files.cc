@@ -50,14 +50,35 @@ std::string StorePaths::staged(std::uint64_t staging_id) const {
   return fmt::format("{}/{:08}.staging", staging, staging_id);
 }
 
-std::string StorePaths::adopted(std::uint64_t segment_id, std::uint64_t staging_id) const {
-  return fmt::format("{}/{:08}.{:08}.adopted", segments, segment_id, staging_id);
+std::string StorePaths::adopted(std::uint64_t segment_id, std::uint64_t staging_id,
+                                std::uint32_t generation) const {
+  return fmt::format("{}/{:08}.{:08}-{}.adopted", segments, segment_id, staging_id, generation);
 }
 
-std::optional<std::uint64_t> segment_of_adopted(std::string_view file_name) {
-  const std::size_t dot = file_name.find('.');
-  if (dot == std::string_view::npos || !file_name.ends_with(".adopted")) return {};
-  return number_between(file_name.substr(0, dot), "", "");
+std::optional<SegmentFile> segment_file_named(std::string_view file_name) {
+  const std::size_t dash = file_name.find('-');
+  const std::size_t end = file_name.rfind('.');
+  if (dash == std::string_view::npos || end == std::string_view::npos || end < dash) return {};
+  const auto generation = number_between(file_name.substr(dash + 1, end - dash - 1), "", "");
+  if (!generation || *generation > UINT32_MAX) return {};
+  SegmentFile file;
+  file.generation = static_cast<std::uint32_t>(*generation);
+  std::string_view ids = file_name.substr(0, dash);
+  const std::string_view extension = file_name.substr(end);
+  const std::size_t dot = ids.find('.');
+  if (extension == ".adopted" && dot != std::string_view::npos) {
+    file.kind = SegmentFile::Kind::adopted;
+    const auto staging_id = number_between(ids.substr(dot + 1), "", "");
+    if (!staging_id) return {};
+    file.staging_id = *staging_id;
+    ids = ids.substr(0, dot);
+  } else if (extension != ".log") {
+    return {};
+  }
+  const auto segment_id = number_between(ids, "", "");
+  if (!segment_id) return {};
+  file.segment_id = *segment_id;
+  return file;
 }
 
 std::optional<std::uint64_t> id_of_staged(std::string_view file_name) {

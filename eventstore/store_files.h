@@ -22,11 +22,19 @@ struct StorePaths {
   std::string segment(std::uint64_t id, std::uint32_t generation) const;
   // A staging file before and after its adoption by a commit batch in segment `segment_id`.
   std::string staged(std::uint64_t staging_id) const;
-  std::string adopted(std::uint64_t segment_id, std::uint64_t staging_id) const;
+  std::string adopted(std::uint64_t segment_id, std::uint64_t staging_id,
+                      std::uint32_t generation) const;
 };
 
-// The segment id of an adopted file's name, or nothing for another name.
-std::optional<std::uint64_t> segment_of_adopted(std::string_view file_name);
+// What the name of a file in `segments` says; nothing for another name than those above.
+struct SegmentFile {
+  enum class Kind : std::uint8_t { log, adopted };
+  Kind kind = Kind::log;
+  std::uint64_t segment_id = 0;
+  std::uint64_t staging_id = 0;  // of an adopted file
+  std::uint32_t generation = 0;
+};
+std::optional<SegmentFile> segment_file_named(std::string_view file_name);
 std::optional<std::uint64_t> id_of_staged(std::string_view file_name);
 
 // A file that the manifest or a batch names: when it is missing, the store is damaged.

@@ -58,9 +58,20 @@ Status StoreReader::seek(Position position) {
   position_ = position;
   limit_ = durable();
   TRY_DO(load_manifest());
+  // A file of it may have been rewritten or removed since: then there is a newer manifest.
+  for (;;) {
+    const format::Manifest met = manifest_;
+    const Status found = find_segment();
+    if (found || found.error().code != Code::corrupt) return found;
+    TRY_DO(load_manifest());
+    if (manifest_ == met) return found;
+  }
+}
+
+Status StoreReader::find_segment() {
   const auto& segments = manifest_.segments;
   const auto after =
-      std::upper_bound(segments.begin(), segments.end(), position,
+      std::upper_bound(segments.begin(), segments.end(), position_,
                        [](Position p, const format::ManifestSegment& s) { return p < s.base; });
   const std::size_t index =
       after == segments.begin() ? 0 : static_cast<std::size_t>(after - segments.begin()) - 1;
@@ -194,9 +205,11 @@ Status StoreReader::begin_batch() {
   adopted_base_ = header.base;
   for (const auto& run : log_->extension().runs)
     at_stream(adopted_bases_, run.stream) = run.base.value;
-  TRY(staged_file_, open_named(disk_, paths_.adopted(header.file_id, adopted_.staging_id)));
+  TRY(staged_file_,
+      open_named(disk_, paths_.adopted(header.file_id, adopted_.staging_id, adopted_.generation)));
   BatchCursor::Expected first;
   first.file_id = adopted_.staging_id;
+  first.generation = adopted_.generation;
   first.staged = true;
   staged_.emplace(*staged_file_, first);
   batch_ = nullptr;
@@ -285,6 +298,10 @@ Result<const Event*> StoreReader::next_event() {
         transaction_ = record.transaction;
         continue;
       }
+      if (record.removed_count != 0) {
+        TRY_DO(pass_removed(record.removed_count));
+        continue;
+      }
       if (block_events_left_-- == 0) {
         return fail(Code::corrupt,
                     fmt::format("the block at position {} holds more events than it says",
@@ -313,6 +330,19 @@ Result<const Event*> StoreReader::next_event() {
     position_ = std::max(position_, std::min(limit_, until_));
     return nullptr;
   }
+}
+
+Status StoreReader::pass_removed(std::uint64_t count) {
+  if (count > block_events_left_) {
+    return fail(Code::corrupt,
+                fmt::format("the block at position {} holds more events than it says",
+                            record_position_.value));
+  }
+  block_events_left_ -= count;
+  record_position_ = record_position_ + count;
+  transaction_.event_index += count;
+  position_ = std::max(position_, record_position_);
+  return {};
 }
 
 Result<const Event*> StoreReader::take(const Record& record) {
@@ -351,16 +381,42 @@ Result<Position> StoreReader::end_through(Position last) {
   const Position end = durable();
   if (last >= end) return end;
   TRY(const auto probe, open(disk_, paths_.directory));
+  if (last < probe->first()) return probe->first();
   TRY_DO(probe->seek(last));
-  TRY(const Event* event, probe->next());
-  if (event == nullptr || event->position != last) {
+  TRY(const Bounds bounds, probe->bounds_at(last));
+  return bounds.after.value == last.value + 1 ? bounds.after : bounds.first;
+}
+
+// Of the transaction that the position belongs to. One that was removed whole is nobody's any more:
+// its positions stand alone. The reader has just been put to `position`.
+Result<StoreReader::Bounds> StoreReader::bounds_at(Position position) {
+  for (;;) {
+    while (records_.remaining() != 0) {
+      TRY(const Record record, read_record(records_));
+      if (record.is_transaction) {
+        transaction_ = record.transaction;
+        continue;
+      }
+      const std::uint64_t count = std::max<std::uint64_t>(record.removed_count, 1);
+      if (position < record_position_ + count) {
+        if (staged_) return Bounds{adopted_base_, adopted_base_ + adopted_.event_count};
+        const std::uint64_t index =
+            transaction_.event_index + (position.value - record_position_.value);
+        if (index >= transaction_.event_count) return Bounds{position, position + std::uint64_t{1}};
+        const Position first{position.value - index};
+        return Bounds{first, first + transaction_.event_count};
+      }
+      record_position_ = record_position_ + count;
+      transaction_.event_index += count;
+    }
+    TRY(const bool block, next_block());
+    if (block) continue;
+    TRY(const bool batch, next_batch());
+    if (batch) continue;
     return fail(Code::corrupt,
                 fmt::format("position {} is below the durable end {} but cannot be read",
-                            last.value, end.value));
+                            position.value, limit_.value));
   }
-  const Position first{last.value - event->transaction.event_index};
-  const Position after = first + event->transaction.event_count;
-  return after.value == last.value + 1 ? after : first;
 }
 
 Result<Position> StoreReader::end_through(UnixMicros time, std::string_view source) {
@@ -481,7 +537,8 @@ Result<StoreStats> StoreReader::stats() {
   for (const std::string& directory : {paths_.directory, paths_.segments, paths_.staging}) {
     TRY(const auto names, disk_.list(directory));
     for (const std::string& name : names) {
-      if (segment_of_adopted(name)) ++stats.adopted_count;
+      const auto named = segment_file_named(name);
+      if (named && named->kind == SegmentFile::Kind::adopted) ++stats.adopted_count;
       const auto file = disk_.open_read(directory + "/" + name);
       if (!file) continue;  // a directory, or gone since it was listed
       TRY(const std::uint64_t bytes, (*file)->size());

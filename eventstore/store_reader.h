@@ -62,8 +62,11 @@ class StoreReader {
   Position position() const { return position_; }
   // The durable end now.
   Position durable();
+  // Where the store begins: what was before is no longer kept.
+  Position first() const { return manifest_.segments.front().base; }
 
   // The position just after the last whole transaction that ends at or before `last` (inclusive).
+  // A position whose event was removed ends its transaction like any other.
   Result<Position> end_through(Position last);
   // The same by time: by the running maximum of the commit times of `source`, or, with an empty
   // name, by append time. Code::not_found for a source that never wrote here.
@@ -80,6 +83,7 @@ class StoreReader {
 
   DurablePage::Value bound();
   Status load_manifest();
+  Status find_segment();
   Status start_at_segment(std::size_t index);
   Status open_segment(std::size_t index);
   Result<bool> next_segment();
@@ -92,8 +96,15 @@ class StoreReader {
   Result<bool> next_block();
   Result<const Event*> next_event();
   Result<const Event*> take(const Record& record);
+  Status pass_removed(std::uint64_t count);
   bool is_wanted(StreamId stream);
   bool has_wanted(const std::vector<format::StreamRun>& runs);
+  // The positions of one transaction.
+  struct Bounds {
+    Position first;
+    Position after;
+  };
+  Result<Bounds> bounds_at(Position position);
   Status walk_to_end();
   Result<std::size_t> segment_before(UnixMicros time, std::string_view source);
   Result<Position> first_beyond(UnixMicros time, SourceId source, UnixMicros before,

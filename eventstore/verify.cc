@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "core/event.h"
@@ -100,10 +101,13 @@ class Verification {
     for (std::size_t i = 0; i < cursor.extension().blocks.size(); ++i) {
       TRY(const std::string_view raw, cursor.block(i));
       ByteReader in(raw);
+      std::uint64_t positions = 0;
       std::uint64_t events = 0;
       while (in.remaining() != 0) {
         TRY(const Record record, read_record(in));
         if (record.is_transaction) continue;
+        positions += std::max<std::uint64_t>(record.removed_count, 1);
+        if (record.removed_count != 0) continue;
         ++events;
         const bool named = catalog_.stream(record.event.stream) != nullptr;
         const bool has_schema =
@@ -117,10 +121,10 @@ class Verification {
                   record.event.schema.value));
         }
       }
-      if (events != cursor.extension().blocks[i].event_count) {
+      if (positions != cursor.extension().blocks[i].event_count) {
         return fail(Code::corrupt,
-                    fmt::format("batch {} of file {}: block {} holds {} events and says {}",
-                                cursor.header().sequence, cursor.header().file_id, i, events,
+                    fmt::format("batch {} of file {}: block {} holds {} positions and says {}",
+                                cursor.header().sequence, cursor.header().file_id, i, positions,
                                 cursor.extension().blocks[i].event_count));
       }
       report_.progress.events += events;
@@ -129,10 +133,12 @@ class Verification {
   }
 
   Status verify_adopted(const BatchCursor& log, const format::AdoptedFile& adopted) {
-    TRY(const auto file, disk_.open_read(paths_.adopted(log.header().file_id, adopted.staging_id)));
+    TRY(const auto file, disk_.open_read(paths_.adopted(log.header().file_id, adopted.staging_id,
+                                                        adopted.generation)));
     report_.progress.bytes_total += adopted.file_bytes;
     BatchCursor::Expected first;
     first.file_id = adopted.staging_id;
+    first.generation = adopted.generation;
     first.staged = true;
     BatchCursor cursor(*file, first);
     for (;;) {

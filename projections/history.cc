@@ -58,6 +58,7 @@ class KeyWalk {
       case EventType::message:
       case EventType::gap:
       case EventType::application:
+      case EventType::erased:
         return {};
     }
     return {};

@@ -202,6 +202,7 @@ Status SqliteTarget::apply(const Event& event, const Schema* schema) {
     case EventType::message:
     case EventType::gap:
     case EventType::application:
+    case EventType::erased:
       return {};
   }
   return fail(Code::corrupt, "an event of no known type");

@@ -85,6 +85,7 @@ Status TableFold::apply_by_type(const Event& event) {
     case EventType::ddl:
     case EventType::message:
     case EventType::application:
+    case EventType::erased:
       return {};
   }
   return fail(Code::corrupt, "an event of no known type");

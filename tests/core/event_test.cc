@@ -167,7 +167,7 @@ TEST_CASE("event record: what is read from bytes with a flipped bit can be put a
     for_each_flipped_bit(record_of(event, 7), [](std::string_view flipped) {
       ByteReader in(flipped);
       const auto record = read_record(in);
-      if (!record || record->is_transaction) return;
+      if (!record || record->is_transaction || record->removed_count != 0) return;
       const std::string bytes = record_of(record->event, record->relative_revision);
       ByteReader again(bytes);
       CHECK(same(read_record(again)->event, record->event));
@@ -175,8 +175,22 @@ TEST_CASE("event record: what is read from bytes with a flipped bit can be put a
   }
 }
 
+TEST_CASE("removed record: it stands for a number of events, at least one") {
+  for (const std::uint64_t count : {std::uint64_t{1}, std::uint64_t{300}, UINT64_MAX}) {
+    std::string bytes;
+    put_removed_record(bytes, count);
+    ByteReader in(bytes);
+    const auto record = read_record(in);
+    REQUIRE(record.has_value());
+    CHECK(record->removed_count == count);
+    CHECK(in.remaining() == 0);
+  }
+  CHECK(code_of_record(std::string("\x02\xff\x00", 3)) == Code::corrupt);
+  CHECK(code_of_record(std::string("\x01\xff", 2)) == Code::corrupt);
+}
+
 TEST_CASE("event record: an unknown type was written by a newer tidelog") {
-  for (unsigned type = event_type_max + 1; type < 256; ++type) {
+  for (unsigned type = event_type_max + 1; type < 255; ++type) {
     std::string bytes = record_of(sample_event(), 0);
     bytes[1] = static_cast<char>(type);
     CHECK(code_of_record(bytes) == Code::unsupported);

@@ -26,10 +26,10 @@ int digit(char c) {
   return -1;
 }
 
-// The bytes of "    offset  hex hex hex …" lines in section 10.
+// The bytes of "    offset  hex hex hex …" lines in section 11.
 std::string worked_example() {
   const std::string text = page();
-  std::istringstream lines(text.substr(text.find("## 10. A worked example")));
+  std::istringstream lines(text.substr(text.find("## 11. A worked example")));
   std::string bytes;
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with("    0") || line.size() < 12 || line.substr(8, 2) != "  ") continue;
