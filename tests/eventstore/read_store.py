@@ -185,6 +185,18 @@ def read_header(data, offset):
     return header
 
 
+def read_second_header(data, offset, header):
+    """What the second header of a batch in a rewritten file says instead (section 9)."""
+    fixed = data[offset:offset + 40]
+    expect(len(fixed) == 40 and fixed[:4] == b"TLGR", f"no second header at {offset}")
+    second_crc, generation, extension_bytes, extension_crc, original = struct.unpack_from("<IIIII", fixed, 4)
+    body_bytes, kept = struct.unpack_from("<QQ", fixed, 24)
+    expect(crc(fixed[8:]) == second_crc, f"second header at {offset}: its checksum")
+    expect(original == header["crc"] and kept <= header["count"], f"second header at {offset}: of another batch")
+    header.update(file_generation=generation, extension_bytes=extension_bytes, extension_crc=extension_crc,
+                  body_bytes=body_bytes)
+
+
 def named(data):
     return data.varint(), data.name()
 
@@ -198,7 +210,7 @@ def block_entry(data):
 
 
 def adopted_entry(data):
-    return data.varint(), data.varint(), data.varint(), data.varint(), data.fixed("I")
+    return data.varint(), data.varint(), data.varint(), data.varint(), data.varint(), data.fixed("I")
 
 
 def read_extension(data):
@@ -237,9 +249,14 @@ class Walk:
         if header is None:
             return None
         expect((header["flags"] == 2) == self.staged, "a batch of the other kind of file")
-        for field in ("generation", "file", "sequence", "chain", "base"):
+        for field in ("file", "sequence", "chain", "base"):
             expect(header[field] == getattr(self, field), f"batch at {self.offset}: {field}")
+        expect(header["generation"] == 0, f"batch at {self.offset}: first written in generation 0")
         begin = self.offset + 96
+        if self.generation:
+            read_second_header(self.data, begin, header)
+            expect(header["file_generation"] == self.generation, f"batch at {self.offset}: generation")
+            begin += 40
         extension_bytes = self.data[begin:begin + header["extension_bytes"]]
         expect(crc(extension_bytes) == header["extension_crc"], f"batch at {self.offset}: checksum of its extension")
         extension = read_extension(extension_bytes)
@@ -261,7 +278,7 @@ class Walk:
 
 # -- records --
 
-TYPES = ("transaction load insert update delete truncate schema ddl message gap undecoded application").split()
+TYPES = ("transaction load insert update delete truncate schema ddl message gap undecoded application erased").split()
 ROWS = ("load", "insert", "update", "delete")
 
 
@@ -432,9 +449,9 @@ class Store:
             yield from self.adopted(segment, adopted, header, revisions, around)
 
     def adopted(self, segment, adopted, commit, revisions, around):
-        number, file_bytes, batches, events, last_crc = adopted
-        data = self.file(f"segments/{segment:08}.{number:08}.adopted")
-        walk = Walk(data[:file_bytes], 0, True, 0, number, 0, 0, 0)
+        number, generation, file_bytes, batches, events, last_crc = adopted
+        data = self.file(f"segments/{segment:08}.{number:08}-{generation}.adopted")
+        walk = Walk(data[:file_bytes], 0, True, generation, number, 0, 0, 0)
         while (batch := walk.next()) is not None:
             header, extension, blocks = batch
             self.define(extension)
@@ -457,6 +474,13 @@ class Store:
                 if kind == 0:
                     transaction = transaction_record(record)
                     record.end()
+                    continue
+                if kind == 255:
+                    removed = record.varint()
+                    record.end()
+                    position += removed
+                    if transaction:
+                        transaction["index"] += removed
                     continue
                 expect(kind < len(TYPES), f"a record of type {kind}, which is of a newer format")
                 event = event_record(record, kind)
