@@ -35,6 +35,11 @@ Status StoreReader::load_manifest() {
   return {};
 }
 
+bool StoreReader::manifest_changed() {
+  const auto now = read_manifest(disk_, paths_);
+  return now && *now != manifest_;
+}
+
 // The superblock stands in for a durable page that is missing or damaged: an older bound, but a
 // true one.
 DurablePage::Value StoreReader::bound() {
@@ -90,7 +95,6 @@ Status StoreReader::open_segment(std::size_t index) {
   TRY(auto file, open_named(disk_, paths_.segment(segment.id, segment.generation)));
   TRY(const auto opened, read_head(*file, paths_, segment));
   TRY_DO(catalog_.apply(opened.head));
-  segment_index_ = index;
   segment_ = std::move(file);
   log_.emplace(*segment_, opened.first);
   staged_.reset();
@@ -103,11 +107,16 @@ Status StoreReader::open_segment(std::size_t index) {
 // Goes on in the segment after this one, which must follow it without a hole. False when there is
 // none.
 Result<bool> StoreReader::next_segment() {
-  if (segment_index_ + 1 >= manifest_.segments.size()) TRY_DO(load_manifest());
-  if (segment_index_ + 1 >= manifest_.segments.size()) return false;
   const BatchCursor::Expected before = log_->expected();
-  TRY_DO(open_segment(segment_index_ + 1));
+  if (manifest_.segments.back().id <= before.file_id) TRY_DO(load_manifest());
+  if (manifest_.segments.back().id <= before.file_id) return false;
+  const auto next = std::upper_bound(
+      manifest_.segments.begin(), manifest_.segments.end(), before.file_id,
+      [](std::uint64_t id, const format::ManifestSegment& s) { return id < s.id; });
+  TRY_DO(open_segment(static_cast<std::size_t>(next - manifest_.segments.begin())));
   const BatchCursor::Expected& first = log_->expected();
+  const bool let_go = manifest_.segments.front().id > before.file_id + 1;
+  if (let_go) return true;  // what lay between is no longer kept
   if (first.sequence != before.sequence || first.chain != before.chain ||
       first.base != before.base) {
     return fail(Code::corrupt, fmt::format("segment {} ends with batch {} before position {}, but "
@@ -285,9 +294,15 @@ Result<bool> StoreReader::next_block() {
 Result<const Event*> StoreReader::next() {
   if (position_ >= until_) return nullptr;
   if (!log_) TRY_DO(seek(position_));
-  auto event = next_event();
-  if (!event) log_.reset();  // the next call begins anew at position_
-  return event;
+  for (;;) {
+    auto event = next_event();
+    if (event) return event;
+    // A file that was rewritten or let go is gone, and a newer manifest says so.
+    const bool again = event.error().code == Code::corrupt && manifest_changed();
+    log_.reset();  // the next call begins anew at position_
+    if (!again) return event;
+    TRY_DO(seek(position_));
+  }
 }
 
 Result<const Event*> StoreReader::next_event() {

@@ -87,6 +87,7 @@ class StoreReader {
   Status start_at_segment(std::size_t index);
   Status open_segment(std::size_t index);
   Result<bool> next_segment();
+  bool manifest_changed();
   // Moves to the next batch of the log; false at the durable end.
   Result<bool> next_log_batch();
   Result<bool> next_batch();
@@ -120,7 +121,6 @@ class StoreReader {
   Event event_;
 
   // The log.
-  std::size_t segment_index_ = 0;
   std::unique_ptr<File> segment_;
   std::optional<BatchCursor> log_;
   Catalog catalog_;
