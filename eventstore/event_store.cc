@@ -6,6 +6,7 @@
 
 #include "core/invariant.h"
 #include "eventstore/block.h"
+#include "eventstore/sealed_files.h"
 #include "eventstore/store_reader.h"
 
 namespace tidelog {
@@ -544,6 +545,104 @@ void EventStore::keep_background(const std::stop_token& stop) {
     leading_ = false;
     changed_.notify_all();
   }
+}
+
+// -- maintenance --
+
+// Does the work in the leader's place, while nobody appends.
+Status EventStore::as_leader(const std::function<Status()>& work) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return !leading_; });
+  if (broken_) return tl::unexpected<Error>(*broken_);
+  leading_ = true;
+  lock.unlock();
+  Status done = work();
+  lock.lock();
+  leading_ = false;
+  changed_.notify_all();
+  return done;
+}
+
+Status EventStore::seal() {
+  return as_leader([this]() -> Status {
+    const bool is_empty = end_.base == manifest_.segments.back().base;
+    return is_empty ? Status() : roll(0);
+  });
+}
+
+format::Manifest EventStore::manifest() {
+  format::Manifest copy;
+  static_cast<void>(as_leader([&]() -> Status {
+    copy = manifest_;
+    return {};
+  }));
+  return copy;
+}
+
+Status EventStore::change_manifest(const std::function<void(format::Manifest&)>& change) {
+  return as_leader([&]() -> Status {
+    format::Manifest next = manifest_;
+    change(next);
+    if (next == manifest_) return {};
+    const Status written = write_manifest(disk_, paths_, next);
+    if (written) {
+      manifest_ = std::move(next);
+      return {};
+    }
+    // Which of the two a power loss would bring back is in doubt.
+    const std::lock_guard lock(mutex_);
+    if (written.error().code != Code::disk_full) broken_ = written.error();
+    return written;
+  });
+}
+
+Status EventStore::replace_segment(const format::ManifestSegment& segment) {
+  TRY_DO(change_manifest([&](format::Manifest& manifest) {
+    for (format::ManifestSegment& named : manifest.segments) {
+      if (named.id == segment.id) named = segment;
+    }
+  }));
+  return remove_unnamed_files(segment.id, segment.id);
+}
+
+Status EventStore::drop_segments_before(std::uint64_t segment_id) {
+  std::uint64_t first = segment_id;
+  TRY_DO(change_manifest([&](format::Manifest& manifest) {
+    auto& segments = manifest.segments;
+    first = segments.front().id;
+    const auto end =
+        std::find_if(segments.begin(), segments.end() - 1,
+                     [&](const format::ManifestSegment& s) { return s.id >= segment_id; });
+    segments.erase(segments.begin(), end);
+  }));
+  return first < segment_id ? remove_unnamed_files(first, segment_id - 1) : Status();
+}
+
+Status EventStore::raise_horizon(StreamId stream, Position position) {
+  return change_manifest([&](format::Manifest& manifest) {
+    auto& horizons = manifest.horizons;
+    const auto at =
+        std::lower_bound(horizons.begin(), horizons.end(), stream,
+                         [](const format::StreamHorizon& h, StreamId id) { return h.stream < id; });
+    if (at == horizons.end() || at->stream != stream) {
+      horizons.insert(at, {stream, position});
+    } else {
+      at->position = std::max(at->position, position);
+    }
+  });
+}
+
+// Of these sealed segments. The manifest that does not name them is on disk.
+Status EventStore::remove_unnamed_files(std::uint64_t first_segment, std::uint64_t last_segment) {
+  TRY(const auto names, disk_.list(paths_.segments));
+  const SealedFiles sealed(manifest(), names);
+  for (const std::string& name : names) {
+    const auto file = segment_file_named(name);
+    const bool asked =
+        file && file->segment_id >= first_segment && file->segment_id <= last_segment;
+    if (asked && !sealed.names(*file)) TRY_DO(disk_.remove(paths_.segments + "/" + name));
+  }
+  return disk_.sync_directory(paths_.segments);
 }
 
 Result<std::unique_ptr<StoreReader>> EventStore::reader() {

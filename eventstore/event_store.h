@@ -5,6 +5,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -88,6 +89,23 @@ class EventStore : private NameLookup {
   // A reader of this store; it sees every durable event at once.
   Result<std::unique_ptr<StoreReader>> reader();
 
+  // For compaction, retention and erasure (rewrite.h). Appends wait only while the manifest is
+  // written.
+  //
+  // Ends the segment that is written to: every event that is durable now lies in a sealed one.
+  Status seal();
+  format::Manifest manifest();
+  // Names this generation instead of the segment's present one, and removes that one's files.
+  Status replace_segment(const format::ManifestSegment& segment);
+  // Lets go of every segment before the one with this id, which must be sealed or the last.
+  Status drop_segments_before(std::uint64_t segment_id);
+  // From now on nobody is told what the stream was before `position`. Never goes back.
+  Status raise_horizon(StreamId stream, Position position);
+
+  Disk& disk() { return disk_; }
+  Clock& clock() { return clock_; }
+  const StorePaths& paths() const { return paths_; }
+
  private:
   // One append or adoption on its way through the group commit.
   struct Request;
@@ -111,6 +129,9 @@ class EventStore : private NameLookup {
                                                   std::uint64_t file_bytes);
   Result<bool> take_spare(const std::string& path, std::uint64_t file_bytes);
   Status refresh_superblock();
+  Status as_leader(const std::function<Status()>& work);
+  Status change_manifest(const std::function<void(format::Manifest&)>& change);
+  Status remove_unnamed_files(std::uint64_t first_segment, std::uint64_t last_segment);
   Status make_spare();
   void keep_background(const std::stop_token& stop);
 

@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <random>
 
 #include "core/bytes.h"
+#include "eventstore/sealed_files.h"
 
 namespace tidelog {
 namespace {
@@ -149,44 +149,6 @@ class LastSegment {
   absl::flat_hash_set<std::uint64_t> adopted_;
 };
 
-// Whether a file of a sealed segment, whose batches are not read here, is one that they name. Of an
-// adopted file the newest generation that the segment's own generation knew counts: a rewriting
-// that was cut off left newer ones, or had not yet removed the older.
-class SealedFiles {
- public:
-  SealedFiles(const format::Manifest& manifest, const std::vector<std::string>& names) {
-    for (const auto& segment : manifest.segments) generations_[segment.id] = segment.generation;
-    for (const std::string& name : names) {
-      const auto file = segment_file_named(name);
-      if (!file || file->kind != SegmentFile::Kind::adopted || is_newer(*file)) continue;
-      std::uint32_t& newest = adopted_[{file->segment_id, file->staging_id}];
-      newest = std::max(newest, file->generation);
-    }
-  }
-
-  bool names(const SegmentFile& file) const {
-    const auto segment = generations_.find(file.segment_id);
-    if (segment == generations_.end()) return false;
-    switch (file.kind) {
-      case SegmentFile::Kind::log:
-        return file.generation == segment->second;
-      case SegmentFile::Kind::adopted:
-        return !is_newer(file) &&
-               file.generation == adopted_.at({file.segment_id, file.staging_id});
-    }
-    return false;
-  }
-
- private:
-  bool is_newer(const SegmentFile& file) const {
-    const auto segment = generations_.find(file.segment_id);
-    return segment != generations_.end() && file.generation > segment->second;
-  }
-
-  std::map<std::uint64_t, std::uint32_t> generations_;
-  std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t> adopted_;
-};
-
 // Files that a crash left and that nothing refers to.
 Status remove_leftovers(Disk& disk, const StorePaths& paths, const Recovered& recovered,
                         const absl::flat_hash_set<std::uint64_t>& adopted) {
@@ -317,7 +279,7 @@ Status make_store(Disk& disk, const StorePaths& paths, std::uint64_t segment_byt
                      format::superblock_slot_offsets[1] + format::superblock_slot_bytes));
   TRY_DO(superblock->sync());
   TRY_DO(disk.sync_directory(paths.directory));
-  return write_manifest(disk, paths, {random_uuid(), {{1, 0, {}}}});
+  return write_manifest(disk, paths, {random_uuid(), {{1, 0, {}}}, {}});
 }
 
 Result<Recovered> recover(Disk& disk, const StorePaths& paths, DurablePage& page) {
