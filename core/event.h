@@ -60,6 +60,12 @@ enum class Attribute : std::uint8_t {
   message_lsn = 2,       // the message's own record
   truncate_cascade = 3,  // empty: its presence says it
   truncate_restart = 4,
+  // of application events (core/application_event.h)
+  event_id = 5,
+  content_type = 6,
+  metadata = 7,
+  correlation_id = 8,
+  causation_id = 9,
 };
 void put_attribute(std::string& out, Attribute tag, std::string_view bytes);
 std::optional<std::string_view> find_attribute(std::string_view attributes, Attribute tag);

@@ -56,6 +56,11 @@ std::uint64_t BatchBuilder::next_of_stream(StreamId stream) {
   return runs_[it->second].count++;
 }
 
+std::uint64_t BatchBuilder::event_count(StreamId stream) const {
+  const auto it = run_of_.find(stream);
+  return it == run_of_.end() ? 0 : runs_[it->second].count;
+}
+
 void BatchBuilder::add(const EventBody& event) {
   INVARIANT(in_transaction_, "every event has its transaction");
   INVARIANT(event.stream.value != 0, "every event has its stream");

@@ -47,6 +47,7 @@ class BatchBuilder {
   std::uint64_t open_transaction_bytes() const { return raw_.size() - open_.raw_bytes; }
   std::uint64_t event_count() const { return event_count_; }  // the open transaction included
   bool empty() const { return event_count_ == 0 && position_.empty(); }
+  std::uint64_t event_count(StreamId stream) const;
 
   // For the store: the blocks' raw bytes, the streams' counts, the schema versions that begin here.
   struct Block {

@@ -6,43 +6,22 @@
 
 #include "core/invariant.h"
 #include "eventstore/block.h"
+#include "eventstore/commit_group.h"
 #include "eventstore/sealed_files.h"
 #include "eventstore/store_reader.h"
 
 namespace tidelog {
 
-struct EventStore::Request {
-  // Exactly one of the two.
-  BatchBuilder* batch = nullptr;
-  StagingWriter* staged = nullptr;
-  SourceId source;
-  std::string source_position;
-  UnixMicros commit_time;
-  std::vector<format::StreamRun> runs;
-  std::vector<format::BlockEntry> blocks;
-  std::string body;
-
-  bool done = false;
-  Result<Appended> result = Appended{};
-  // What commit applies to the catalog.
-  format::BatchHeader header;
-  format::BatchExtension extension;
-};
-
-// Batches that are written and synced together, with what they change: nothing of it counts before
-// the sync.
-struct EventStore::Group {
-  std::vector<Request*> placed;
-  std::string bytes;
-  std::uint64_t begin_offset = 0;
-  BatchCursor::Expected end;  // after the batches placed so far
-  UnixMicros append_time;
-  std::map<StreamId, Revision> next_revision;
-  std::map<SourceId, UnixMicros> commit_time;
-};
-
-EventStore::EventStore(Disk& disk, Clock& clock, const std::string& directory, StoreOptions options)
-    : disk_(disk), clock_(clock), paths_(directory), options_(std::move(options)) {}
+EventStore::EventStore(Disk& disk, Clock& clock, const std::string& directory,
+                       const StoreOptions& options)
+    : disk_(disk),
+      clock_(clock),
+      paths_(directory),
+      options_(options),
+      floor_(disk, directory, options.disk_floor_bytes),
+      lookup_(disk, directory, recent_ids_),
+      open_batch_(std::make_unique<OpenBatch>()),
+      queue_([this] { lead(); }) {}
 
 Result<std::unique_ptr<EventStore>> EventStore::open(Disk& disk, Clock& clock,
                                                      const std::string& directory,
@@ -75,6 +54,7 @@ Result<std::unique_ptr<EventStore>> EventStore::open(Disk& disk, Clock& clock,
     store->source_ids_.emplace(entry.name, id);
     store->source_names_.emplace(id, entry.name);
   }
+  TRY_DO(store->load_recent_ids());
   if (options.background) {
     store->background_ =
         std::jthread([s = store.get()](const std::stop_token& stop) { s->keep_background(stop); });
@@ -82,11 +62,19 @@ Result<std::unique_ptr<EventStore>> EventStore::open(Disk& disk, Clock& clock,
   return store;
 }
 
+// The last segment's, which is what no index holds yet.
+Status EventStore::load_recent_ids() {
+  TRY(const auto opened, read_head(*segment_, paths_, manifest_.segments.back()));
+  recent_ids_.begin_segment(segment_, opened.first);
+  return recent_ids_.load(end_);
+}
+
 EventStore::~EventStore() {
   if (background_.joinable()) {
     background_.request_stop();
     background_.join();
   }
+  queue_.close();
   // Best effort: a stale superblock only makes the next recovery rewrite more.
   if (segment_ && !broken_) static_cast<void>(refresh_superblock());
 }
@@ -160,20 +148,20 @@ std::string EventStore::source_position(std::string_view source_name) const {
 
 // -- appending --
 
+Status EventStore::check_open() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (broken_) return tl::unexpected<Error>(*broken_);
+  }
+  return floor_.check();
+}
+
 Result<Appended> EventStore::append(BatchBuilder& batch) {
   INVARIANT(!batch.in_transaction(), "only whole transactions are appended");
-  Request request;
-  request.batch = &batch;
-  request.source = batch.source();
-  request.source_position = batch.source_position();
-  request.commit_time = batch.commit_time();
-  request.runs = batch.runs();
-  for (const auto& block : batch.blocks()) {
-    TRY(request.blocks.emplace_back(), put_block(request.body, block.raw, block.event_count));
-  }
-  auto result = submit(request);
-  if (result) batch.clear();
-  return result;
+  TRY(auto draft, draft_of(batch));
+  auto appended = commit_draft(std::move(draft));
+  if (appended) batch.clear();
+  return appended;
 }
 
 Result<std::unique_ptr<StagingWriter>> EventStore::stage() {
@@ -183,105 +171,94 @@ Result<std::unique_ptr<StagingWriter>> EventStore::stage() {
     if (broken_) return tl::unexpected<Error>(*broken_);
     id = next_staging_id_++;
   }
-  return StagingWriter::create(disk_, paths_.staged(id), id, *this);
+  return StagingWriter::create(disk_, paths_.staged(id), id, *this, floor_);
 }
 
 Result<Appended> EventStore::adopt(StagingWriter& staged, SourceId source,
                                    std::string_view source_position) {
+  // Outside of the group commit: nobody waits for the sync of a large file.
   TRY_DO(staged.finish());
-  Request request;
-  request.staged = &staged;
-  request.source = source;
-  request.source_position = source_position;
-  request.commit_time = staged.commit_time();
+  auto draft = std::make_unique<BatchDraft>();
+  draft->staged = &staged;
+  draft->source = source;
+  draft->source_position = source_position;
+  draft->commit_time = staged.commit_time();
+  draft->event_count = staged.summary().event_count;
   for (const auto& [stream, part] : staged.streams())
-    request.runs.push_back({stream, {}, part.event_count});
-  return submit(request);
+    draft->runs.push_back({stream, {}, part.event_count});
+  for (const auto& [id, stream] : staged.schemas())
+    draft->schemas.push_back({id, stream, encoded_schema(id)});
+  return commit_draft(std::move(draft));
 }
 
-// The first to come leads: it writes and syncs for everyone who is waiting by then. Those who come
-// during its sync wait, and one of them leads next.
-Result<Appended> EventStore::submit(Request& request) {
-  std::unique_lock lock(mutex_);
-  if (broken_) return tl::unexpected<Error>(*broken_);
-  queue_.push_back(&request);
-  changed_.wait(lock, [&] { return request.done || !leading_; });
-  if (!request.done) {
-    leading_ = true;
-    lead(lock);
-    leading_ = false;
-    changed_.notify_all();
-  }
-  INVARIANT(request.done, "a leader answers every request that it takes");
-  return request.result;
+Result<Appended> EventStore::commit_draft(std::unique_ptr<BatchDraft> draft) {
+  TRY_DO(check_open());
+  const auto request = std::make_shared<CommitRequest>();
+  request->draft = std::move(draft);
+  queue_.run(request);
+  TRY_DO(request->status);
+  return Appended{request->draft->header.base, request->draft->header.event_count};
 }
 
-// Holds the mutex on entry and on return, and leaves the queue without the caller's own request.
-void EventStore::lead(std::unique_lock<std::mutex>& lock) {
-  Group group;
+void EventStore::lead() {
+  CommitGroup group;
   group.end = end_;
   group.begin_offset = end_.file_offset;
   group.append_time = catalog_.append_time();
   const auto begin = clock_.steady();
   do {
-    std::vector<Request*> taken;
-    taken.swap(queue_);
-    for (Request* request : taken) {
-      if (broken_) {
-        request->result = tl::unexpected<Error>(*broken_);
-        request->done = true;
-        continue;
-      }
-      lock.unlock();
-      place(*request, group);
-      lock.lock();
+    for (const auto& entry : queue_.take()) {
+      place(std::static_pointer_cast<CommitRequest>(entry), group);
     }
     // More work came while we placed: take it along, but never wait longer than a sync takes.
   } while (!queue_.empty() && clock_.steady() - begin < last_sync_);
-  lock.unlock();
-  commit(group);
-  lock.lock();
+  // Who is hit by an error here has been told.
+  static_cast<void>(close_open_batch(group));
+  static_cast<void>(commit(group));
 }
 
 // Puts the request's batch behind the group's, or answers it with an error.
-void EventStore::place(Request& request, Group& group) {
-  const Status status = place_in_segment(request, group);
-  if (status) {
-    group.placed.push_back(&request);
-    return;
+void EventStore::place(const std::shared_ptr<CommitRequest>& request, CommitGroup& group) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (broken_) request->status = tl::unexpected<Error>(*broken_);
   }
-  const std::lock_guard lock(mutex_);
-  request.result = error_of(status);
-  request.done = true;
+  if (!request->status) return CommitQueue::finish(*request);
+  if (request->application != nullptr) return place_application(request, group);
+  place_draft(request, group);
 }
 
-Status EventStore::place_in_segment(Request& request, Group& group) {
-  format::BatchHeader& header = request.header;
-  describe(request, group, header, request.extension);
-  std::string bytes = format::encode(header, request.extension);
+void EventStore::place_draft(const std::shared_ptr<CommitRequest>& request, CommitGroup& group) {
+  static_cast<void>(close_open_batch(group));
+  request->status = place_in_segment(*request->draft, group);
+  if (!request->status) return CommitQueue::finish(*request);
+  group.placed.push_back(request->draft.get());
+  group.waiting.push_back(request);
+}
+
+Status EventStore::place_in_segment(BatchDraft& draft, CommitGroup& group) {
+  format::BatchHeader& header = draft.header;
+  describe(draft, group);
+  std::string bytes = format::encode(header, draft.extension);
   if (group.end.file_offset + header.total_bytes() > segment_bytes_) {
-    commit(group);
-    {
-      const std::lock_guard lock(mutex_);
-      if (broken_) return tl::unexpected<Error>(*broken_);
-    }
+    TRY_DO(commit(group));
     const Status rolled = roll(header.total_bytes());
     group.end = end_;  // also after an error: the segment may have begun all the same
     group.begin_offset = end_.file_offset;
     if (!rolled) return rolled;
-    request.extension = {};
-    describe(request, group, header, request.extension);
-    bytes = format::encode(header, request.extension);
+    describe(draft, group);
+    bytes = format::encode(header, draft.extension);
   }
-  if (request.staged != nullptr) TRY_DO(move_into_segment(*request.staged));
+  if (draft.staged != nullptr) TRY_DO(move_into_segment(*draft.staged));
 
+  draft.place = group.end;
   const std::size_t offset = group.bytes.size();
   group.bytes += bytes;
-  group.bytes += request.body;
+  group.bytes += draft.body;
   group.bytes.resize(offset + header.total_bytes(), '\0');
-  for (const format::StreamRun& run : request.extension.runs)
+  for (const format::StreamRun& run : draft.extension.runs)
     group.next_revision[run.stream] = run.base + run.count;
-  if (request.source.value != 0) group.commit_time[request.source] = header.commit_time;
+  if (draft.source.value != 0) group.commit_time[draft.source] = header.commit_time;
   group.append_time = header.append_time;
   group.end.file_offset += header.total_bytes();
   group.end.sequence += 1;
@@ -290,56 +267,53 @@ Status EventStore::place_in_segment(Request& request, Group& group) {
   return {};
 }
 
-void EventStore::describe(const Request& request, const Group& group, format::BatchHeader& header,
-                          format::BatchExtension& extension) {
-  const std::lock_guard lock(mutex_);
+void EventStore::describe(BatchDraft& draft, const CommitGroup& group) {
+  format::BatchHeader& header = draft.header;
   header = {};
-  header.commit = request.staged != nullptr;
+  header.commit = draft.staged != nullptr;
   header.generation = group.end.generation;
   header.file_id = group.end.file_id;
   header.sequence = group.end.sequence;
   header.base = group.end.base;
+  header.event_count = draft.event_count;
   header.append_time = std::max(group.append_time, clock_.now());
   header.durable_batches = end_.sequence;
   header.chain = group.end.chain;
-  header.source = request.source;
-  header.body_bytes = request.body.size();
+  header.source = draft.source;
+  header.body_bytes = draft.body.size();
 
-  extension.source_position = request.source_position;
-  extension.blocks = request.blocks;
-  if (request.staged != nullptr) {
-    extension.adopted.push_back(request.staged->summary());
-    for (const auto& [id, stream] : request.staged->schemas())
-      extension.schemas.push_back({id, stream, schemas_.at(id)});
-    header.event_count = extension.adopted.front().event_count;
-  } else {
-    extension.schemas = request.batch->schemas();
-    header.event_count = request.batch->event_count();
-  }
-  for (format::StreamRun run : request.runs) {
-    const format::StreamEntry* known = catalog_.stream(run.stream);
-    const auto in_group = group.next_revision.find(run.stream);
-    if (in_group != group.next_revision.end()) {
-      run.base = in_group->second;
-    } else if (known != nullptr) {
-      run.base = known->next;
-    } else {
+  format::BatchExtension& extension = draft.extension;
+  extension = {};
+  extension.source_position = draft.source_position;
+  extension.blocks = draft.blocks;
+  extension.schemas = draft.schemas;
+  if (draft.staged != nullptr) extension.adopted.push_back(draft.staged->summary());
+  const std::lock_guard lock(mutex_);
+  for (format::StreamRun run : draft.runs) {
+    run.base = next_revision(run.stream, group);
+    if (catalog_.stream(run.stream) == nullptr && !group.next_revision.contains(run.stream))
       extension.streams.push_back({run.stream, stream_names_.at(run.stream)});
-    }
     extension.runs.push_back(run);
   }
-  if (request.source.value == 0) return;
-  const format::SourceEntry* source = catalog_.source(request.source);
-  const auto in_group = group.commit_time.find(request.source);
+  if (draft.source.value == 0) return;
+  const format::SourceEntry* source = catalog_.source(draft.source);
+  const auto in_group = group.commit_time.find(draft.source);
   UnixMicros before;
   if (in_group != group.commit_time.end()) {
     before = in_group->second;
   } else if (source != nullptr) {
     before = source->commit_time;
   } else {
-    extension.sources.push_back({request.source, source_names_.at(request.source)});
+    extension.sources.push_back({draft.source, source_names_.at(draft.source)});
   }
-  header.commit_time = std::max(before, request.commit_time);
+  header.commit_time = std::max(before, draft.commit_time);
+}
+
+Revision EventStore::next_revision(StreamId stream, const CommitGroup& group) const {
+  const auto in_group = group.next_revision.find(stream);
+  if (in_group != group.next_revision.end()) return in_group->second;
+  const format::StreamEntry* known = catalog_.stream(stream);
+  return known == nullptr ? Revision{} : known->next;
 }
 
 // Renamed before the batch that adopts it is written. A name that no batch refers to is removed by
@@ -373,7 +347,7 @@ Status EventStore::clear_remainder() {
   return {};
 }
 
-Status EventStore::write_and_sync(const Group& group) {
+Status EventStore::write_and_sync(const CommitGroup& group) {
   TRY_DO(clear_remainder());
   if (auto written = segment_->write(group.begin_offset, group.bytes); !written) {
     if (written.error().code != Code::disk_full) return written;
@@ -397,48 +371,66 @@ Status EventStore::write_and_sync(const Group& group) {
                   synced.error().what));
 }
 
-// Everything placed in the group becomes durable, or fails.
-void EventStore::commit(Group& group) {
-  if (group.placed.empty()) return;
-  Status status = write_and_sync(group);
-  const std::lock_guard lock(mutex_);
+// Everything placed in the group becomes durable, or fails, and everyone who waits for it is
+// answered. The group is empty again afterwards.
+Status EventStore::commit(CommitGroup& group) {
+  Status status;
+  if (!group.placed.empty()) status = write_and_sync(group);
   if (status) {
-    for (Request* request : group.placed) {
-      auto applied = catalog_.apply(request->header, request->extension);
-      INVARIANT(applied.has_value(), "a batch that we made follows the log");
-      if (request->staged != nullptr) request->staged->adopted();
-      request->result = Appended{request->header.base, request->header.event_count};
-    }
-    end_ = group.end;
-    page_->store({end_.base, end_.sequence});
-    durable_.store(end_.base.value, std::memory_order_release);
-    superblock_stale_ = true;
+    apply(group);
   } else {
-    if (status.error().code != Code::disk_full) broken_ = status.error();
-    for (Request* request : group.placed) {
-      request->result = error_of(status);
-      if (request->staged == nullptr) continue;
-      // The batch that adopts it may be on disk all the same: recovery decides what becomes of the
-      // file.
-      if (broken_) {
-        request->staged->adopted();
-      } else if (const Status back = move_out_of_segment(*request->staged);
-                 !back && back.error().code != Code::disk_full) {
-        broken_ = back.error();
-      }
-    }
+    give_back(status.error(), group);
   }
-  for (Request* request : group.placed) request->done = true;
+  const auto waiting = std::move(group.waiting);
+  for (const auto& request : waiting) {
+    if (!status) request->status = error_of(status);
+    CommitQueue::finish(*request);
+  }
   group = {};
   group.end = end_;
   group.begin_offset = end_.file_offset;
   group.append_time = catalog_.append_time();
+  return status;
+}
+
+void EventStore::apply(CommitGroup& group) {
+  if (group.placed.empty()) return;
+  for (const BatchDraft* draft : group.placed) {
+    if (!draft->ids.empty()) recent_ids_.add(draft->place, draft->ids);
+  }
+  const std::lock_guard lock(mutex_);
+  for (const BatchDraft* draft : group.placed) {
+    auto applied = catalog_.apply(draft->header, draft->extension);
+    INVARIANT(applied.has_value(), "a batch that we made follows the log");
+    if (draft->staged != nullptr) draft->staged->adopted();
+  }
+  end_ = group.end;
+  page_->store({end_.base, end_.sequence});
+  durable_.store(end_.base.value, std::memory_order_release);
+  superblock_stale_ = true;
+}
+
+void EventStore::give_back(const Error& error, CommitGroup& group) {
+  const std::lock_guard lock(mutex_);
+  if (error.code != Code::disk_full) broken_ = error;
+  for (const BatchDraft* draft : group.placed) {
+    if (draft->staged == nullptr) continue;
+    // The batch that adopts it may be on disk all the same: recovery decides what becomes of the
+    // file.
+    if (broken_) {
+      draft->staged->adopted();
+    } else if (const Status back = move_out_of_segment(*draft->staged);
+               !back && back.error().code != Code::disk_full) {
+      broken_ = back.error();
+    }
+  }
 }
 
 // -- segments --
 
 // Everything before is durable and nothing is placed: the next segment may begin.
 Status EventStore::roll(std::uint64_t batch_bytes) {
+  TRY_DO(floor_.look());
   format::SegmentHead head;
   {
     const std::lock_guard lock(mutex_);
@@ -473,6 +465,7 @@ Status EventStore::roll(std::uint64_t batch_bytes) {
   // from here to the new end nothing can fail: the manifest names the segment now
   segment_bytes_ = file_bytes;
   end_ = {head.segment_id, 0, false, head_bytes, head.base_sequence, head.chain, head.base};
+  recent_ids_.begin_segment(segment_, end_);
   return refresh_superblock();
 }
 
@@ -504,7 +497,8 @@ Result<bool> EventStore::take_spare(const std::string& path, std::uint64_t file_
 // Half a spare is of no use, and takes the last space from those who need it.
 Status EventStore::make_spare() {
   TRY(const std::uint64_t free_bytes, disk_.free_bytes(paths_.segments));
-  if (free_bytes < options_.segment_bytes) return fail(Code::disk_full, "no space for a spare");
+  if (free_bytes < options_.segment_bytes + floor_.bytes())
+    return fail(Code::disk_full, "no space for a spare");
   TRY(const auto file, disk_.create(paths_.spare));
   Status made = write_zeros(*file, 0, options_.segment_bytes);
   if (made) made = file->sync();
@@ -537,13 +531,13 @@ void EventStore::keep_background(const std::stop_token& stop) {
     }
     const bool was_ready = spare_ready_;
     spare_taken_.wait_for(lock, stop, interval, [&] { return was_ready && !spare_ready_; });
-    if (!superblock_stale_ || leading_ || broken_) continue;
-    leading_ = true;
+    const bool is_due = superblock_stale_ && !broken_;
     lock.unlock();
-    static_cast<void>(refresh_superblock());  // it is a bound only; the next one will do
+    // Who appends is told; here it is enough that the floor knows.
+    static_cast<void>(floor_.look());
+    // It is a bound only: the next one will do.
+    if (is_due) queue_.try_lead([this] { static_cast<void>(refresh_superblock()); });
     lock.lock();
-    leading_ = false;
-    changed_.notify_all();
   }
 }
 
@@ -551,15 +545,14 @@ void EventStore::keep_background(const std::stop_token& stop) {
 
 // Does the work in the leader's place, while nobody appends.
 Status EventStore::as_leader(const std::function<Status()>& work) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return !leading_; });
-  if (broken_) return tl::unexpected<Error>(*broken_);
-  leading_ = true;
-  lock.unlock();
-  Status done = work();
-  lock.lock();
-  leading_ = false;
-  changed_.notify_all();
+  Status done;
+  queue_.exclusively([&] {
+    {
+      const std::lock_guard lock(mutex_);
+      if (broken_) done = tl::unexpected<Error>(*broken_);
+    }
+    if (done) done = work();
+  });
   return done;
 }
 

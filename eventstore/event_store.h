@@ -22,7 +22,12 @@
 #include "core/ids.h"
 #include "core/result.h"
 #include "core/schema.h"
+#include "eventstore/application_append.h"
 #include "eventstore/batch_builder.h"
+#include "eventstore/commit_queue.h"
+#include "eventstore/disk_floor.h"
+#include "eventstore/event_lookup.h"
+#include "eventstore/recent_ids.h"
 #include "eventstore/recovery.h"
 #include "eventstore/staging.h"
 #include "eventstore/store_files.h"
@@ -30,9 +35,16 @@
 namespace tidelog {
 
 class StoreReader;
+struct ApplicationAppend;
+struct BatchDraft;
+struct CommitGroup;
+struct CommitRequest;
+struct OpenBatch;
 
 struct StoreOptions {
   std::uint64_t segment_bytes = 64ULL << 20;
+  // With less than this free on its disk the store takes nothing (Code::disk_full). 0: no floor.
+  std::uint64_t disk_floor_bytes = 0;
   // A thread that keeps a zeroed spare segment ready and the superblock fresh. Without it both
   // happen in the appending thread, at a segment's end: for tests that count disk calls.
   bool background = true;
@@ -75,6 +87,18 @@ class EventStore : private NameLookup {
   // Code::failed, and the store is read-only until it is opened anew.
   Result<Appended> append(BatchBuilder& batch);
 
+  // Appends an application's events, all or none, if what the request expects holds at the log's
+  // end. Returns once they are on disk, or once what speaks against it is. A retry of an append
+  // that was done, also before a restart, gets the first answer again: with an expected revision
+  // when its events stand there, with `any` or `exists` when their ids are in the stream.
+  // Code::misconfigured is a request that no store could take; the other errors are as above.
+  Result<AppendOutcome> append(AppendRequest request);
+  // The same without waiting. `done` is called once, on a thread of the store that others wait for,
+  // or on this one before this returns: it hands the answer on and does not block. It may submit
+  // the next append. Appends are decided in the order in which they were submitted.
+  using AppendDone = std::function<void(Result<AppendOutcome>)>;
+  void submit(AppendRequest request, AppendDone done);
+
   // A file for a transaction that is not whole yet.
   Result<std::unique_ptr<StagingWriter>> stage();
   // Makes a whole staged transaction visible at once, together with `source_position`. On error
@@ -107,21 +131,40 @@ class EventStore : private NameLookup {
   const StorePaths& paths() const { return paths_; }
 
  private:
-  // One append or adoption on its way through the group commit.
-  struct Request;
-  struct Group;
+  EventStore(Disk& disk, Clock& clock, const std::string& directory, const StoreOptions& options);
 
-  EventStore(Disk& disk, Clock& clock, const std::string& directory, StoreOptions options);
-  Result<Appended> submit(Request& request);
-  void lead(std::unique_lock<std::mutex>& lock);
-  void place(Request& request, Group& group);
-  Status place_in_segment(Request& request, Group& group);
-  void describe(const Request& request, const Group& group, format::BatchHeader& header,
-                format::BatchExtension& extension);
+  Status load_recent_ids();
+
+  // Before a request waits for the group commit.
+  Status check_open();
+  Result<Appended> commit_draft(std::unique_ptr<BatchDraft> draft);
+  Result<std::unique_ptr<ApplicationAppend>> prepare(AppendRequest request);
+  Status look(ApplicationAppend& append);
+  Result<std::shared_ptr<CommitRequest>> application_request(AppendRequest request);
+
+  // The leader's.
+  void lead();
+  void place(const std::shared_ptr<CommitRequest>& request, CommitGroup& group);
+  void place_draft(const std::shared_ptr<CommitRequest>& request, CommitGroup& group);
+  void place_application(const std::shared_ptr<CommitRequest>& request, CommitGroup& group);
+  void place_events(const std::shared_ptr<CommitRequest>& request, CommitGroup& group);
+  void answer_after(const std::shared_ptr<CommitRequest>& request, CommitGroup& group);
+  Revision next_revision(const ApplicationAppend& append, std::size_t stream,
+                         const CommitGroup& group) const;
+  Revision next_revision(StreamId stream, const CommitGroup& group) const;
+  bool must_look_again(const ApplicationAppend& append, const CommitGroup& group) const;
+  Status check_no_table(const ApplicationAppend& append) const;
+  AppendedEvents answer_of(const ApplicationAppend& append, Position first,
+                           const CommitGroup& group) const;
+  Status close_open_batch(CommitGroup& group);
+  Status place_in_segment(BatchDraft& draft, CommitGroup& group);
+  void describe(BatchDraft& draft, const CommitGroup& group);
   Status move_into_segment(StagingWriter& staged);
   Status move_out_of_segment(StagingWriter& staged);
-  void commit(Group& group);
-  Status write_and_sync(const Group& group);
+  Status commit(CommitGroup& group);
+  void apply(CommitGroup& group);
+  void give_back(const Error& error, CommitGroup& group);
+  Status write_and_sync(const CommitGroup& group);
   Status clear_remainder();
   Status roll(std::uint64_t batch_bytes);
   Result<std::unique_ptr<File>> next_segment_file(const format::SegmentHead& head,
@@ -144,14 +187,14 @@ class EventStore : private NameLookup {
   const StoreOptions options_;
   std::unique_ptr<DiskLock> lock_file_;
   std::atomic<std::uint64_t> durable_{0};
+  DiskFloor floor_;
+  RecentIds recent_ids_;
+  EventLookup lookup_;
 
   mutable std::mutex mutex_;  // guards what follows
-  std::condition_variable changed_;
   std::condition_variable_any spare_taken_;
-  std::vector<Request*> queue_;
-  bool leading_ = false;  // one thread is the leader: it alone touches the log's end
   std::optional<Error> broken_;
-  Catalog catalog_;  // what is in the log
+  Catalog catalog_;  // what is in the log; changed by the leader alone, who reads it without mutex
   // also those that no batch has used yet
   std::map<std::string, StreamId, std::less<>> stream_ids_;
   std::map<StreamId, std::string> stream_names_;
@@ -166,7 +209,7 @@ class EventStore : private NameLookup {
 
   // The log's end: the leader's.
   format::Manifest manifest_;
-  std::unique_ptr<File> segment_;
+  std::shared_ptr<File> segment_;
   std::uint64_t segment_bytes_ = 0;
   BatchCursor::Expected end_;
   // Up to here a failed write may have left bytes behind the end; 0: it left none.
@@ -174,7 +217,9 @@ class EventStore : private NameLookup {
   std::uint64_t superblock_counter_ = 0;
   std::optional<DurablePage> page_;
   std::chrono::steady_clock::duration last_sync_{};
+  std::unique_ptr<OpenBatch> open_batch_;
 
+  CommitQueue queue_;        // one thread is the leader: it alone touches the log's end
   std::jthread background_;  // last: it ends first
 };
 

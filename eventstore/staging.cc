@@ -18,8 +18,10 @@ constexpr std::uint64_t sync_interval_bytes = 32 << 20;
 
 Result<std::unique_ptr<StagingWriter>> StagingWriter::create(Disk& disk, const std::string& path,
                                                              std::uint64_t id,
-                                                             const NameLookup& names) {
-  std::unique_ptr<StagingWriter> staging(new StagingWriter(disk, path, id, names));
+                                                             const NameLookup& names,
+                                                             DiskFloor& floor) {
+  TRY_DO(floor.look());
+  std::unique_ptr<StagingWriter> staging(new StagingWriter(disk, path, id, names, floor));
   TRY(staging->file_, disk.create(path));
   return staging;
 }
@@ -54,6 +56,7 @@ Status StagingWriter::add(const EventBody& event) {
 }
 
 Status StagingWriter::flush() {
+  TRY_DO(floor_.look());
   // The record's event count stays 0, which says: the whole adopted file.
   format::BatchHeader header;
   format::BatchExtension extension;

@@ -18,6 +18,7 @@
 #include "core/event.h"
 #include "core/result.h"
 #include "eventstore/batch_builder.h"
+#include "eventstore/disk_floor.h"
 #include "eventstore/format.h"
 #include "eventstore/kept_transaction.h"
 
@@ -35,7 +36,8 @@ class NameLookup {
 class StagingWriter {
  public:
   static Result<std::unique_ptr<StagingWriter>> create(Disk& disk, const std::string& path,
-                                                       std::uint64_t id, const NameLookup& names);
+                                                       std::uint64_t id, const NameLookup& names,
+                                                       DiskFloor& floor);
   ~StagingWriter();
   StagingWriter(const StagingWriter&) = delete;
   StagingWriter& operator=(const StagingWriter&) = delete;
@@ -64,8 +66,9 @@ class StagingWriter {
   UnixMicros commit_time() const { return commit_time_; }
 
  private:
-  StagingWriter(Disk& disk, std::string path, std::uint64_t id, const NameLookup& names)
-      : disk_(disk), path_(std::move(path)), id_(id), names_(names) {}
+  StagingWriter(Disk& disk, std::string path, std::uint64_t id, const NameLookup& names,
+                DiskFloor& floor)
+      : disk_(disk), path_(std::move(path)), id_(id), names_(names), floor_(floor) {}
   Status flush();
   Status sync();
 
@@ -73,6 +76,7 @@ class StagingWriter {
   std::string path_;  // empty once adopted
   std::uint64_t id_;
   const NameLookup& names_;
+  DiskFloor& floor_;
   std::unique_ptr<File> file_;
   BatchBuilder builder_;
   bool finished_ = false;
