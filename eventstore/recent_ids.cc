@@ -28,6 +28,10 @@ Status for_events(BatchCursor& cursor, Visit visit) {
     while (in.remaining() != 0) {
       TRY(const Record record, read_record(in));
       if (record.is_transaction) continue;
+      if (record.removed_count != 0) {
+        position = position + record.removed_count;
+        continue;
+      }
       visit(record.event, bases[record.event.stream] + record.relative_revision, position);
       position = position + std::uint64_t{1};
     }
