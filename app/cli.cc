@@ -7,6 +7,7 @@
 #include <charconv>
 #include <functional>
 
+#include "app/append_command.h"
 #include "app/check_command.h"
 #include "app/config_keys.h"
 #include "app/events_command.h"
@@ -248,6 +249,40 @@ void add_replay(CommandLine& line) {
             "the last event, inclusive, rounded down to a whole transaction");
 }
 
+void add_append(CommandLine& line) {
+  const auto options = add_command<AppendOptions>(
+      line.app, line, "append", "an application's events, one JSON object a line, into a stream",
+      "  echo '{\"type\":\"OrderPlaced\",\"data\":{\"total\":12.50}}' |\n"
+      "    tidelog append order-7 -c shop.yaml --expected-revision no-stream\n"
+      "  tidelog append order-7 events.jsonl --store ./store --expected-revision 4\n"
+      "  tidelog append audit events.jsonl --store ./store --each\n\n"
+      "Members of a line: type, data, metadata, id (a UUID), content_type, correlation_id,\n"
+      "causation_id, key. All lines are one append, which is stored whole or not at all; the same\n"
+      "lines with the same ids again are stored once. The service must not run meanwhile.\n"
+      "Exit code 5: the stream is not at the expected revision; the message tells where it is.",
+      append_events);
+  CLI::App& command = command_of(line.app, "append");
+  command.add_option("stream", options->stream, "the stream; any name without $")
+      ->type_name("STREAM")
+      ->required();
+  command.add_option("file", options->file, "the lines; standard input without it, or with -")
+      ->type_name("FILE");
+  add_store_options(command, options->common);
+  command
+      .add_option("--expected-revision", options->expected,
+                  "any (the usual), no-stream, exists, or the revision of the last event")
+      ->type_name("REVISION");
+  command.add_option("--event-id", options->event_id, "the id of a single event")
+      ->type_name("UUID");
+  command.add_option("--type", options->type, "the type of lines that have none")
+      ->type_name("TYPE");
+  command.add_flag(
+      "--each", options->each,
+      "an append for each line, up to the first that fails; some of the 64 lines after "
+      "it may have been stored by then");
+  command.add_flag("--create", options->create, "makes the store when there is none");
+}
+
 void add_store(CommandLine& line) {
   CLI::App* const store = line.app.add_subcommand("store", "the store's own care: verify, stats");
   store->require_subcommand(1);
@@ -288,7 +323,7 @@ Examples:
 `tidelog COMMAND --help` tells more.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 corruption found, 4 could not reach a server,
-5 conflict (another process holds the store, the slot or the target).)";
+5 conflict (another process holds the store, the slot or the target; a stream is not at the expected revision).)";
 
 CommandLine::CommandLine(std::string_view version) {
   app.set_version_flag("--version", fmt::format("tidelog {}", version));
@@ -300,6 +335,7 @@ CommandLine::CommandLine(std::string_view version) {
   add_state(*this);
   add_history(*this);
   add_replay(*this);
+  add_append(*this);
   add_store(*this);
   add_source(*this);
 }

@@ -19,14 +19,23 @@ tl::unexpected<Error> no_stream(std::string_view pattern, const std::vector<std:
 
 }  // namespace
 
-Result<std::string> store_path(const CommandContext& context, const CommonOptions& options) {
-  if (!options.store.empty()) return options.store;
+Result<StoreConfig> store_config(const CommandContext& context, const CommonOptions& options) {
+  if (!options.store.empty()) {
+    StoreConfig config;
+    config.path = options.store;
+    return config;
+  }
   if (options.config_file.empty()) {
     return fail(Code::misconfigured, "which store? Give -c FILE (a configuration) or --store DIR");
   }
   TRY(Config config, load_config(options.config_file, ConfigUse::store_only,
                                  {context.disk, context.environment, context.secrets}));
-  return std::move(config.store.path);
+  return std::move(config.store);
+}
+
+Result<std::string> store_path(const CommandContext& context, const CommonOptions& options) {
+  TRY(StoreConfig config, store_config(context, options));
+  return std::move(config.path);
 }
 
 Result<std::unique_ptr<StoreReader>> open_reader(const CommandContext& context,

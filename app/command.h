@@ -36,7 +36,10 @@ struct CommonOptions {
   bool json = false;
 };
 
-// The store's folder. Without either option: Code::misconfigured.
+// Where the store is and how it is kept: as configured, or with the usual settings.
+// Without either option: Code::misconfigured.
+Result<StoreConfig> store_config(const CommandContext& context, const CommonOptions& options);
+// Its folder alone.
 Result<std::string> store_path(const CommandContext& context, const CommonOptions& options);
 Result<std::unique_ptr<StoreReader>> open_reader(const CommandContext& context,
                                                  const CommonOptions& options);

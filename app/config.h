@@ -16,6 +16,7 @@ namespace tidelog {
 struct StoreConfig {
   std::string path;
   std::uint64_t segment_bytes = 64ULL << 20;
+  std::uint64_t disk_floor_bytes = 256ULL << 20;
 };
 
 struct SourceConfig {

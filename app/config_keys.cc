@@ -179,6 +179,10 @@ constexpr Key<StoreConfig> store_table[] = {
      set<&StoreConfig::path, read_path>},
     {{"segment_size", "size", "64 MiB", "how large a file of the log grows before the next begins"},
      set<&StoreConfig::segment_bytes, read_size>},
+    {{"disk_floor", "size", "256 MiB",
+      "how much of the store's disk stays free: with less, sources pause and appends are refused "
+      "until there is space again; `0 MiB` is no floor"},
+     set<&StoreConfig::disk_floor_bytes, read_size_or_none>},
 };
 
 constexpr Key<SourceConfig> source_table[] = {
@@ -214,7 +218,6 @@ constexpr LaterKey later_table[] = {
     {"`store`", "snapshots"},
     {"`store`", "retention"},
     {"`store`", "compress"},
-    {"`store`", "disk_floor"},
     {"a source", "mysql"},
     {"a source", "initial_load"},
     {"a source", "columns"},

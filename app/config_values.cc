@@ -89,12 +89,15 @@ Result<std::string> read_path(const ConfigReading& reading, const YamlNode& valu
   return reading.file.substr(0, slash + 1) + path;
 }
 
-Result<std::uint64_t> read_size(const ConfigReading& reading, const YamlNode& value) {
+namespace {
+
+Result<std::uint64_t> size_from(const ConfigReading& reading, const YamlNode& value,
+                                std::uint64_t least) {
   TRY(const std::string text, read_text(reading, value));
   std::uint64_t number = 0;
   const char* const end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc{} || number == 0 || number > 1'000'000) {
+  if (error != std::errc{} || number < least || number > 1'000'000) {
     return reading.fail_at(value.line,
                            fmt::format("expected a size like `64 MiB`, found `{}`", text));
   }
@@ -102,6 +105,17 @@ Result<std::uint64_t> read_size(const ConfigReading& reading, const YamlNode& va
   while (unit.starts_with(' ')) unit.remove_prefix(1);
   TRY(const std::uint64_t bytes, unit_bytes(reading, value.line, unit));
   return number * bytes;
+}
+
+}  // namespace
+
+Result<std::uint64_t> read_size(const ConfigReading& reading, const YamlNode& value) {
+  return size_from(reading, value, 1);
+}
+
+// 0 of any unit: none.
+Result<std::uint64_t> read_size_or_none(const ConfigReading& reading, const YamlNode& value) {
+  return size_from(reading, value, 0);
 }
 
 // The name of a source begins its streams' names: no dot, no pattern, no `$`.

@@ -25,6 +25,7 @@ Result<std::string> read_text(const ConfigReading& reading, const YamlNode& valu
 Result<std::vector<std::string>> read_list(const ConfigReading& reading, const YamlNode& value);
 Result<std::string> read_path(const ConfigReading& reading, const YamlNode& value);
 Result<std::uint64_t> read_size(const ConfigReading& reading, const YamlNode& value);
+Result<std::uint64_t> read_size_or_none(const ConfigReading& reading, const YamlNode& value);
 Result<std::string> read_name(const ConfigReading& reading, const YamlNode& value);
 // Patterns of connectors/postgres/table_pattern.h.
 Result<std::vector<std::string>> read_tables(const ConfigReading& reading, const YamlNode& value);

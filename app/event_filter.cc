@@ -71,7 +71,12 @@ Result<const std::optional<std::string>*> EventFilter::key_for(SchemaId id) {
 
 Result<bool> EventFilter::takes_key(const Event& event) {
   if (!key_) return true;
-  if (!event.key || event.schema == SchemaId{}) return false;
+  if (!event.key) return false;
+  if (event.type == EventType::application) {
+    was_readable_ = true;
+    return *event.key == *key_;  // text, as it was given
+  }
+  if (event.schema == SchemaId{}) return false;
   TRY(const auto* const wanted, key_for(event.schema));
   return *wanted && *event.key == **wanted;
 }

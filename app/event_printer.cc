@@ -28,6 +28,8 @@ std::string colored(std::string_view type, bool color) {
 
 Result<std::string> event_key_text(const Event& event) {
   if (!event.key) return std::string();
+  // An application's key is text; a row's is values.
+  if (event.type == EventType::application) return one_line(*event.key, key_width_max);
   TRY(const std::string text, key_text(*event.key));
   return one_line(text, key_width_max);
 }
@@ -54,6 +56,8 @@ Result<std::string> record_line(const Event& event, const Schema* schema) {
     std::string key;
     TRY_DO(print_key_json(key, *event.key, *schema));
     put_json_text(out, key);
+  } else if (event.key && event.type == EventType::application) {
+    put_json_text(out, *event.key);
   } else {
     out += "null";
   }

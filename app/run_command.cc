@@ -134,6 +134,7 @@ Result<std::unique_ptr<EventStore>> open_store(const CommandContext& context, co
                                                Log& log, const std::stop_token& stop) {
   StoreOptions options;
   options.segment_bytes = config.store.segment_bytes;
+  options.disk_floor_bytes = config.store.disk_floor_bytes;
   options.holder = lock_holder(context.clock);
   for (bool told = false;; told = true) {
     auto store = EventStore::open(context.disk, context.clock, config.store.path, options);

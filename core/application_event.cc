@@ -54,6 +54,11 @@ ApplicationAttributes read_application_attributes(std::string_view attributes) {
           given(Attribute::correlation_id), given(Attribute::causation_id)};
 }
 
+bool is_json_type(std::string_view content_type) {
+  const std::string_view type = content_type.substr(0, content_type.find(';'));
+  return type == "application/json" || type == "text/json" || type.ends_with("+json");
+}
+
 std::string new_event_id() {
   thread_local std::mt19937_64 random = seeded();
   std::string id;

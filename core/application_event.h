@@ -24,6 +24,10 @@ struct ApplicationAttributes {
 void put_application_attributes(std::string& out, const ApplicationAttributes& attributes);
 ApplicationAttributes read_application_attributes(std::string_view attributes);
 
+// Whether data of this content type is JSON: "application/json", "application/x+json", with
+// parameters or without.
+bool is_json_type(std::string_view content_type);
+
 // A random UUID (version 4), as 16 bytes. Any thread.
 std::string new_event_id();
 // "0123abcd-…": of another number of bytes, their hexadecimal digits.

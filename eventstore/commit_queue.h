@@ -67,7 +67,7 @@ class CommitQueue {
   std::condition_variable_any turn_;
   std::vector<std::shared_ptr<Entry>> queue_;
   std::deque<std::shared_ptr<Entry>> exclusive_;  // of exclusively(): they lead before the others
-  std::atomic<std::size_t> queued_ = 0;  // the queue's size, to look at without the mutex
+  std::atomic<std::size_t> queued_ = 0;           // the queue's size, to look at without the mutex
   bool leading_ = false;
   bool is_threads_turn_ = false;
   std::jthread thread_;  // begun by the first add(); last: it ends first

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "core/application_event.h"
 #include "core/bytes.h"
 #include "core/clock.h"
 #include "core/source_position.h"
@@ -179,6 +180,28 @@ void put_undecoded(std::string& out, const Event& event) {
   put_json_base64(out, event.body.value_or(""));
 }
 
+void put_text_if_given(std::string& out, std::string_view name, std::string_view text) {
+  if (!text.empty()) put_text_member(out, name, text);
+}
+
+// JSON as JSON, if it is what it is said to be.
+void put_json_or_text(std::string& out, std::string_view name, bool is_json,
+                      std::string_view text) {
+  put_member(out, name);
+  if (!is_json || !put_json_embedded(out, text)) put_json_text(out, text);
+}
+
+void put_application(std::string& out, const Event& event) {
+  const ApplicationAttributes attributes = read_application_attributes(event.attributes);
+  put_text_if_given(out, "id", print_event_id(attributes.id));
+  if (event.key) put_text_member(out, "key", *event.key);
+  put_text_if_given(out, "content_type", attributes.content_type);
+  put_json_or_text(out, "data", is_json_type(attributes.content_type), event.body.value_or(""));
+  if (!attributes.metadata.empty()) put_json_or_text(out, "metadata", true, attributes.metadata);
+  put_text_if_given(out, "correlation_id", attributes.correlation_id);
+  put_text_if_given(out, "causation_id", attributes.causation_id);
+}
+
 Status put_content(std::string& out, const Event& event, const Schema* schema) {
   switch (event.type) {
     case EventType::load:
@@ -204,7 +227,7 @@ Status put_content(std::string& out, const Event& event, const Schema* schema) {
       put_text_member(out, "ddl", event.body.value_or(""));
       return {};
     case EventType::application:
-      put_text_member(out, "data", event.body.value_or(""));
+      put_application(out, event);
       return {};
     case EventType::erased:
       return {};

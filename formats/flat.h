@@ -13,7 +13,9 @@
 //   gap             "gap":{reason}
 //   ddl             "ddl":text
 //   undecoded       "undecoded":base64
-//   application     its own name as type; "data":text
+//   application     its own name as type; id, key, content_type, data, metadata, correlation_id,
+//                   causation_id, as far as given. Data of a JSON content type, and metadata, are
+//                   the JSON that they hold; other data is text
 //   source          {name, lsn, ordinal, origin}, or null for an application event; "position" in
 //   place of lsn for a
 //                   source position of another kind

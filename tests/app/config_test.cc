@@ -72,9 +72,9 @@ TEST_CASE("config: a misspelt section is an error with its line and the nearest 
 
 TEST_CASE("config: a key that is near to none is answered with all that there are") {
   Parser parser;
-  CHECK(
-      parser.error("store: { path: s, wallpaper_color: 3 }\n") ==
-      "shop.yaml:1: unknown key `wallpaper_color` in `store` (there are: `path`, `segment_size`)");
+  CHECK(parser.error("store: { path: s, wallpaper_color: 3 }\n") ==
+        "shop.yaml:1: unknown key `wallpaper_color` in `store` (there are: `path`, `segment_size`, "
+        "`disk_floor`)");
 }
 
 TEST_CASE("config: a key of a later version is refused, not ignored") {

@@ -51,7 +51,7 @@ class SmallDisk {
 
 void keep_on_disk(Shop& shop) {
   shop.store_folder = shop.folder / "disk" / "store";
-  shop.store_keys = ", segment_size: 1 MiB";
+  shop.store_keys = ", segment_size: 1 MiB, disk_floor: 0 MiB";
   shop.configure("[public.orders]");
 }
 
