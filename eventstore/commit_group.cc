@@ -21,6 +21,7 @@ Result<std::unique_ptr<BatchDraft>> draft_of(const BatchBuilder& batch) {
 void put_events(BatchBuilder& batch, const ApplicationAppend& append) {
   batch.begin({});
   std::size_t number = 0;
+  std::size_t attributes_begin = 0;
   for (std::size_t i = 0; i < append.streams.size(); ++i) {
     for (const NewEvent& event : append.request.streams[i].events) {
       EventBody body;
@@ -29,9 +30,11 @@ void put_events(BatchBuilder& batch, const ApplicationAppend& append) {
       body.ordinal = static_cast<std::uint32_t>(number);
       if (event.key) body.key = *event.key;
       body.body = event.data;
-      body.attributes = append.attributes[number];
+      const std::size_t attributes_end = append.attribute_ends[number++];
+      body.attributes = std::string_view(append.attributes)
+                            .substr(attributes_begin, attributes_end - attributes_begin);
+      attributes_begin = attributes_end;
       batch.add(body);
-      ++number;
     }
   }
   batch.commit();

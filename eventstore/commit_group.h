@@ -51,7 +51,8 @@ struct ApplicationAppend {
   AppendRequest request;
   std::vector<StreamId> streams;  // of those that get events; 0 for others
   std::vector<EventIdHash> ids;   // of all events, in order
-  std::vector<std::string> attributes;
+  std::string attributes;         // of all events, one after the other
+  std::vector<std::size_t> attribute_ends;
   std::uint64_t bytes = 0;            // about what the events take, uncompressed
   std::unique_ptr<BatchDraft> draft;  // a large one is a batch of its own
 

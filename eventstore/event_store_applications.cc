@@ -18,13 +18,13 @@ constexpr std::uint64_t own_batch_bytes = format::block_raw_bytes_target / 2;
 // How much a batch takes that several requests share.
 constexpr std::uint64_t shared_batch_bytes = 256 * 1024;
 // Of an event's record, beside its texts.
-constexpr std::uint64_t record_bytes = 32;
+constexpr std::uint64_t record_bytes = 48;
 
-std::string attributes_of(const NewEvent& event) {
-  std::string out;
-  put_application_attributes(out, {event.type, event.id, event.content_type, event.metadata,
-                                   event.correlation_id, event.causation_id});
-  return out;
+// Of the texts and the numbers beside them, about.
+std::uint64_t bytes_of(const NewEvent& event) {
+  return record_bytes + event.data.size() + event.type.size() + event.content_type.size() +
+         event.metadata.size() + event.correlation_id.size() + event.causation_id.size() +
+         (event.key ? event.key->size() : 0);
 }
 
 }  // namespace
@@ -40,9 +40,11 @@ Result<std::unique_ptr<ApplicationAppend>> EventStore::prepare(AppendRequest req
     for (NewEvent& event : part.events) {
       if (event.id.empty()) event.id = new_event_id();
       append->ids.push_back(hash_of(append->streams.back(), event.id));
-      append->attributes.push_back(attributes_of(event));
-      append->bytes += record_bytes + event.data.size() + append->attributes.back().size() +
-                       (event.key ? event.key->size() : 0);
+      put_application_attributes(append->attributes,
+                                 {event.type, event.id, event.content_type, event.metadata,
+                                  event.correlation_id, event.causation_id});
+      append->attribute_ends.push_back(append->attributes.size());
+      append->bytes += bytes_of(event);
     }
   }
   if (append->bytes < own_batch_bytes) return append;
