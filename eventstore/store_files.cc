@@ -40,6 +40,7 @@ StorePaths::StorePaths(std::string directory_name)
       manifest(directory + "/manifest"),
       superblock(directory + "/superblock"),
       durable_page(directory + "/durable"),
+      erasures(directory + "/erasures"),
       spare(segments + "/spare") {}
 
 std::string StorePaths::segment(std::uint64_t id, std::uint32_t generation) const {

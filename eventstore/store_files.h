@@ -17,7 +17,7 @@ namespace tidelog {
 struct StorePaths {
   explicit StorePaths(std::string directory_name);
   std::string directory, segments, staging;
-  std::string lock, manifest, superblock, durable_page, spare;
+  std::string lock, manifest, superblock, durable_page, erasures, spare;
 
   std::string segment(std::uint64_t id, std::uint32_t generation) const;
   // A staging file before and after its adoption by a commit batch in segment `segment_id`.

@@ -1,0 +1,153 @@
+#include "eventstore/erasure.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/bytes.h"
+#include "core/crc32c.h"
+#include "eventstore/rewrite.h"
+#include "eventstore/row_lives.h"
+
+namespace tidelog {
+namespace {
+
+constexpr std::uint32_t erasures_magic = 0x45474C54;  // "TLGE"
+constexpr std::uint32_t erasures_version = 1;
+constexpr std::size_t crc_bytes = 4;
+
+// u32 magic | u32 version | list<sized stream | list<sized key> | list<varint position, less the
+// one before>> | u32 crc of all before
+std::string encode(const std::vector<Erasure>& erasures) {
+  std::string out;
+  put_le(out, erasures_magic);
+  put_le(out, erasures_version);
+  put_varint(out, erasures.size());
+  for (const Erasure& erasure : erasures) {
+    put_sized(out, erasure.stream);
+    put_varint(out, erasure.keys.size());
+    for (const std::string& key : erasure.keys) put_sized(out, key);
+    put_varint(out, erasure.events.size());
+    Position last;
+    for (const Position position : erasure.events) {
+      put_varint(out, position.value - last.value);
+      last = position;
+    }
+  }
+  put_le(out, crc32c(out));
+  return out;
+}
+
+Result<std::vector<Erasure>> read_erasures(std::string_view bytes) {
+  constexpr std::size_t shortest = 4 + 4 + 1 + crc_bytes;
+  if (bytes.size() < shortest) return fail(Code::corrupt, "cut short");
+  const std::string_view covered = bytes.substr(0, bytes.size() - crc_bytes);
+  ByteReader end(bytes.substr(covered.size()));
+  ByteReader in(covered);
+  const bool ours = in.le<std::uint32_t>() == erasures_magic;
+  if (ours && in.le<std::uint32_t>() != erasures_version)
+    return fail(Code::unsupported, "written by a newer tidelog: use that");
+  if (!ours || end.le<std::uint32_t>() != crc32c(covered))
+    return fail(Code::corrupt, "its checksum does not fit");
+  std::vector<Erasure> erasures(in.varint_count(3));
+  for (Erasure& erasure : erasures) {
+    erasure.stream = in.sized();
+    erasure.keys.resize(in.varint_count(1));
+    for (std::string& key : erasure.keys) key = in.sized();
+    erasure.events.resize(in.varint_count(1));
+    Position last;
+    for (Position& position : erasure.events) position = last = last + in.varint();
+  }
+  return in.finish(std::move(erasures), "erasures");
+}
+
+Status write_erasures(Disk& disk, const StorePaths& paths, const std::vector<Erasure>& erasures) {
+  if (!erasures.empty()) return replace_file(disk, paths.directory, "erasures", encode(erasures));
+  TRY_DO(disk.remove(paths.erasures));
+  return disk.sync_directory(paths.directory);
+}
+
+class ErasedPositions : public RewritePlan {
+ public:
+  explicit ErasedPositions(const std::vector<Position>& positions) : positions_(positions) {}
+  bool touches(Position begin, Position end) override {
+    const auto at = std::lower_bound(positions_.begin(), positions_.end(), begin);
+    return at != positions_.end() && *at < end;
+  }
+  Result<Fate> fate(const Event& event) override {
+    return std::binary_search(positions_.begin(), positions_.end(), event.position) ? Fate::erase
+                                                                                    : Fate::keep;
+  }
+
+ private:
+  const std::vector<Position>& positions_;
+};
+
+Result<Erasure> find(EventStore& store, const std::string& stream,
+                     const std::vector<std::string>& keys) {
+  TRY(const auto reader, store.reader());
+  TRY(FoundRows found, rows_of_keys(*reader, stream, keys, store.durable()));
+  return Erasure{stream, {found.keys.begin(), found.keys.end()}, std::move(found.events)};
+}
+
+Result<ErasureReport> erase_found(EventStore& store, const Erasure& found,
+                                  const ErasureOptions& options) {
+  TRY_DO(store.seal());
+  const format::Manifest manifest = store.manifest();
+  ErasureReport report;
+  report.keys = found.keys.size();
+  ErasedPositions plan(found.events);
+  for (std::size_t i = 0; i + 1 < manifest.segments.size(); ++i) {
+    TRY(const auto rewritten, rewrite_segment(store.disk(), store.paths(), manifest.segments[i],
+                                              manifest.segments[i + 1].base, plan));
+    if (options.on_progress) options.on_progress(manifest.segments[i + 1].base);
+    if (!rewritten) continue;
+    TRY_DO(store.replace_segment(rewritten->segment));
+    report.events += rewritten->counts.erased;
+    ++report.segments;
+  }
+  if (options.forget) TRY_DO(options.forget(found.stream, found.keys));
+  return report;
+}
+
+}  // namespace
+
+ErasureReport& ErasureReport::operator+=(const ErasureReport& other) {
+  events += other.events;
+  keys += other.keys;
+  segments += other.segments;
+  return *this;
+}
+
+Result<std::vector<Erasure>> pending_erasures(Disk& disk, const StorePaths& paths) {
+  TRY(const bool any, disk.exists(paths.erasures));
+  if (!any) return std::vector<Erasure>();
+  TRY(const std::string bytes, read_file(disk, paths.erasures));
+  auto erasures = read_erasures(bytes);
+  if (!erasures) return fail_in(paths.erasures, erasures.error());
+  return erasures;
+}
+
+Result<ErasureReport> erase(EventStore& store, const std::string& stream,
+                            const std::vector<std::string>& keys, const ErasureOptions& options) {
+  TRY(ErasureReport report, resume_erasures(store, options));
+  TRY(const Erasure found, find(store, stream, keys));
+  TRY_DO(write_erasures(store.disk(), store.paths(), {found}));
+  TRY(const ErasureReport rest, resume_erasures(store, options));
+  report += rest;
+  return report;
+}
+
+Result<ErasureReport> resume_erasures(EventStore& store, const ErasureOptions& options) {
+  TRY(std::vector<Erasure> pending, pending_erasures(store.disk(), store.paths()));
+  ErasureReport total;
+  while (!pending.empty()) {
+    TRY(const ErasureReport report, erase_found(store, pending.front(), options));
+    total += report;
+    pending.erase(pending.begin());
+    TRY_DO(write_erasures(store.disk(), store.paths(), pending));
+  }
+  return total;
+}
+
+}  // namespace tidelog

@@ -1,0 +1,51 @@
+// Erasure: every event of one key, gone from the store's files for good; a marker without key and
+// content stays in its place. What was asked for is on disk before the first byte goes, so an
+// erasure that was cut off is taken up again.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/disk.h"
+#include "core/result.h"
+#include "eventstore/event_store.h"
+#include "eventstore/store_files.h"
+
+namespace tidelog {
+
+// What an erasure found, and has to do.
+struct Erasure {
+  std::string stream;
+  std::vector<std::string> keys;  // asked for, and those that their rows had before and after
+  std::vector<Position> events;   // rising
+  bool operator==(const Erasure&) const = default;
+};
+
+struct ErasureReport {
+  std::uint64_t events = 0;  // erased now, not those that a try before erased
+  std::uint64_t keys = 0;
+  std::uint64_t segments = 0;  // written anew
+  ErasureReport& operator+=(const ErasureReport& other);
+};
+
+struct ErasureOptions {
+  // Makes the stream's files outside the log forget these keys; called after the log has.
+  std::function<Status(const std::string& stream, const std::vector<std::string>& keys)> forget;
+  std::function<void(Position done)> on_progress;
+};
+
+// What was asked for and is not done yet.
+Result<std::vector<Erasure>> pending_erasures(Disk& disk, const StorePaths& paths);
+
+// Erases the rows of these keys: keys as they are stored, one for each form that the stream's
+// schema versions give it. A row that had another key before or after is erased under that key as
+// well, from its insertion to its deletion. Finishes first what was cut off before. Events that are
+// appended while this runs are not looked at.
+Result<ErasureReport> erase(EventStore& store, const std::string& stream,
+                            const std::vector<std::string>& keys, const ErasureOptions& options);
+// Does what pending_erasures says.
+Result<ErasureReport> resume_erasures(EventStore& store, const ErasureOptions& options);
+
+}  // namespace tidelog
