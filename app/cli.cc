@@ -10,6 +10,7 @@
 #include "app/append_command.h"
 #include "app/check_command.h"
 #include "app/config_keys.h"
+#include "app/erase_command.h"
 #include "app/events_command.h"
 #include "app/history_command.h"
 #include "app/nearest.h"
@@ -283,8 +284,30 @@ void add_append(CommandLine& line) {
   command.add_flag("--create", options->create, "makes the store when there is none");
 }
 
+void add_erase(CommandLine& line, CLI::App& store) {
+  const auto options = add_command<EraseOptions>(
+      store, line, "erase",
+      "every event of a key, gone for good: a marker without key and content stays in its place",
+      "  tidelog store erase -c shop.yaml --stream shop.public.customers --key 42 --dry-run\n"
+      "  tidelog store erase -c shop.yaml --stream shop.public.customers --key 42\n\n"
+      "A row that had other keys before or after is erased under those as well. The service must\n"
+      "not run meanwhile. An erasure that was cut off goes on with the next `run` or `erase`.",
+      erase_key);
+  CLI::App& command = command_of(store, "erase");
+  add_store_options(command, options->common);
+  command.add_option("--stream", options->stream, "the stream, by its whole name")
+      ->type_name("STREAM")
+      ->required();
+  command
+      .add_option("--key", options->key, "the key: a value, or a JSON array for a composite one")
+      ->type_name("KEY")
+      ->required();
+  command.add_flag("--dry-run", options->dry_run, "only count what would be erased");
+}
+
 void add_store(CommandLine& line) {
-  CLI::App* const store = line.app.add_subcommand("store", "the store's own care: verify, stats");
+  CLI::App* const store =
+      line.app.add_subcommand("store", "the store's own care: verify, stats, erase");
   store->require_subcommand(1);
   store->footer(
       "\nExamples:\n"
@@ -300,6 +323,7 @@ void add_store(CommandLine& line) {
       add_command<CommonOptions>(*store, line, "stats", "how much the store holds",
                                  "  tidelog store stats --store ./store --json", print_store_stats);
   add_store_options(command_of(*store, "stats"), *stats);
+  add_erase(line, *store);
 }
 
 void add_source(CommandLine& line) {

@@ -1,10 +1,8 @@
 #include "app/run_command.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <csignal>
 
@@ -13,6 +11,8 @@
 #include "app/run_status.h"
 #include "app/signals.h"
 #include "app/source_run.h"
+#include "app/writing.h"
+#include "eventstore/erasure.h"
 #include "eventstore/event_store.h"
 
 namespace tidelog {
@@ -120,22 +120,13 @@ Status Service::run() {
   return watched;
 }
 
-// What a second run is told: "process 4711 (tidelog run) on host db1, since
-// 2026-11-24T10:00:00.000000Z".
-std::string lock_holder(Clock& clock) {
-  std::array<char, 256> host{};
-  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
-  return fmt::format("process {} (tidelog run) on host {}, since {}", getpid(), host.data(),
-                     print_time(clock.now()));
-}
-
 // A full disk is waited for, at the start as later. None when asked to stop meanwhile.
 Result<std::unique_ptr<EventStore>> open_store(const CommandContext& context, const Config& config,
                                                Log& log, const std::stop_token& stop) {
   StoreOptions options;
   options.segment_bytes = config.store.segment_bytes;
   options.disk_floor_bytes = config.store.disk_floor_bytes;
-  options.holder = lock_holder(context.clock);
+  options.holder = lock_holder(context.clock, "run");
   for (bool told = false;; told = true) {
     auto store = EventStore::open(context.disk, context.clock, config.store.path, options);
     if (store || store.error().code != Code::disk_full) return store;
@@ -148,6 +139,9 @@ Status open_and_run(const CommandContext& context, const Config& config, Log& lo
                     const std::stop_source& stop) {
   TRY(const auto store, open_store(context, config, log, stop.get_token()));
   if (store == nullptr) return {};
+  TRY(const ErasureReport erased, resume_erasures(*store, {}));
+  if (erased.segments != 0)
+    log.info("erasure resumed", {{"events", fmt::format("{}", erased.events)}});
   log.info("store open",
            {{"store", config.store.path}, {"events", fmt::format("{}", store->durable().value)}});
   TRY_DO(Service(context, config, log, *store, stop).run());
