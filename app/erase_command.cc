@@ -30,8 +30,11 @@ Result<std::vector<std::string>> stored_keys(StoreReader& reader, const EraseOpt
     without_schema = false;
     TRY(const Schema* const schema, reader.schema(event->schema));
     auto key = parse_key(options.key, *schema);
-    if (key) keys.insert(*std::move(key));
-    if (!key) refused = error_of(key);
+    if (key) {
+      keys.insert(*std::move(key));
+    } else {
+      refused = error_of(key);
+    }
   }
   if (without_schema) keys.insert(options.key);
   if (keys.empty()) return error_of(refused);

@@ -611,20 +611,6 @@ Status EventStore::drop_segments_before(std::uint64_t segment_id) {
   return first < segment_id ? remove_unnamed_files(first, segment_id - 1) : Status();
 }
 
-Status EventStore::raise_horizon(StreamId stream, Position position) {
-  return change_manifest([&](format::Manifest& manifest) {
-    auto& horizons = manifest.horizons;
-    const auto at =
-        std::lower_bound(horizons.begin(), horizons.end(), stream,
-                         [](const format::StreamHorizon& h, StreamId id) { return h.stream < id; });
-    if (at == horizons.end() || at->stream != stream) {
-      horizons.insert(at, {stream, position});
-    } else {
-      at->position = std::max(at->position, position);
-    }
-  });
-}
-
 // Of these sealed segments. The manifest that does not name them is on disk.
 Status EventStore::remove_unnamed_files(std::uint64_t first_segment, std::uint64_t last_segment) {
   TRY(const auto names, disk_.list(paths_.segments));

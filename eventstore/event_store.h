@@ -123,8 +123,6 @@ class EventStore : private NameLookup {
   Status replace_segment(const format::ManifestSegment& segment);
   // Lets go of every segment before the one with this id, which must be sealed or the last.
   Status drop_segments_before(std::uint64_t segment_id);
-  // From now on nobody is told what the stream was before `position`. Never goes back.
-  Status raise_horizon(StreamId stream, Position position);
 
   Disk& disk() { return disk_; }
   Clock& clock() { return clock_; }

@@ -12,7 +12,6 @@ namespace {
 constexpr std::size_t uuid_bytes = 16;
 constexpr std::size_t manifest_fixed_bytes = 4 + 4 + uuid_bytes + 8;
 constexpr std::size_t manifest_segment_bytes = 8 + 4 + 8;
-constexpr std::size_t manifest_horizon_bytes = 4 + 8;
 constexpr std::size_t crc_bytes = 4;
 
 enum Flag : std::uint8_t { flag_commit = 1, flag_staged = 2 };
@@ -127,7 +126,7 @@ Status check_lengths(const BatchHeader& header) {
 }  // namespace
 
 // u32 magic | u32 version | 16 uuid | u64 count | count * (u64 id | u32 generation | u64 base) |
-// u64 count | count * (u32 stream | u64 position) | u32 crc of all before
+// u32 crc of all before
 std::string encode(const Manifest& manifest) {
   INVARIANT(manifest.uuid.size() == uuid_bytes, "a uuid has 16 bytes");
   std::string out;
@@ -139,11 +138,6 @@ std::string encode(const Manifest& manifest) {
     put_le(out, s.id);
     put_le(out, s.generation);
     put_le(out, s.base.value);
-  }
-  put_le(out, static_cast<std::uint64_t>(manifest.horizons.size()));
-  for (const StreamHorizon& h : manifest.horizons) {
-    put_le(out, h.stream.value);
-    put_le(out, h.position.value);
   }
   put_le(out, crc32c(out));
   return out;
@@ -168,14 +162,6 @@ Result<Manifest> read_manifest(std::string_view bytes) {
     s.id = in.le<std::uint64_t>();
     s.generation = in.le<std::uint32_t>();
     s.base.value = in.le<std::uint64_t>();
-  }
-  const auto horizons = in.le<std::uint64_t>();
-  if (horizons > in.remaining() / manifest_horizon_bytes)
-    return fail(Code::corrupt, "manifest: claims too many horizons");
-  m.horizons.resize(horizons);
-  for (StreamHorizon& h : m.horizons) {
-    h.stream.value = in.le<std::uint32_t>();
-    h.position.value = in.le<std::uint64_t>();
   }
   in.bytes(crc_bytes);
   if (m.segments.empty()) return fail(Code::corrupt, "manifest: lists no segment");

@@ -45,18 +45,9 @@ struct ManifestSegment {
   bool operator==(const ManifestSegment&) const = default;
 };
 
-// What a stream was before `position` can no longer be told: events that its rows came from were
-// removed.
-struct StreamHorizon {
-  StreamId stream;
-  Position position;
-  bool operator==(const StreamHorizon&) const = default;
-};
-
 struct Manifest {
   std::string uuid;                       // 16 bytes: which store this is
   std::vector<ManifestSegment> segments;  // rising ids, the last one is written to
-  std::vector<StreamHorizon> horizons;    // of streams with removed events, rising ids
   bool operator==(const Manifest&) const = default;
 };
 

@@ -279,7 +279,7 @@ Status make_store(Disk& disk, const StorePaths& paths, std::uint64_t segment_byt
                      format::superblock_slot_offsets[1] + format::superblock_slot_bytes));
   TRY_DO(superblock->sync());
   TRY_DO(disk.sync_directory(paths.directory));
-  return write_manifest(disk, paths, {random_uuid(), {{1, 0, {}}}, {}});
+  return write_manifest(disk, paths, {random_uuid(), {{1, 0, {}}}});
 }
 
 Result<Recovered> recover(Disk& disk, const StorePaths& paths, DurablePage& page) {

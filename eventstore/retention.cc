@@ -1,0 +1,342 @@
+#include "eventstore/retention.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "eventstore/batch_cursor.h"
+#include "eventstore/newest_of_key.h"
+#include "eventstore/recovery.h"
+#include "eventstore/rewrite.h"
+#include "eventstore/store_reader.h"
+
+namespace tidelog {
+namespace {
+
+// Of the keys that compaction remembers at once. More keys take more than one round.
+constexpr std::uint64_t memory_bytes_max = 64ULL << 20;
+
+// Where a segment begins, and what its head knows.
+struct Boundary {
+  format::ManifestSegment segment;
+  UnixMicros append_time;  // of the last event before it
+  std::map<StreamId, Revision> next;
+  std::uint64_t bytes_from_here = 0;  // of this segment's files and those after
+
+  Revision next_of(StreamId stream) const {
+    const auto at = next.find(stream);
+    return at == next.end() ? Revision{} : at->second;
+  }
+};
+
+struct RuledStream {
+  StreamId id;
+  std::string name;
+  RetentionRule rule;
+  bool is_table = false;
+  std::vector<std::uint64_t> bytes_before;  // per boundary, when max_bytes asks
+  // What goes: everything before the position; and of other than table streams what is older than
+  // the time, or has a smaller revision.
+  Position cut;
+  UnixMicros older_than{INT64_MIN};
+  Revision revision;
+  bool compact = false;
+
+  std::uint64_t bytes_total() const { return bytes_before.empty() ? 0 : bytes_before.back(); }
+};
+
+std::uint64_t bytes_of(const Event& event) {
+  return (event.key ? event.key->size() : 0) + event.before.size() +
+         (event.body ? event.body->size() : 0) + event.attributes.size();
+}
+
+class RetentionRun : private RewritePlan {
+ public:
+  RetentionRun(EventStore& store, const RetentionPlan& plan, RetentionMemory& memory)
+      : store_(store), plan_(plan), memory_(memory), now_(store.clock().now()) {}
+
+  Result<RetentionReport> run() {
+    TRY_DO(read_boundaries());
+    TRY_DO(measure());
+    for (auto& [id, stream] : streams_) decide(stream);
+    TRY_DO(make_bases());
+    TRY_DO(cut());
+    TRY_DO(compact());
+    TRY_DO(let_go());
+    return report_;
+  }
+
+ private:
+  // -- what there is --
+
+  Status read_boundaries() {
+    const format::Manifest manifest = store_.manifest();
+    for (const auto& segment : manifest.segments) {
+      TRY(const auto file,
+          open_named(store_.disk(), store_.paths().segment(segment.id, segment.generation)));
+      TRY(const auto opened, read_head(*file, store_.paths(), segment));
+      Boundary boundary{segment, opened.head.append_time, {}, 0};
+      for (const auto& stream : opened.head.streams) boundary.next[stream.id] = stream.next;
+      boundaries_.push_back(std::move(boundary));
+      if (segment == manifest.segments.back()) take_streams(opened.head);
+    }
+    last_ = boundaries_.size() - 1;
+    while (boundaries_[last_].segment.base > plan_.floor && last_ > 0) --last_;
+    return measure_files();
+  }
+
+  void take_streams(const format::SegmentHead& head) {
+    for (const auto& entry : head.streams) {
+      RuledStream stream;
+      stream.id = entry.id;
+      stream.name = entry.name;
+      stream.rule = plan_.rule_of(entry.name);
+      stream.is_table =
+          std::any_of(head.schemas.begin(), head.schemas.end(),
+                      [&](const format::SchemaEntry& schema) { return schema.stream == entry.id; });
+      if (stream.rule.any() || plan_.store_max_bytes) streams_.emplace(entry.id, std::move(stream));
+    }
+  }
+
+  Status measure_files() {
+    TRY(const auto names, store_.disk().list(store_.paths().segments));
+    std::map<std::uint64_t, std::uint64_t> bytes;  // by segment id
+    for (const std::string& name : names) {
+      const auto named = segment_file_named(name);
+      if (!named) continue;
+      const auto file = store_.disk().open_read(store_.paths().segments + "/" + name);
+      if (!file) continue;  // gone since
+      TRY(const std::uint64_t size, (*file)->size());
+      bytes[named->segment_id] += size;
+    }
+    std::uint64_t sum = 0;
+    for (auto at = boundaries_.rbegin(); at != boundaries_.rend(); ++at)
+      at->bytes_from_here = sum += bytes[at->segment.id];
+    return {};
+  }
+
+  // How many bytes the streams that ask for it have before each boundary.
+  Status measure() {
+    std::vector<std::string> names;
+    for (auto& [id, stream] : streams_) {
+      if (!stream.rule.max_bytes) continue;
+      names.push_back(stream.name);
+      stream.bytes_before.assign(boundaries_.size(), 0);
+    }
+    if (names.empty()) return {};
+    TRY(const auto reader, store_.reader());
+    reader->only_streams(names);
+    reader->read_until(boundaries_.back().segment.base);
+    std::size_t next = 1;  // the boundary after the event
+    for (;;) {
+      TRY(const Event* const event, reader->next());
+      if (event == nullptr) break;
+      while (boundaries_[next].segment.base <= event->position) ++next;
+      streams_.at(event->stream).bytes_before[next] += bytes_of(*event);
+    }
+    for (auto& [id, stream] : streams_) {
+      for (std::size_t i = 1; i < stream.bytes_before.size(); ++i)
+        stream.bytes_before[i] += stream.bytes_before[i - 1];
+    }
+    return {};
+  }
+
+  // -- what goes --
+
+  UnixMicros ago(std::chrono::microseconds age) const { return {now_.value - age.count()}; }
+
+  bool is_beyond(const RuledStream& stream, std::size_t index) const {
+    const Boundary& boundary = boundaries_[index];
+    const RetentionRule& rule = stream.rule;
+    const std::uint64_t after =
+        boundaries_.back().next_of(stream.id).value - boundary.next_of(stream.id).value;
+    return (rule.max_age && boundary.append_time < ago(*rule.max_age)) ||
+           (rule.max_count && after >= *rule.max_count) ||
+           (rule.max_bytes &&
+            stream.bytes_total() - stream.bytes_before[index] >= *rule.max_bytes) ||
+           (plan_.store_max_bytes && boundary.bytes_from_here >= *plan_.store_max_bytes);
+  }
+
+  // The boundary up to which all of the stream is beyond what its rule keeps; 0: none.
+  std::size_t boundary_of(const RuledStream& stream) const {
+    std::size_t index = boundaries_.size() - 1;
+    while (index > 0 && !is_beyond(stream, index)) --index;
+    return index;
+  }
+
+  void decide(RuledStream& stream) {
+    std::size_t index = boundary_of(stream);
+    if (index > last_) {
+      report_.held_back = true;
+      index = last_;
+    }
+    const bool has_events =
+        boundaries_[index].next_of(stream.id) > boundaries_.front().next_of(stream.id);
+    if (has_events) stream.cut = boundaries_[index].segment.base;
+    if (stream.cut <= memory_.cut[stream.id]) stream.cut = {};
+    if (!stream.is_table) {
+      if (stream.rule.max_age) stream.older_than = ago(*stream.rule.max_age);
+      const std::uint64_t next = boundaries_.back().next_of(stream.id).value;
+      if (stream.rule.max_count && next > *stream.rule.max_count)
+        stream.revision = {next - *stream.rule.max_count};
+    }
+    stream.compact = stream.rule.compact && memory_.compacted[stream.id] < compaction_end();
+  }
+
+  Position compaction_end() const { return boundaries_[last_].segment.base; }
+
+  // A stream whose base cannot be made is left as it is, and so is the rest: the error is told.
+  Status make_bases() {
+    for (auto& [id, stream] : streams_) {
+      if (!stream.is_table) continue;
+      const Position position = stream.compact ? compaction_end() : stream.cut;
+      if (position != Position{}) TRY_DO(plan_.make_base(stream.name, position));
+    }
+    return {};
+  }
+
+  // -- taking it out --
+
+  Status cut() {
+    newest_.reset();
+    TRY_DO(rewrite(boundaries_[last_].segment.base));
+    for (const auto& [id, stream] : streams_)
+      memory_.cut[id] = std::max(memory_.cut[id], stream.cut);
+    return {};
+  }
+
+  Status compact() {
+    std::vector<std::string> names;
+    for (const auto& [id, stream] : streams_) {
+      if (stream.compact) names.push_back(stream.name);
+    }
+    if (names.empty()) return {};
+    TRY(const auto reader, store_.reader());
+    reader->only_streams(names);
+    reader->read_until(compaction_end());
+    for (bool more = true; more;) {
+      newest_.emplace();
+      TRY(more, remember(*reader));
+      TRY_DO(rewrite(reader->position()));
+    }
+    for (const auto& [id, stream] : streams_) {
+      if (stream.compact) memory_.compacted[id] = compaction_end();
+    }
+    return {};
+  }
+
+  // Goes on until the memory is full, at a transaction's end; false at the end of all.
+  Result<bool> remember(StoreReader& reader) {
+    for (;;) {
+      TRY(const Event* const event, reader.next());
+      if (event == nullptr) return false;
+      const Schema* schema = nullptr;
+      if (event->schema != SchemaId{}) {
+        TRY(schema, reader.schema(event->schema));
+      }
+      TRY_DO(newest_->see(*event, schema));
+      const bool ends = event->transaction.event_index + 1 == event->transaction.event_count;
+      if (ends && newest_->memory_bytes() > memory_bytes_max) return true;
+    }
+  }
+
+  Status rewrite(Position end) {
+    for (std::size_t i = 0; i + 1 < boundaries_.size(); ++i) {
+      Boundary& boundary = boundaries_[i];
+      if (boundary.segment.base >= end) return {};
+      TRY(const auto rewritten, rewrite_segment(store_.disk(), store_.paths(), boundary.segment,
+                                                boundaries_[i + 1].segment.base, *this));
+      if (plan_.on_progress) plan_.on_progress(boundaries_[i + 1].segment.base);
+      if (!rewritten) continue;
+      TRY_DO(store_.replace_segment(rewritten->segment));
+      boundary.segment = rewritten->segment;
+      report_.events_removed += rewritten->counts.removed;
+      report_.bytes_before += rewritten->counts.bytes_before;
+      report_.bytes_after += rewritten->counts.bytes_after;
+      ++report_.segments_rewritten;
+    }
+    return {};
+  }
+
+  bool touches(Position begin, Position end) override {
+    const auto after = std::upper_bound(
+        boundaries_.begin(), boundaries_.end(), begin,
+        [](Position position, const Boundary& b) { return position < b.segment.base; });
+    const auto& boundary = *(after - 1);
+    return std::any_of(streams_.begin(), streams_.end(), [&](const auto& entry) {
+      const RuledStream& stream = entry.second;
+      const Revision first = boundary.next_of(stream.id);
+      const bool has_events = after == boundaries_.end() || after->next_of(stream.id) > first;
+      if (!has_events) return false;
+      if (newest_) return stream.compact;
+      return begin < std::min(end, stream.cut) || first < stream.revision ||
+             boundary.append_time < stream.older_than;
+    });
+  }
+
+  Result<Fate> fate(const Event& event) override {
+    const auto at = streams_.find(event.stream);
+    if (at == streams_.end() || !goes(at->second, event)) return Fate::keep;
+    if (event.position < plan_.floor) return Fate::remove;
+    report_.held_back = true;
+    return Fate::keep;
+  }
+
+  bool goes(const RuledStream& stream, const Event& event) {
+    if (!newest_) {
+      return event.position < stream.cut || event.append_time < stream.older_than ||
+             event.revision < stream.revision;
+    }
+    if (!stream.compact || event.position >= compaction_end()) return false;
+    return newest_->is_superseded(event) || (newest_->is_last_deletion(event) &&
+                                             event.append_time < ago(stream.rule.keep_deletions));
+  }
+
+  // Segments at the begin of which nothing is left.
+  Status let_go() {
+    std::size_t first = 0;
+    while (first < last_) {
+      TRY(const bool is_empty, nothing_left(first));
+      if (!is_empty) break;
+      ++first;
+    }
+    if (first == 0) return {};
+    report_.segments_let_go = first;
+    report_.bytes_before += boundaries_[0].bytes_from_here - boundaries_[first].bytes_from_here;
+    return store_.drop_segments_before(boundaries_[first].segment.id);
+  }
+
+  Result<bool> nothing_left(std::size_t index) {
+    const format::ManifestSegment& segment = boundaries_[index].segment;
+    if (segment.base == boundaries_[index + 1].segment.base) return true;
+    if (segment.generation == 0) return false;
+    TRY(const auto file,
+        open_named(store_.disk(), store_.paths().segment(segment.id, segment.generation)));
+    TRY(const auto opened, read_head(*file, store_.paths(), segment));
+    BatchCursor cursor(*file, opened.first);
+    for (;;) {
+      TRY(const auto step, cursor.next());
+      if (step == BatchCursor::Step::bad) return fail(Code::corrupt, cursor.why());
+      if (step == BatchCursor::Step::zeros) return true;
+      if (cursor.header().kept_count != 0) return false;
+    }
+  }
+
+  EventStore& store_;
+  const RetentionPlan& plan_;
+  RetentionMemory& memory_;
+  const UnixMicros now_;
+  std::vector<Boundary> boundaries_;  // of all segments; the last is written to
+  std::size_t last_ = 0;              // that is not beyond the floor
+  std::map<StreamId, RuledStream> streams_;
+  std::optional<NewestOfKey> newest_;  // while compacting
+  RetentionReport report_;
+};
+
+}  // namespace
+
+Result<RetentionReport> apply_retention(EventStore& store, const RetentionPlan& plan,
+                                        RetentionMemory& memory) {
+  return RetentionRun(store, plan, memory).run();
+}
+
+}  // namespace tidelog

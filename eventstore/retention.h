@@ -1,0 +1,71 @@
+// Retention and compaction: which events of sealed segments are no longer kept, and taking them
+// out. Positions and revisions stay; what is gone is passed over by readers, and segments at the
+// log's begin of which nothing is left are let go.
+//
+// A table stream is cut only where a base snapshot was made before: its state from there on is
+// told as ever, and its history begins there.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "eventstore/event_store.h"
+
+namespace tidelog {
+
+// What a stream keeps. Each limit takes away by itself. Table streams are cut at a segment's begin,
+// and so is every stream by max_bytes: they keep somewhat more.
+struct RetentionRule {
+  std::optional<std::chrono::microseconds> max_age;  // since the append
+  std::optional<std::uint64_t> max_count;            // of events
+  std::optional<std::uint64_t> max_bytes;            // of keys, rows, content and attributes
+  // Only the newest event of each key, and what that one needs: an event that lacks values keeps
+  // those before it. Streams without keys are left alone.
+  bool compact = false;
+  // With `compact`: deletions older than this go, too.
+  std::chrono::microseconds keep_deletions = std::chrono::hours(24 * 7);
+
+  bool any() const { return max_age || max_count || max_bytes || compact; }
+};
+
+// What earlier runs on this store have done, so that the next one need not read it all again. Kept
+// by the caller, in memory alone.
+struct RetentionMemory {
+  std::map<StreamId, Position> cut;        // nothing of the stream is left before
+  std::map<StreamId, Position> compacted;  // compacted up to there
+};
+
+struct RetentionPlan {
+  // No rule: all is kept.
+  std::function<RetentionRule(std::string_view stream)> rule_of;
+  // Makes and verifies the base snapshot of a table stream at the position; nothing of the stream
+  // is removed when it fails.
+  std::function<Status(const std::string& stream, Position position)> make_base;
+  // When the segments take more, all streams are cut at a segment's begin until they do not.
+  std::optional<std::uint64_t> store_max_bytes;
+  // Events from here on are kept, whatever the rules say: a consumer has not read them.
+  Position floor{UINT64_MAX};
+  std::function<void(Position done)> on_progress;
+};
+
+struct RetentionReport {
+  std::uint64_t events_removed = 0;
+  std::uint64_t segments_rewritten = 0;
+  std::uint64_t segments_let_go = 0;
+  std::uint64_t bytes_before = 0;  // of the segments that were rewritten or let go
+  std::uint64_t bytes_after = 0;
+  bool held_back = false;  // the floor kept events that a rule would have taken
+};
+
+// Looks at sealed segments only: seal first to have all events looked at. Appends go on meanwhile.
+Result<RetentionReport> apply_retention(EventStore& store, const RetentionPlan& plan,
+                                        RetentionMemory& memory);
+
+}  // namespace tidelog

@@ -1,0 +1,353 @@
+// Retention: what the rules do not keep is gone, what they keep is not; tables are cut only behind
+// a base snapshot.
+#include "eventstore/retention.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <set>
+
+#include "eventstore/verify.h"
+#include "tests/eventstore/store_fixture.h"
+
+namespace tidelog::testing {
+namespace {
+
+using std::chrono::hours;
+
+// A store of small segments with a stream of an application ("log") and one of a table.
+struct Fixture {
+  FaultyDisk disk;
+  FakeClock clock;
+  std::unique_ptr<EventStore> store;
+  RetentionMemory memory;
+  std::map<std::string, Position> bases;
+  Result<Position> base = Position{};  // an error is what making one fails with
+
+  Fixture() { store = must(EventStore::open(disk, clock, "store", small_store(2048))); }
+
+  // An event with a key, as applications give it; without one when it is empty.
+  void append(const std::string& stream, const std::string& key, const std::string& note,
+              EventType type = EventType::application) {
+    BatchBuilder batch;
+    batch.begin({"1", {}, {}, {}, 0, 0});
+    EventBody event;
+    event.type = type;
+    event.stream = store->stream(stream);
+    if (!key.empty()) event.key = key;
+    if (type != EventType::remove) event.body = note;
+    batch.add(event);
+    batch.commit();
+    must(store->append(batch));
+  }
+
+  RetentionReport retain(const std::function<RetentionRule(std::string_view)>& rule_of,
+                         Position floor = {UINT64_MAX}) {
+    return must(try_to_retain(rule_of, floor));
+  }
+  Result<RetentionReport> try_to_retain(
+      const std::function<RetentionRule(std::string_view)>& rule_of,
+      Position floor = {UINT64_MAX}) {
+    must(store->seal());
+    RetentionPlan plan;
+    plan.rule_of = rule_of;
+    plan.floor = floor;
+    plan.make_base = [this](const std::string& stream, Position position) -> Status {
+      if (!base) return error_of(base);
+      bases[stream] = position;
+      return {};
+    };
+    auto report = apply_retention(*store, plan, memory);
+    const auto verified = must(verify_store(disk, "store", [](const VerifyProgress&) {}));
+    for (const std::string& damage : verified.damage) FAIL_CHECK(damage);
+    return report;
+  }
+
+  // By stream, what its events say.
+  std::vector<std::string> bodies(const std::string& stream) {
+    std::vector<std::string> bodies;
+    const auto reader = must(store->reader());
+    reader->only_streams({stream});
+    for (const Event* event = must(reader->next()); event != nullptr; event = must(reader->next()))
+      bodies.push_back(event->body ? std::string(*event->body) : "deleted");
+    return bodies;
+  }
+};
+
+std::function<RetentionRule(std::string_view)> only(const std::string& stream,
+                                                    const RetentionRule& rule) {
+  return [=](std::string_view name) { return name == stream ? rule : RetentionRule{}; };
+}
+
+std::string text(int number) { return "event " + std::to_string(number) + std::string(60, '.'); }
+
+}  // namespace
+
+TEST_CASE("retention: without a rule nothing changes") {
+  Fixture f;
+  for (int i = 0; i < 100; ++i) f.append("log", "", text(i));
+  const auto report = f.retain([](std::string_view) { return RetentionRule{}; });
+  CHECK(report.events_removed == 0);
+  CHECK(f.bodies("log").size() == 100);
+}
+
+TEST_CASE("retention: max_count keeps the newest of the stream, and other streams whole") {
+  Fixture f;
+  for (int i = 0; i < 100; ++i) {
+    f.append("log", "", text(i));
+    f.append("other", "", text(i));
+  }
+  RetentionRule rule;
+  rule.max_count = 30;
+  f.retain(only("log", rule));
+  const auto bodies = f.bodies("log");
+  REQUIRE(bodies.size() == 30);
+  CHECK(bodies.front() == text(70));
+  CHECK(f.bodies("other").size() == 100);
+  const auto reader = must(f.store->reader());
+  reader->only_streams({"log"});
+  CHECK(must(reader->next())->revision == Revision{70});
+}
+
+TEST_CASE("retention: max_age takes what was appended before") {
+  Fixture f;
+  for (int i = 0; i < 40; ++i) f.append("log", "", text(i));
+  f.clock.advance(hours(10));
+  for (int i = 40; i < 60; ++i) f.append("log", "", text(i));
+  RetentionRule rule;
+  rule.max_age = hours(5);
+  f.retain(only("log", rule));
+  const auto bodies = f.bodies("log");
+  REQUIRE(bodies.size() == 20);
+  CHECK(bodies.front() == text(40));
+}
+
+TEST_CASE("retention: max_bytes keeps at least so much, and little more than a segment beyond") {
+  Fixture f;
+  for (int i = 0; i < 200; ++i) f.append("log", "", text(i));
+  RetentionRule rule;
+  rule.max_bytes = 3000;
+  f.retain(only("log", rule));
+  std::size_t bytes = 0;
+  for (const std::string& body : f.bodies("log")) bytes += body.size();
+  CHECK(bytes >= 3000);
+  CHECK(bytes < 3000 + 2 * 2048);
+}
+
+TEST_CASE("retention: segments of which nothing is left are let go, positions and revisions stay") {
+  Fixture f;
+  for (int i = 0; i < 100; ++i) f.append("log", "", text(i));
+  RetentionRule rule;
+  rule.max_count = 10;
+  const auto report = f.retain(only("log", rule));
+  CHECK(report.segments_let_go > 2);
+  const auto reader = must(f.store->reader());
+  CHECK(reader->first() > Position{50});
+  const Event* event = must(reader->next());
+  CHECK(event->position == Position{90});
+  CHECK(event->revision == Revision{90});
+  f.append("log", "", "new");
+  CHECK(f.bodies("log").size() == 11);
+}
+
+TEST_CASE("retention: store_max_bytes cuts all streams until the segments fit") {
+  Fixture f;
+  for (int i = 0; i < 200; ++i) f.append(i % 2 == 0 ? "log" : "other", "", text(i));
+  must(f.store->seal());
+  RetentionPlan plan;
+  plan.rule_of = [](std::string_view) { return RetentionRule{}; };
+  plan.make_base = [](const std::string&, Position) { return Status(); };
+  plan.store_max_bytes = 5 * 2048;
+  must(apply_retention(*f.store, plan, f.memory));
+  const auto count = f.bodies("log").size() + f.bodies("other").size();
+  CHECK(count < 120);
+  CHECK(count > 20);
+  CHECK(f.store->manifest().segments.size() <= 7);
+}
+
+TEST_CASE("retention: a consumer's place is not passed, and that is said") {
+  Fixture f;
+  for (int i = 0; i < 100; ++i) f.append("log", "", text(i));
+  RetentionRule rule;
+  rule.max_count = 10;
+  const auto report = f.retain(only("log", rule), {50});
+  CHECK(report.held_back);
+  const auto bodies = f.bodies("log");
+  CHECK(bodies.size() >= 50);  // from a segment's begin on
+  CHECK(bodies.size() < 75);
+  CHECK(bodies.back() == text(99));
+  CHECK_FALSE(f.retain(only("log", rule)).held_back);
+  CHECK(f.bodies("log").size() == 10);
+}
+
+TEST_CASE("retention: a table is cut at a segment's begin, where its base was made") {
+  Fixture f;
+  Writer writer(*f.store);
+  for (int i = 0; i < 100; ++i) {
+    writer.begin(static_cast<std::uint64_t>(i) + 1);
+    writer.row(i, text(i));
+    must(writer.commit());
+  }
+  RetentionRule rule;
+  rule.max_count = 30;
+  f.retain(only("shop.public.orders", rule));
+  REQUIRE(f.bases.contains("shop.public.orders"));
+  const auto reader = must(f.store->reader());
+  CHECK(must(reader->next())->position == f.bases["shop.public.orders"]);
+  CHECK(f.bodies("shop.public.orders").size() >= 30);
+  CHECK(f.bodies("shop.public.orders").size() < 60);
+}
+
+TEST_CASE("retention: a table whose base cannot be made keeps everything, and the error is told") {
+  Fixture f;
+  Writer writer(*f.store);
+  for (int i = 0; i < 100; ++i) {
+    writer.begin(static_cast<std::uint64_t>(i) + 1);
+    writer.row(i, text(i));
+    must(writer.commit());
+  }
+  f.base = fail(Code::corrupt, "no base today");
+  RetentionRule rule;
+  rule.max_count = 10;
+  const auto report = f.try_to_retain(only("shop.public.orders", rule));
+  REQUIRE_FALSE(report);
+  CHECK(report.error().what == "no base today");
+  CHECK(f.bodies("shop.public.orders").size() == 101);  // with the schema
+}
+
+TEST_CASE("compaction: of each key the newest event stays") {
+  Fixture f;
+  std::map<std::string, std::string> newest;
+  for (int i = 0; i < 300; ++i) {
+    const std::string key = "k" + std::to_string(i * i % 17);
+    f.append("log", key, text(i));
+    newest[key] = text(i);
+  }
+  f.append("log", "", "without a key");
+  RetentionRule rule;
+  rule.compact = true;
+  const auto report = f.retain(only("log", rule));
+  CHECK(report.bytes_after < report.bytes_before);
+  const auto bodies = f.bodies("log");
+  CHECK(bodies.size() == newest.size() + 1);
+  std::set<std::string> expected{"without a key"};
+  for (const auto& [key, body] : newest) expected.insert(body);
+  CHECK(std::set<std::string>(bodies.begin(), bodies.end()) == expected);
+}
+
+TEST_CASE("compaction: a deletion stays for a time, then goes; a key that came back stays") {
+  Fixture f;
+  f.append("log", "gone", "old");
+  f.append("log", "back", "old");
+  f.append("log", "gone", "", EventType::remove);
+  f.append("log", "back", "", EventType::remove);
+  f.append("log", "back", "again");
+  RetentionRule rule;
+  rule.compact = true;
+  rule.keep_deletions = hours(24);
+  f.retain(only("log", rule));
+  CHECK(f.bodies("log") == std::vector<std::string>{"deleted", "again"});
+  f.clock.advance(hours(25));
+  f.append("log", "other", "new");
+  f.retain(only("log", rule));
+  CHECK(f.bodies("log") == std::vector<std::string>{"again", "new"});
+}
+
+TEST_CASE("compaction: an event that lacks values keeps those before it that have them") {
+  Fixture f;
+  const StreamId stream = f.store->stream("shop.public.orders");
+  const auto version = f.store->schema(stream, orders_schema());
+  std::string schema;
+  put_schema(schema, orders_schema());
+  BatchBuilder batch;
+  const auto change = [&](EventType type, std::int64_t id, const char* note, bool moved = false) {
+    std::string key;
+    put_value(key, Value(id));
+    std::string row = key;
+    put_value(row, note == nullptr ? Value(Unchanged{}) : Value(Text{note}));
+    batch.begin({"1", {}, {}, {}, 0, 0});
+    EventBody event;
+    event.type = type;
+    event.stream = stream;
+    event.schema = version.id;
+    event.key = key;
+    event.moved = moved;
+    if (type != EventType::remove) event.body = row;
+    batch.add(event);
+    batch.commit();
+    must(f.store->append(batch));
+  };
+  batch.begin({"1", {}, {}, {}, 0, 0});
+  EventBody announcement;
+  announcement.type = EventType::schema;
+  announcement.stream = stream;
+  announcement.schema = version.id;
+  announcement.body = schema;
+  batch.add(announcement);
+  batch.commit();
+  must(f.store->append(batch));
+  change(EventType::insert, 1, "superseded");                  // 1
+  change(EventType::update, 1, "needed by the next");          // 2
+  change(EventType::update, 1, nullptr);                       // 3
+  change(EventType::insert, 2, "needed under its other key");  // 4
+  change(EventType::remove, 2, "", true);                      // 5
+  change(EventType::insert, 3, nullptr, true);                 // 6
+  change(EventType::insert, 2, "another row");                 // 7
+  RetentionRule rule;
+  rule.compact = true;
+  rule.keep_deletions = hours(0);
+  f.clock.advance(hours(1));
+  f.retain(only("shop.public.orders", rule));
+  std::vector<std::uint64_t> positions;
+  const auto reader = must(f.store->reader());
+  for (const Event* event = must(reader->next()); event != nullptr; event = must(reader->next()))
+    positions.push_back(event->position.value);
+  CHECK(positions == std::vector<std::uint64_t>{0, 2, 3, 4, 5, 6, 7});
+  CHECK(f.bases.contains("shop.public.orders"));
+}
+
+TEST_CASE("retention: cut off at any disk call, nothing that is kept is lost" *
+          doctest::test_suite("crash")) {
+  Fixture f;
+  for (int i = 0; i < 60; ++i) {
+    f.append("log", "k" + std::to_string(i % 5), text(i));
+    f.append("other", "", text(i));
+  }
+  must(f.store->seal());
+  f.store.reset();
+  RetentionRule rule;
+  rule.max_count = 20;
+  rule.compact = true;
+  const auto retain_on = [&](FaultyDisk& disk) -> Status {
+    TRY(const auto store, EventStore::open(disk, f.clock, "store", small_store(2048)));
+    RetentionPlan plan;
+    plan.rule_of = only("log", rule);
+    RetentionMemory memory;
+    TRY_DO(apply_retention(*store, plan, memory));
+    return {};
+  };
+  FaultyDisk whole = f.disk;
+  must(retain_on(whole));
+  for (std::uint64_t call = 0; call < whole.call_count(); ++call) {
+    for (const Survives survives : {Survives::nothing, Survives::all, Survives::some}) {
+      CAPTURE(call);
+      CAPTURE(name_of(survives));
+      FaultyDisk crashed = f.disk;
+      crashed.crash_at(call);
+      if (retain_on(crashed)) continue;
+      FaultyDisk disk = crashed.after_power_loss(survives, call);
+      must(retain_on(disk));
+      const auto report = must(verify_store(disk, "store", [](const VerifyProgress&) {}));
+      for (const std::string& damage : report.damage) FAIL_CHECK(damage);
+      Fixture after;
+      after.store.reset();
+      after.disk = disk;
+      after.store = must(EventStore::open(after.disk, f.clock, "store", small_store(2048)));
+      CHECK(after.bodies("other").size() == 60);
+      CHECK(after.bodies("log") ==
+            std::vector<std::string>{text(55), text(56), text(57), text(58), text(59)});
+    }
+  }
+}
+
+}  // namespace tidelog::testing
