@@ -17,11 +17,13 @@ std::string lock_holder(Clock& clock, std::string_view command) {
 Result<std::unique_ptr<EventStore>> open_for_writing(const CommandContext& context,
                                                      const CommonOptions& options,
                                                      std::string_view command) {
-  TRY(const std::string path, store_path(context, options));
-  TRY_DO(StoreReader::open(context.disk, path));  // a misspelt folder must not become a store
+  TRY(const StoreConfig config, store_config(context, options));
+  TRY_DO(StoreReader::open(context.disk, config.path));  // a misspelt one must not be made
   StoreOptions store;
+  store.segment_bytes = config.segment_bytes;
+  store.disk_floor_bytes = config.disk_floor_bytes;
   store.holder = lock_holder(context.clock, command);
-  return EventStore::open(context.disk, context.clock, path, store);
+  return EventStore::open(context.disk, context.clock, config.path, store);
 }
 
 }  // namespace tidelog
