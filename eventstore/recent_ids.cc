@@ -11,7 +11,7 @@
 namespace tidelog {
 namespace {
 
-// Seven eighths of a table of 2^16: it is made once and never grows.
+// Seven eighths of 2^16: as full as a table gets before it grows.
 constexpr std::size_t chunk_ids = 57'344;
 constexpr std::uint64_t mark_bytes = 64 * 1024;
 constexpr std::size_t segments_kept = 2;

@@ -50,7 +50,7 @@ class RecentIds {
   Result<bool> read(Position position, const Visit& visit) const;
 
  private:
-  // Of one piece of a segment; a new one begins before a map would have to grow, which takes long.
+  // Of a piece of a segment: small, so that a map that grows holds nobody up for long.
   struct Chunk {
     Position last;
     absl::flat_hash_map<EventIdHash, std::uint64_t> positions;
