@@ -65,6 +65,43 @@ void check_after_crash(const Script& script, FaultyDisk disk, std::size_t answer
   CHECK(application_events(*store) == script.lines[next]);
 }
 
+// The store that a script runs on, opened anew where it must be.
+struct Retrying {
+  FaultyDisk disk;
+  FakeClock clock;
+  std::unique_ptr<EventStore> store;
+
+  // Given again after each error.
+  AppendOutcome append(const AppendRequest& request) {
+    for (int tries = 0;; ++tries) {
+      REQUIRE(tries < 5);
+      if (store == nullptr) {
+        auto opened = EventStore::open(disk, clock, "store", small_store(segment_bytes));
+        if (!opened) {
+          restart();
+          continue;
+        }
+        store = *std::move(opened);
+      }
+      auto outcome = store->append(request);
+      if (outcome) return *std::move(outcome);
+      if (outcome.error().code != Code::disk_full) restart();
+    }
+  }
+  void restart() {
+    store.reset();
+    disk = disk.after_kill();
+  }
+};
+
+// A retry may find that its first try was stored after all.
+bool is_answer(const AppendOutcome& outcome, const AppendOutcome& expected) {
+  const auto* appended = std::get_if<AppendedEvents>(&outcome);
+  const auto* first = std::get_if<AppendedEvents>(&expected);
+  if (appended == nullptr || first == nullptr) return text_of(outcome) == text_of(expected);
+  return appended->first == first->first && appended->next == first->next;
+}
+
 }  // namespace
 
 TEST_CASE(
@@ -118,6 +155,30 @@ TEST_CASE("crash: applications' appends that were answered are there, and a retr
     states += 5;
   }
   MESSAGE(states << " crash states");
+}
+
+TEST_CASE("fault: an append that failed at any disk call and is given again is stored once" *
+          doctest::test_suite("crash")) {
+  const Script script = make_script(test_seed(12), 30);
+  FaultyDisk whole;
+  FakeClock clock;
+  REQUIRE(run(script, whole, clock) == script.requests.size());
+  const auto calls = whole.calls();
+  for (std::uint64_t call = 0; call < calls.size(); ++call) {
+    if (!changes_disk(calls[call])) continue;
+    for (const Code code : {Code::disk_full, Code::failed}) {
+      CAPTURE(call);
+      CAPTURE(static_cast<int>(code));
+      Retrying retrying;
+      retrying.disk.fail_at(call, FaultyDisk::Repeat::once, code, 100);
+      for (std::size_t i = 0; i < script.requests.size(); ++i) {
+        const AppendOutcome outcome = retrying.append(script.requests[i]);
+        REQUIRE_MESSAGE(is_answer(outcome, script.outcomes[i]), text_of(outcome));
+      }
+      retrying.disk.mend();
+      CHECK(application_events(*retrying.store) == script.lines.back());
+    }
+  }
 }
 
 }  // namespace tidelog::testing
