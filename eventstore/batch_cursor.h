@@ -15,8 +15,8 @@
 
 namespace tidelog {
 
-// Bytes of a file, read ahead, also when they are asked for from its end on. A window is of the moment when it was read: forget() after the file
-// has grown.
+// Bytes of a file, read ahead, also when they are asked for from its end on. A window is of the
+// moment when it was read: forget() after the file has grown.
 class FileWindow {
  public:
   explicit FileWindow(const File& file) : file_(&file) {}

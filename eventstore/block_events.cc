@@ -154,8 +154,7 @@ Result<bool> BlockEvents::previous() {
 // -- transactions --
 
 Result<BlockEvents::Bounds> BlockEvents::bounds_at(const WalkedBlock& block, Position position) {
-  if (block.is_adopted)
-    return Bounds{block.adopted_base, block.adopted_base + block.adopted_count};
+  if (block.is_adopted) return Bounds{block.adopted_base, block.adopted_base + block.adopted_count};
   FilterMatch everything;
   const Catalog no_names;
   BlockEvents events(everything, no_names);
@@ -167,7 +166,8 @@ Result<BlockEvents::Bounds> BlockEvents::bounds_at(const WalkedBlock& block, Pos
     if (hopped != Hopped::record) return error_of(events.why(hopped));
     if (record.kind == Hop::Kind::transaction || events.next_position_ <= position) continue;
     std::uint64_t count = 0;
-    std::uint64_t index = events.since_transaction_ - (events.next_position_.value - position.value);
+    std::uint64_t index =
+        events.since_transaction_ - (events.next_position_.value - position.value);
     if (!events.transaction_bytes_.empty()) {
       ByteReader in(events.transaction_bytes_);
       TRY(const Record transaction, read_record(in));
@@ -178,8 +178,7 @@ Result<BlockEvents::Bounds> BlockEvents::bounds_at(const WalkedBlock& block, Pos
     const Position first{position.value - index};
     return Bounds{first, first + count};
   }
-  return fail(Code::corrupt,
-              fmt::format("position {} is not in its block", position.value));
+  return fail(Code::corrupt, fmt::format("position {} is not in its block", position.value));
 }
 
 }  // namespace tidelog

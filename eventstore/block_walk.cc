@@ -44,8 +44,8 @@ Result<const WalkedBlock*> ScannedBlocks::next(Position from, Position limit) {
       in_batch_ = false;
     }
     TRY(const bool found, batches_->next(limit, [&](Position, Position end, const auto& runs) {
-          return end > from && has_wanted(runs);
-        }));
+      return end > from && has_wanted(runs);
+    }));
     if (!found) return nullptr;
     begin_batch();
     index_ = 0;

@@ -22,7 +22,7 @@ struct WalkedBlock {
   std::uint64_t event_count = 0;  // positions, those of removed events too
   std::string_view raw;
 
-  std::uint64_t batch_number = 0;  // another one: another batch
+  std::uint64_t batch_number = 0;                        // another one: another batch
   const std::vector<format::StreamRun>* runs = nullptr;  // where its streams stood
   UnixMicros append_time;
   SourceId source;

@@ -54,6 +54,13 @@ bool FilterMatch::wants_type(const EventBody& event) const {
          named(find_attribute(event.attributes, Attribute::name).value_or(std::string_view()));
 }
 
+bool FilterMatch::wants_id(const EventBody& event) const {
+  if (event.type != EventType::application) return false;
+  const auto id = find_attribute(event.attributes, Attribute::event_id);
+  return id && std::find(filter_.event_ids.begin(), filter_.event_ids.end(), *id) !=
+                   filter_.event_ids.end();
+}
+
 bool FilterMatch::is_key(std::string_view key) const {
   return std::find(filter_.keys.begin(), filter_.keys.end(), key) != filter_.keys.end();
 }

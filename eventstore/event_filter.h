@@ -1,5 +1,5 @@
-// EventFilter: which events are wanted, joined by AND; the same for readers, the command line, sinks
-// and subscriptions (DESIGN.md section 3).
+// EventFilter: which events are wanted, joined by AND; the same for readers, the command line,
+// sinks and subscriptions (DESIGN.md section 3).
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,8 @@ struct EventFilter {
   // With keys: what changed their rows, too. Events that moved a row from or to such a key, and
   // those of the stream that have no key but may concern it: truncate, undecoded.
   bool whole_history = false;
+  // Application events with any of these ids (core/application_event.h). Empty: any.
+  std::vector<std::string> event_ids;
 
   bool names_streams() const { return !streams.empty() || !categories.empty(); }
 };
@@ -51,7 +53,8 @@ class FilterMatch {
   // For an event whose stream is wanted, and whose type may be.
   bool wants(const EventBody& event, Position position) {
     return (filter_.types.empty() || wants_type(event)) &&
-           (filter_.keys.empty() || wants_key(event, position));
+           (filter_.keys.empty() || wants_key(event, position)) &&
+           (filter_.event_ids.empty() || wants_id(event));
   }
 
   // The numbers of all wanted streams, when the filter names each and all are known.
@@ -64,6 +67,7 @@ class FilterMatch {
   bool takes_name(std::string_view name) const;
   bool wants_type(const EventBody& event) const;
   bool wants_key(const EventBody& event, Position position);
+  bool wants_id(const EventBody& event) const;
   bool is_key(std::string_view key) const;
 
   EventFilter filter_;

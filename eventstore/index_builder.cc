@@ -31,8 +31,6 @@ struct HashRange {
   std::uint64_t last = 0;
   bool holds(std::uint32_t hash) const { return hash >= first && hash <= last; }
 };
-// Of application events (core/event.h).
-constexpr Attribute event_id_attribute{5};
 constexpr HashRange no_hashes{};
 constexpr HashRange all_hashes{0, UINT32_MAX};
 
@@ -97,9 +95,9 @@ class Building {
     TRY_DO(pass_rest(*walk));
     const BatchCursor::Expected& end = walk->expected();
     if (end.base != subject_.end) {
-      return fail(Code::corrupt, fmt::format("segment {} ends at position {}, the next begins at {}",
-                                             subject_.segment.id, end.base.value,
-                                             subject_.end.value));
+      return fail(Code::corrupt,
+                  fmt::format("segment {} ends at position {}, the next begins at {}",
+                              subject_.segment.id, end.base.value, subject_.end.value));
     }
     header_.end = {end.base, end.sequence, end.chain};
     return {};
@@ -107,8 +105,7 @@ class Building {
 
   Status pass_rest(SegmentWalk& walk) {
     while (!walk.ended()) {
-      TRY(const bool more,
-          walk.next({subject_.end.value + 1}, [](auto&&...) { return true; }));
+      TRY(const bool more, walk.next({subject_.end.value + 1}, [](auto&&...) { return true; }));
       if (more) TRY_DO(add_batch(walk));
     }
     return {};
@@ -184,7 +181,7 @@ class Building {
     }
     if (key_range_.last != no_hashes.last) add_keys(event);
     if (event.type != EventType::application || id_range_.last == no_hashes.last) return;
-    if (const auto id = find_attribute(event.attributes, event_id_attribute))
+    if (const auto id = find_attribute(event.attributes, Attribute::event_id))
       add_hash(ids_, id_range_, format::index_hash(event.stream, *id));
   }
 
@@ -267,8 +264,8 @@ class Building {
 
   Status end_block_page() {
     if (page_.batches.empty()) return {};
-    TRY_DO(write_page(IndexTable::blocks, page_base_.value, page_.first_block,
-                      format::encode(page_)));
+    TRY_DO(
+        write_page(IndexTable::blocks, page_base_.value, page_.first_block, format::encode(page_)));
     const format::IndexedBatch& last = page_.batches.back();
     begin_page(last.base + last.event_count);
     return {};

@@ -23,7 +23,8 @@ struct IndexSubject {
   Position end;
 };
 
-// Takes the bytes of an index: everything from the header's end on in rising order, the header last.
+// Takes the bytes of an index: everything from the header's end on in rising order, the header
+// last.
 using IndexOutput = std::function<Status(std::uint64_t file_offset, std::string_view bytes)>;
 // Code::cancelled when asked to stop. Damage in the segment is Code::corrupt: it has no index then.
 Status build_index(Disk& disk, const StorePaths& paths, const IndexSubject& subject,

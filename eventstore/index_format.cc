@@ -35,8 +35,8 @@ BatchPlace read_place(ByteReader& in) {
 }  // namespace
 
 // u32 magic | u32 crc of what follows | u32 version | u32 generation | u64 segment id | 16 uuid |
-// begin and end (u64 base | u64 sequence | u32 chain) | u64 blocks | u64 ids | u64 directory offset |
-// u64 directory bytes | u32 directory crc | zeros
+// begin and end (u64 base | u64 sequence | u32 chain) | u64 blocks | u64 ids | u64 directory offset
+// | u64 directory bytes | u32 directory crc | zeros
 std::string encode(const IndexHeader& header) {
   INVARIANT(header.uuid.size() == uuid_bytes, "a uuid has 16 bytes");
   std::string out;
@@ -83,8 +83,8 @@ Result<IndexHeader> read_index_header(std::string_view fixed) {
   return h;
 }
 
-// each table: varint pages | page*; page: varint key delta | varint first block | varint bytes | u32
-// crc. The pages of all tables lie one after the other, from the header on.
+// each table: varint pages | page*; page: varint key delta | varint first block | varint bytes |
+// u32 crc. The pages of all tables lie one after the other, from the header on.
 std::string encode(const IndexDirectory& directory) {
   std::string out;
   for (const auto& pages : directory) {

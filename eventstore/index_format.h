@@ -126,7 +126,7 @@ inline constexpr std::size_t hash_entry_bytes = 8;
 void put_hash_entry(std::string& page, HashEntry entry);
 HashEntry hash_entry_at(std::string_view page, std::size_t index);
 
-std::uint32_t index_hash(std::string_view bytes);                    // of a type's name
+std::uint32_t index_hash(std::string_view bytes);                   // of a type's name
 std::uint32_t index_hash(StreamId stream, std::string_view bytes);  // of a key, an event id
 
 // -- table `names` --

@@ -65,6 +65,16 @@ Result<Blocks> blocks_of_keys(const SegmentIndex& index, const std::vector<Strea
   return blocks;
 }
 
+Result<Blocks> blocks_of_ids(const SegmentIndex& index, const std::vector<StreamId>& streams,
+                             const std::vector<std::string>& ids) {
+  Blocks blocks;
+  for (const StreamId stream : streams) {
+    for (const std::string& id : ids) TRY_DO(index.add_blocks_of_id(stream, id, blocks));
+  }
+  sort_once(blocks);
+  return blocks;
+}
+
 }  // namespace
 
 Result<std::optional<Blocks>> wanted_blocks(const SegmentIndex& index, FilterMatch& filter,
@@ -74,12 +84,18 @@ Result<std::optional<Blocks>> wanted_blocks(const SegmentIndex& index, FilterMat
     wanted = wanted ? common(*wanted, blocks) : std::move(blocks);
   };
   const auto streams = filter.known_streams(catalog);
-  const bool by_key =
-      !filter.filter().keys.empty() && streams && streams->size() <= key_streams_max;
+  const bool are_few = streams && streams->size() <= key_streams_max;
+  const bool by_key = !filter.filter().keys.empty() && are_few;
+  const bool by_id = !filter.filter().event_ids.empty() && are_few;
   if (by_key) {
     TRY(Blocks blocks, blocks_of_keys(index, *streams, filter, catalog));
     narrow(std::move(blocks));
-  } else if (filter.filter().names_streams()) {
+  }
+  if (by_id) {
+    TRY(Blocks blocks, blocks_of_ids(index, *streams, filter.filter().event_ids));
+    narrow(std::move(blocks));
+  }
+  if (!by_key && !by_id && filter.filter().names_streams()) {
     TRY(Blocks blocks, blocks_of_streams(index, filter, catalog));
     narrow(std::move(blocks));
   }
@@ -116,8 +132,8 @@ Status IndexedBlocks::load_page(std::size_t page) {
 }
 
 Status IndexedBlocks::load_page_of(std::uint32_t block) {
-  const bool is_here = page_number_ && block >= page_.first_block &&
-                       block - page_.first_block < in_page_.size();
+  const bool is_here =
+      page_number_ && block >= page_.first_block && block - page_.first_block < in_page_.size();
   if (is_here) return {};
   TRY_DO(load_page(index_.page_of_block(block)));
   if (block >= page_.first_block && block - page_.first_block < in_page_.size()) return {};
@@ -216,12 +232,11 @@ Result<const WalkedBlock*> IndexedBlocks::read(std::uint32_t block) {
   }
   auto raw = open_block(found.entry, stored, inflated_);
   if (!raw) {
-    return fail_in(fmt::format("segment {}, {} at offset {} (positions {} to {})",
-                               index_.header().segment_id,
-                               batch.file == 0 ? "its log" : "an adopted file", found.offset,
-                               found.base.value,
-                               found.base.value + found.entry.event_count - 1),
-                   raw.error());
+    return fail_in(
+        fmt::format("segment {}, {} at offset {} (positions {} to {})", index_.header().segment_id,
+                    batch.file == 0 ? "its log" : "an adopted file", found.offset, found.base.value,
+                    found.base.value + found.entry.event_count - 1),
+        raw.error());
   }
   block_.raw = *raw;
   return &block_;
@@ -239,8 +254,7 @@ Result<IndexedBlocks::Window*> IndexedBlocks::window_of(std::uint64_t file) {
   const format::IndexedFile& adopted = names->files[file - 1];
   adopted_ = {};
   adopted_file_ = 0;
-  TRY(adopted_.file,
-      open_named(disk_, paths_.adopted(id, adopted.staging_id, adopted.generation)));
+  TRY(adopted_.file, open_named(disk_, paths_.adopted(id, adopted.staging_id, adopted.generation)));
   adopted_file_ = file;
   return &adopted_;
 }

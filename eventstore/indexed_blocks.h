@@ -1,5 +1,5 @@
-// IndexedBlocks: the blocks of a sealed segment by its index, so that what a filter does not want is
-// neither read nor inflated.
+// IndexedBlocks: the blocks of a sealed segment by its index, so that what a filter does not want
+// is neither read nor inflated.
 #pragma once
 
 #include <cstdint>

@@ -24,9 +24,9 @@ std::size_t last_at_most(const std::vector<format::IndexPage>& pages, std::uint6
 
 // The first page that may hold entries with this key: the one before the first that begins with it.
 std::size_t first_with(const std::vector<format::IndexPage>& pages, std::uint64_t key) {
-  const auto at = std::lower_bound(
-      pages.begin(), pages.end(), key,
-      [](const format::IndexPage& page, std::uint64_t k) { return page.key < k; });
+  const auto at =
+      std::lower_bound(pages.begin(), pages.end(), key,
+                       [](const format::IndexPage& page, std::uint64_t k) { return page.key < k; });
   return at == pages.begin() ? 0 : static_cast<std::size_t>(at - pages.begin()) - 1;
 }
 

@@ -22,8 +22,8 @@ namespace tidelog {
 // One thread.
 class SegmentIndex {
  public:
-  // Code::not_found: there is none; Code::corrupt: it is damaged, or not of this segment, which ends
-  // before position `end`. Either way the segment has to be read without.
+  // Code::not_found: there is none; Code::corrupt: it is damaged, or not of this segment, which
+  // ends before position `end`. Either way the segment has to be read without.
   static Result<std::unique_ptr<SegmentIndex>> open(Disk& disk, const StorePaths& paths,
                                                     std::string_view uuid,
                                                     const format::ManifestSegment& segment,

@@ -69,9 +69,8 @@ Status SegmentWalk::open_adopted() {
   }
   adopted_ = files.front();
   for (const auto& run : log_.extension().runs) adopted_bases_[run.stream] = run.base.value;
-  TRY(staged_file_,
-      open_named(disk_, paths_.adopted(log_.header().file_id, adopted_.staging_id,
-                                       adopted_.generation)));
+  TRY(staged_file_, open_named(disk_, paths_.adopted(log_.header().file_id, adopted_.staging_id,
+                                                     adopted_.generation)));
   BatchCursor::Expected first;
   first.file_id = adopted_.staging_id;
   first.generation = adopted_.generation;

@@ -26,8 +26,8 @@ namespace tidelog {
 class SegmentWalk {
  public:
   // Whether a batch is worth reading: it has the positions [base, end) and these streams.
-  using Wanted = std::function<bool(Position base, Position end,
-                                    const std::vector<format::StreamRun>& runs)>;
+  using Wanted =
+      std::function<bool(Position base, Position end, const std::vector<format::StreamRun>& runs)>;
 
   // Forgets the catalog's streams and begins it anew with the segment's head.
   static Result<std::unique_ptr<SegmentWalk>> open(Disk& disk, const StorePaths& paths,

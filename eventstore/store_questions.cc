@@ -30,8 +30,8 @@ Result<Position> StoreReader::end_through(Position last) {
 Result<const WalkedBlock*> StoreReader::block_at_position() {
   for (;;) {
     Status started = start(Direction::forwards);
-    auto block = started ? walk_->next(position_, limit_)
-                         : Result<const WalkedBlock*>(error_of(started));
+    auto block =
+        started ? walk_->next(position_, limit_) : Result<const WalkedBlock*>(error_of(started));
     if (block) return block;
     TRY(const bool again, may_repeat());
     if (!again) return block;
@@ -66,9 +66,9 @@ Result<std::size_t> StoreReader::last_segment_before(UnixMicros time, std::strin
     TRY(const auto opened, read_head(*file, paths_, segment));
     const auto entry = std::find_if(opened.head.sources.begin(), opened.head.sources.end(),
                                     [&](const format::SourceEntry& s) { return s.name == source; });
-    const bool is_beyond =
-        source.empty() ? opened.head.append_time > time
-                       : entry != opened.head.sources.end() && entry->commit_time > time;
+    const bool is_beyond = source.empty()
+                               ? opened.head.append_time > time
+                               : entry != opened.head.sources.end() && entry->commit_time > time;
     (is_beyond ? high : low) = middle;
   }
   return low;
@@ -180,8 +180,7 @@ Status StoreReader::apply_to_end(Catalog& catalog) {
   const DurablePage::Value end = bound();
   TRY_DO(load_manifest());
   for (std::size_t index = manifest_.segments.size() - 1;;) {
-    TRY(const auto batches,
-        SegmentWalk::open(disk_, paths_, manifest_.segments[index], catalog));
+    TRY(const auto batches, SegmentWalk::open(disk_, paths_, manifest_.segments[index], catalog));
     while (batches->expected().sequence < end.durable_batches && !batches->ended())
       TRY_DO(batches->next_of_log({UINT64_MAX}, [](auto&&...) { return true; }));
     if (batches->expected().sequence >= end.durable_batches) return {};

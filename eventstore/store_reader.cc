@@ -102,7 +102,8 @@ Status StoreReader::start_at(std::size_t index, Direction direction) {
 
 Result<bool> StoreReader::start_by_index(bool is_whole) {
   const EventFilter& filter = filter_.filter();
-  const bool narrows = filter.names_streams() || !filter.types.empty() || !filter.keys.empty();
+  const bool narrows = filter.names_streams() || !filter.types.empty() || !filter.keys.empty() ||
+                       !filter.event_ids.empty();
   if (is_whole && !narrows) return false;
   index_ = indexes_.find(manifest_, segment_index_);
   if (index_ == nullptr) return false;
@@ -320,9 +321,10 @@ Result<const Event*> StoreReader::take() {
   const format::StreamEntry*& entry = stream_cache_[stream];
   if (entry == nullptr) entry = catalog_.stream(stream);
   if (entry == nullptr || !has_base) {
-    return fail(Code::corrupt,
-                fmt::format("the event at position {} is of stream {}, which its batch does not name",
-                            events_.position().value, stream.value));
+    return fail(
+        Code::corrupt,
+        fmt::format("the event at position {} is of stream {}, which its batch does not name",
+                    events_.position().value, stream.value));
   }
   static_cast<EventBody&>(event_) = record.event;
   event_.position = events_.position();

@@ -161,10 +161,10 @@ class StoreReader {
   std::size_t segment_index_ = 0;
   Direction direction_ = Direction::forwards;
   std::unique_ptr<BlockWalk> walk_;
-  IndexedBlocks* indexed_ = nullptr;       // walk_, when it goes by this index
+  IndexedBlocks* indexed_ = nullptr;  // walk_, when it goes by this index
   SegmentIndex* index_ = nullptr;
   bool index_failed_ = false;  // reading its names
-  bool names_known_ = false;  // of all that this segment holds
+  bool names_known_ = false;   // of all that this segment holds
 
   // The block that is being read.
   BlockEvents events_;
