@@ -1,5 +1,5 @@
 // The bytes of a segment's index, one function to write and one to read each structure. FORMAT.md
-// section 11 is the specification. No I/O here.
+// section 12 is the specification. No I/O here.
 #pragma once
 
 #include <array>

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "eventstore/recovery.h"
 #include "eventstore/store_reader.h"
@@ -173,6 +174,42 @@ Result<Position> StoreReader::skip_to(std::size_t index, Revision revision) {
 }
 
 // -- names and figures --
+
+Result<std::vector<SchemaId>> StoreReader::schema_versions(std::string_view stream) {
+  const EventFilter own = filter_.filter();
+  const Position position = position_;
+  const Position until = std::exchange(until_, Position{UINT64_MAX});
+  EventFilter filter;
+  filter.streams.emplace_back(stream);
+  filter.types.emplace_back(name_of(EventType::schema));
+  set_filter(std::move(filter));
+  auto versions = read_schema_versions(stream);
+  set_filter(own);
+  until_ = until;
+  position_ = position;
+  return versions;
+}
+
+// The store's first head knows what was in use when it begins.
+Result<std::vector<SchemaId>> StoreReader::read_schema_versions(std::string_view stream) {
+  TRY_DO(seek(Position{0}));
+  const format::ManifestSegment& first = manifest_.segments.front();
+  TRY(const auto file, open_named(disk_, paths_.segment(first.id, first.generation)));
+  TRY(const auto opened, read_head(*file, paths_, first));
+  Catalog head;
+  TRY_DO(head.apply(opened.head));
+  std::vector<SchemaId> versions;
+  if (const format::StreamEntry* const entry = head.stream_named(stream)) {
+    const format::SchemaEntry* const newest = head.newest_schema(entry->id);
+    if (newest != nullptr && newest->id != SchemaId{}) versions.push_back(newest->id);
+  }
+  for (;;) {
+    TRY(const Event* const event, next());
+    if (event == nullptr) return versions;
+    if (std::find(versions.begin(), versions.end(), event->schema) == versions.end())
+      versions.push_back(event->schema);
+  }
+}
 
 // Reads the headers from the last segment's begin to the durable end, for what the catalog then
 // says.

@@ -90,6 +90,9 @@ class StoreReader {
 
   // The schema that a row was stored with. It lives as long as the reader.
   Result<const Schema*> schema(SchemaId id);
+  // Every version of the stream's schema that its events up to the durable end may have, oldest
+  // first; none for a stream without. A key, for one, is written as its version says.
+  Result<std::vector<SchemaId>> schema_versions(std::string_view stream);
   // The names of all streams that have events up to the durable end, sorted; of all sources. What
   // begins behind damage in the last segment is not among them: whoever reads on meets the damage.
   Result<std::vector<std::string>> stream_names();
@@ -132,6 +135,7 @@ class StoreReader {
   Status apply_to_damage(Catalog& catalog);
   Result<Position> skip_to(std::size_t index, Revision revision);
   Result<const WalkedBlock*> block_at_position();
+  Result<std::vector<SchemaId>> read_schema_versions(std::string_view stream);
   Result<std::size_t> last_segment_before(UnixMicros time, std::string_view source);
   struct Beyond {
     Position base;
