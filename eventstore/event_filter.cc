@@ -45,11 +45,12 @@ std::optional<std::vector<StreamId>> FilterMatch::known_streams(const Catalog& c
   return known;
 }
 
+// Of our own types the number has decided (may_want_type).
 bool FilterMatch::wants_type(const EventBody& event) const {
+  if (event.type != EventType::application) return true;
   const auto named = [this](std::string_view name) {
     return std::find(filter_.types.begin(), filter_.types.end(), name) != filter_.types.end();
   };
-  if (event.type != EventType::application) return named(name_of(event.type));
   return named(name_of(EventType::application)) ||
          named(find_attribute(event.attributes, Attribute::name).value_or(std::string_view()));
 }
