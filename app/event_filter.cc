@@ -32,10 +32,10 @@ Status check_type(std::string_view type) {
 
 }  // namespace
 
-Result<EventFilter> EventFilter::make(StoreReader& reader, std::vector<std::string> stream_patterns,
+Result<EventChoice> EventChoice::make(StoreReader& reader, std::vector<std::string> stream_patterns,
                                       std::vector<std::string> types,
                                       std::optional<std::string> key) {
-  EventFilter filter(reader);
+  EventChoice filter(reader);
   for (const std::string& type : types) TRY_DO(check_type(type));
   filter.patterns_ = std::move(stream_patterns);
   filter.types_ = std::move(types);
@@ -43,19 +43,61 @@ Result<EventFilter> EventFilter::make(StoreReader& reader, std::vector<std::stri
   return filter;
 }
 
-bool EventFilter::takes_stream(const Event& event) {
+namespace {
+
+// "shop.public.*" is a category: any text, dots too, after a prefix that ends in one.
+std::optional<std::string> category_of(std::string_view pattern) {
+  if (!pattern.ends_with(".*") || is_pattern(pattern.substr(0, pattern.size() - 1))) return {};
+  return std::string(pattern.substr(0, pattern.size() - 1));
+}
+
+}  // namespace
+
+Result<EventFilter> EventChoice::for_reader(const std::vector<std::string>& streams,
+                                            Lasting lasting) {
+  EventFilter filter;
+  filter.types = types_;
+  filter.streams = streams;
+  if (streams.empty()) {
+    for (const std::string& pattern : patterns_) {
+      auto category = category_of(pattern);
+      if (!category && is_pattern(pattern)) return EventFilter{{}, {}, types_, {}, false, {}};
+      auto& into = category ? filter.categories : filter.streams;
+      into.push_back(category ? *std::move(category) : pattern);
+    }
+  }
+  // A version of the schema that is still to come may write the key in another way.
+  if (key_ && lasting == Lasting::until_now) {
+    TRY(filter.keys, keys_until_now());
+  }
+  return filter;
+}
+
+Result<std::vector<std::string>> EventChoice::keys_until_now() {
+  std::vector<std::string> keys;
+  TRY(const auto versions, reader_->schema_versions(patterns_.front()));
+  for (const SchemaId version : versions) {
+    TRY(const auto* const key, key_for(version));
+    if (*key && std::find(keys.begin(), keys.end(), **key) == keys.end()) keys.push_back(**key);
+  }
+  return keys;
+}
+
+bool EventChoice::takes_stream(const Event& event) {
   if (patterns_.empty()) return true;
   const auto [entry, is_new] = streams_.try_emplace(event.stream, false);
   if (is_new) entry->second = matches_any(patterns_, event.stream_name);
   return entry->second;
 }
 
-bool EventFilter::takes_type(const Event& event) const {
-  return types_.empty() ||
-         std::find(types_.begin(), types_.end(), type_text(event)) != types_.end();
+bool EventChoice::takes_type(const Event& event) const {
+  const auto named = [this](std::string_view name) {
+    return std::find(types_.begin(), types_.end(), name) != types_.end();
+  };
+  return types_.empty() || named(type_text(event)) || named(name_of(event.type));
 }
 
-Result<const std::optional<std::string>*> EventFilter::key_for(SchemaId id) {
+Result<const std::optional<std::string>*> EventChoice::key_for(SchemaId id) {
   const auto [entry, is_new] = keys_.try_emplace(id, std::nullopt);
   if (!is_new) return &entry->second;
   TRY(const Schema* const schema, reader_->schema(id));
@@ -69,7 +111,7 @@ Result<const std::optional<std::string>*> EventFilter::key_for(SchemaId id) {
   return &entry->second;
 }
 
-Result<bool> EventFilter::takes_key(const Event& event) {
+Result<bool> EventChoice::takes_key(const Event& event) {
   if (!key_) return true;
   if (!event.key) return false;
   if (event.type == EventType::application) {
@@ -81,12 +123,12 @@ Result<bool> EventFilter::takes_key(const Event& event) {
   return *wanted && *event.key == **wanted;
 }
 
-Result<bool> EventFilter::takes(const Event& event) {
+Result<bool> EventChoice::takes(const Event& event) {
   if (!takes_stream(event) || !takes_type(event)) return false;
   return takes_key(event);
 }
 
-Status EventFilter::key_was_readable() const {
+Status EventChoice::key_was_readable() const {
   if (was_readable_ || !unreadable_) return {};
   return tl::unexpected<Error>(*unreadable_);
 }

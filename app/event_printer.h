@@ -22,13 +22,11 @@ class EventPrinter {
   // Everything that was printed is out.
   Status flush();
 
-  // One event as it would be printed, for those who order lines themselves: a line, or a table's
-  // row.
+ private:
+  // A line, or a table's row.
   using Row = std::vector<std::string>;
   Result<Row> row_of(const Event& event);
   Status print_row(Row row);
-
- private:
   Status print_table();
 
   Output& out_;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <deque>
 #include <limits>
 #include <optional>
 #include <thread>
@@ -18,9 +17,6 @@ namespace tidelog {
 namespace {
 
 constexpr auto follow_interval = std::chrono::milliseconds(50);
-// Reading backwards goes through windows, each forwards; they grow while little is found in them.
-constexpr std::uint64_t window_events_min = 4096;
-constexpr std::uint64_t window_events_max = 65536;
 
 // [first, end): what is read.
 struct Range {
@@ -31,7 +27,7 @@ struct Range {
 struct Reading {
   const EventsOptions& options;
   StoreReader& reader;
-  EventFilter filter;
+  EventChoice choice;
   EventPrinter printer;
   std::uint64_t left;  // events still to print
 };
@@ -53,9 +49,7 @@ Result<std::vector<std::string>> narrow(StoreReader& reader, const EventsOptions
   if (options.follow && (has_pattern(options) || options.streams.empty())) {
     return std::vector<std::string>{};
   }
-  TRY(std::vector<std::string> names, matching_streams(reader, options.streams));
-  reader.only_streams(names);
-  return names;
+  return matching_streams(reader, options.streams);
 }
 
 Result<Range> range_of(const CommandContext& context, StoreReader& reader,
@@ -75,7 +69,7 @@ Result<Range> range_of(const CommandContext& context, StoreReader& reader,
 }
 
 Status print_taken(Reading& reading, const Event& event) {
-  TRY(const bool taken, reading.filter.takes(event));
+  TRY(const bool taken, reading.choice.takes(event));
   if (!taken) return {};
   --reading.left;
   return reading.printer.print(event);
@@ -106,33 +100,13 @@ Status follow(Reading& reading, const Range& range) {
   return {};
 }
 
-// The last events of a window, at most as many as are still to print.
-Result<std::deque<EventPrinter::Row>> rows_of_window(Reading& reading, const Range& window) {
-  std::deque<EventPrinter::Row> rows;
-  TRY_DO(reading.reader.seek(window.first));
-  for (;;) {
-    TRY(const Event* const event, reading.reader.next());
-    if (event == nullptr || event->position >= window.end) return rows;
-    TRY(const bool taken, reading.filter.takes(*event));
-    if (!taken) continue;
-    TRY(EventPrinter::Row row, reading.printer.row_of(*event));
-    rows.push_back(std::move(row));
-    if (rows.size() > reading.left) rows.pop_front();
-  }
-}
-
-Status print_backwards(Reading& reading, Range range) {
-  std::uint64_t size = window_events_min;
-  while (reading.left > 0 && range.first < range.end) {
-    const std::uint64_t events = std::min(size, range.end.value - range.first.value);
-    const Range window{Position{range.end.value - events}, range.end};
-    TRY(std::deque<EventPrinter::Row> rows, rows_of_window(reading, window));
-    for (; !rows.empty(); rows.pop_back()) {
-      --reading.left;
-      TRY_DO(reading.printer.print_row(std::move(rows.back())));
-    }
-    range.end = window.first;
-    size = std::min(size * 2, window_events_max);
+Status print_backwards(Reading& reading, const Range& range) {
+  reading.reader.read_back_to(range.first);
+  TRY_DO(reading.reader.seek(range.end));
+  while (reading.left > 0) {
+    TRY(const Event* const event, reading.reader.previous());
+    if (event == nullptr) return {};
+    TRY_DO(print_taken(reading, *event));
   }
   return {};
 }
@@ -155,18 +129,22 @@ Status print_events(const CommandContext& context, const EventsOptions& options)
   TRY(const auto reader, open_reader(context, options.common));
   TRY(const std::vector<std::string> streams, narrow(*reader, options));
   TRY(const Range range, range_of(context, *reader, options, streams));
-  TRY(EventFilter filter,
-      EventFilter::make(*reader, options.streams, options.types,
+  TRY(EventChoice choice,
+      EventChoice::make(*reader, options.streams, options.types,
                         options.has_key ? std::optional(options.key) : std::nullopt));
+  const auto lasting =
+      options.follow ? EventChoice::Lasting::for_ever : EventChoice::Lasting::until_now;
+  TRY(EventFilter filter, choice.for_reader(streams, lasting));
+  reader->set_filter(std::move(filter));
   const std::uint64_t limit =
       options.limit == 0 ? std::numeric_limits<std::uint64_t>::max() : options.limit;
-  Reading reading{options, *reader, std::move(filter),
+  Reading reading{options, *reader, std::move(choice),
                   EventPrinter(context.out, *reader, form_of(options), context.out_is_terminal),
                   limit};
   const Status printed = print_range(reading, range);
   TRY_DO(reading.printer.flush());  // of a damaged store, too: what is whole
   TRY_DO(printed);
-  return reading.filter.key_was_readable();
+  return reading.choice.key_was_readable();
 }
 
 }  // namespace tidelog

@@ -24,11 +24,6 @@ Result<Place> parse_position(std::string_view text, std::string_view option) {
 // The source's name in "shop.public.orders".
 std::string_view source_of(std::string_view stream) { return stream.substr(0, stream.find('.')); }
 
-bool is_source(const StoreStats& stats, std::string_view name) {
-  return std::any_of(stats.sources.begin(), stats.sources.end(),
-                     [&](const SourceState& source) { return source.name == name; });
-}
-
 }  // namespace
 
 Result<Place> parse_place(std::string_view text, std::string_view option, UnixMicros now) {
@@ -44,13 +39,13 @@ Result<Place> parse_place(std::string_view text, std::string_view option, UnixMi
 }
 
 Result<std::string> deciding_source(StoreReader& reader, const std::vector<std::string>& streams) {
-  TRY(const StoreStats stats, reader.stats());
+  TRY(const std::vector<std::string> known, reader.source_names());
   std::set<std::string> sources;
   for (const std::string& stream : streams) sources.emplace(source_of(stream));
-  if (streams.empty()) {
-    for (const SourceState& source : stats.sources) sources.insert(source.name);
-  }
-  if (sources.size() != 1 || !is_source(stats, *sources.begin())) return std::string();
+  if (streams.empty()) sources.insert(known.begin(), known.end());
+  const bool is_one =
+      sources.size() == 1 && std::binary_search(known.begin(), known.end(), *sources.begin());
+  if (!is_one) return std::string();
   return *sources.begin();
 }
 

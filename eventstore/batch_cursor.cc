@@ -27,8 +27,12 @@ Result<std::string_view> FileWindow::view(std::uint64_t offset, std::uint64_t by
   const bool inside = offset >= offset_ && offset - offset_ <= window_.size() &&
                       bytes <= window_.size() - (offset - offset_);
   if (!inside) {
-    TRY_DO(file_->read(offset, std::max(bytes, window_bytes), window_));
-    offset_ = offset;
+    const bool goes_back = !window_.empty() && offset < offset_ && bytes < window_bytes;
+    const std::uint64_t before = goes_back ? std::min(offset, (window_bytes - bytes) * 3 / 4) : 0;
+    const std::uint64_t begin = offset - before;
+    TRY_DO(file_->read(begin, std::max(bytes, window_bytes), window_));
+    offset_ = begin;
+    if (window_.size() <= before) return std::string_view();
   }
   return std::string_view(window_).substr(offset - offset_, bytes);
 }
@@ -36,6 +40,14 @@ Result<std::string_view> FileWindow::view(std::uint64_t offset, std::uint64_t by
 std::string BatchCursor::place() const {
   return fmt::format("{} {} at offset {}", next_.staged ? "staging file" : "segment", next_.file_id,
                      next_.file_offset);
+}
+
+void BatchCursor::go_to(std::uint64_t file_offset, std::uint64_t sequence, Position base,
+                        std::uint32_t chain) {
+  next_.file_offset = file_offset;
+  next_.sequence = sequence;
+  next_.base = base;
+  next_.chain = chain;
 }
 
 BatchCursor::Step BatchCursor::bad(std::string why) {

@@ -15,8 +15,8 @@
 
 namespace tidelog {
 
-// Bytes of a file, read ahead. A window is of the moment when it was read: forget() after the file
-// has grown.
+// Bytes of a file, read ahead, also when they are asked for from its end on. A window is of the
+// moment when it was read: forget() after the file has grown.
 class FileWindow {
  public:
   explicit FileWindow(const File& file) : file_(&file) {}
@@ -59,6 +59,7 @@ class BatchCursor {
   const format::BatchHeader& header() const { return header_; }
   const format::BatchExtension& extension() const { return extension_; }
   std::uint64_t file_offset() const { return batch_offset_; }
+  std::uint64_t block_offset(std::size_t index) const { return block_offsets_[index]; }
 
   // The verified raw bytes of one of its blocks. Borrowed until the next call of anything here.
   Result<std::string_view> block(std::size_t index);
@@ -67,6 +68,8 @@ class BatchCursor {
 
   // What the batch after it must say.
   const Expected& expected() const { return next_; }
+  // next() finds the batch that begins there: a place that expected() once told.
+  void go_to(std::uint64_t file_offset, std::uint64_t sequence, Position base, std::uint32_t chain);
   void forget_window() { window_.forget(); }
 
  private:

@@ -54,6 +54,7 @@ Status EventLookup::look_at(Position position, const Stream& stream, const NewEv
   const std::lock_guard lock(mutex_);
   TRY(StoreReader* const reader, this->reader());
   reader->only_streams({});
+  reader->read_until({UINT64_MAX});
   TRY_DO(reader->seek(position));
   TRY(const Event* const stored, reader->next());
   if (stored != nullptr && stored->position == position)
@@ -65,11 +66,15 @@ Status EventLookup::find_sealed(const Stream& stream, const NewEvent& event, Pos
                                 std::vector<FoundEvent>& found) {
   const std::lock_guard lock(mutex_);
   TRY(StoreReader* const reader, this->reader());
-  reader->only_streams({std::string(stream.name)});
+  EventFilter filter;
+  filter.streams.emplace_back(stream.name);
+  filter.event_ids.emplace_back(event.id);
+  reader->set_filter(std::move(filter));
+  reader->read_until(end);
   TRY_DO(reader->seek({0}));
   for (;;) {
     TRY(const Event* const stored, reader->next());
-    if (stored == nullptr || stored->position >= end) return {};
+    if (stored == nullptr) return {};
     compare(*stored, stored->position, stored->revision, stream.id, event, found);
   }
 }

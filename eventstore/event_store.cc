@@ -55,9 +55,12 @@ Result<std::unique_ptr<EventStore>> EventStore::open(Disk& disk, Clock& clock,
     store->source_names_.emplace(id, entry.name);
   }
   TRY_DO(store->load_recent_ids());
+  store->index_keeper_ = std::make_unique<IndexKeeper>(disk, store->paths_);
   if (options.background) {
     store->background_ =
         std::jthread([s = store.get()](const std::stop_token& stop) { s->keep_background(stop); });
+    store->indexing_ = std::jthread(
+        [k = store->index_keeper_.get()](const std::stop_token& stop) { k->run(stop); });
   }
   return store;
 }
@@ -70,6 +73,10 @@ Status EventStore::load_recent_ids() {
 }
 
 EventStore::~EventStore() {
+  if (indexing_.joinable()) {
+    indexing_.request_stop();
+    indexing_.join();
+  }
   if (background_.joinable()) {
     background_.request_stop();
     background_.join();
@@ -461,6 +468,7 @@ Status EventStore::roll(std::uint64_t batch_bytes) {
     return named;
   }
   manifest_ = std::move(next);
+  index_keeper_->notify();
   segment_ = *std::move(file);
   // from here to the new end nothing can fail: the manifest names the segment now
   segment_bytes_ = file_bytes;
@@ -580,6 +588,7 @@ Status EventStore::change_manifest(const std::function<void(format::Manifest&)>&
     const Status written = write_manifest(disk_, paths_, next);
     if (written) {
       manifest_ = std::move(next);
+      index_keeper_->notify();
       return {};
     }
     // Which of the two a power loss would bring back is in doubt.
@@ -623,6 +632,8 @@ Status EventStore::remove_unnamed_files(std::uint64_t first_segment, std::uint64
   }
   return disk_.sync_directory(paths_.segments);
 }
+
+Status EventStore::make_indexes() { return index_keeper_->make_all(); }
 
 Result<std::unique_ptr<StoreReader>> EventStore::reader() {
   return StoreReader::open(disk_, paths_.directory);

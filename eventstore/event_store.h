@@ -27,6 +27,7 @@
 #include "eventstore/commit_queue.h"
 #include "eventstore/disk_floor.h"
 #include "eventstore/event_lookup.h"
+#include "eventstore/index_keeper.h"
 #include "eventstore/recent_ids.h"
 #include "eventstore/recovery.h"
 #include "eventstore/staging.h"
@@ -112,6 +113,10 @@ class EventStore : private NameLookup {
 
   // A reader of this store; it sees every durable event at once.
   Result<std::unique_ptr<StoreReader>> reader();
+
+  // Makes the indexes of all sealed segments that have none now; with `background` a thread does
+  // it.
+  Status make_indexes();
 
   // For compaction, retention and erasure (rewrite.h). Appends wait only while the manifest is
   // written.
@@ -217,8 +222,10 @@ class EventStore : private NameLookup {
   std::chrono::steady_clock::duration last_sync_{};
   std::unique_ptr<OpenBatch> open_batch_;
 
-  CommitQueue queue_;        // one thread is the leader: it alone touches the log's end
-  std::jthread background_;  // last: it ends first
+  CommitQueue queue_;  // one thread is the leader: it alone touches the log's end
+  std::unique_ptr<IndexKeeper> index_keeper_;
+  std::jthread indexing_;
+  std::jthread background_;  // last: the threads end first
 };
 
 }  // namespace tidelog

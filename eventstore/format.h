@@ -27,7 +27,7 @@ inline constexpr std::size_t second_fixed_bytes = 40;
 inline constexpr std::size_t superblock_slot_bytes = 64;
 inline constexpr std::uint64_t superblock_slot_offsets[2] = {0, 4096};
 
-inline constexpr std::size_t block_raw_bytes_target = 16 * 1024;
+inline constexpr std::size_t block_raw_bytes_target = 8 * 1024;
 inline constexpr std::uint64_t block_raw_bytes_max = 1ULL << 30;
 inline constexpr std::uint64_t extension_bytes_max = 1ULL << 30;
 inline constexpr std::uint64_t body_bytes_max = 1ULL << 62;  // so that no file offset overflows

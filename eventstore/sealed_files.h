@@ -33,6 +33,7 @@ class SealedFiles {
     if (segment == generations_.end()) return false;
     switch (file.kind) {
       case SegmentFile::Kind::log:
+      case SegmentFile::Kind::index:
         return file.generation == segment->second;
       case SegmentFile::Kind::adopted:
         return !is_newer(file) &&

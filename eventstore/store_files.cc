@@ -47,6 +47,10 @@ std::string StorePaths::segment(std::uint64_t id, std::uint32_t generation) cons
   return fmt::format("{}/{:08}-{}.log", segments, id, generation);
 }
 
+std::string StorePaths::index(std::uint64_t segment_id, std::uint32_t generation) const {
+  return fmt::format("{}/{:08}-{}.index", segments, segment_id, generation);
+}
+
 std::string StorePaths::staged(std::uint64_t staging_id) const {
   return fmt::format("{}/{:08}.staging", staging, staging_id);
 }
@@ -73,6 +77,8 @@ std::optional<SegmentFile> segment_file_named(std::string_view file_name) {
     if (!staging_id) return {};
     file.staging_id = *staging_id;
     ids = ids.substr(0, dot);
+  } else if (extension == ".index") {
+    file.kind = SegmentFile::Kind::index;
   } else if (extension != ".log") {
     return {};
   }

@@ -20,6 +20,7 @@ struct StorePaths {
   std::string lock, manifest, superblock, durable_page, erasures, spare;
 
   std::string segment(std::uint64_t id, std::uint32_t generation) const;
+  std::string index(std::uint64_t segment_id, std::uint32_t generation) const;
   // A staging file before and after its adoption by a commit batch in segment `segment_id`.
   std::string staged(std::uint64_t staging_id) const;
   std::string adopted(std::uint64_t segment_id, std::uint64_t staging_id,
@@ -28,7 +29,7 @@ struct StorePaths {
 
 // What the name of a file in `segments` says; nothing for another name than those above.
 struct SegmentFile {
-  enum class Kind : std::uint8_t { log, adopted };
+  enum class Kind : std::uint8_t { log, adopted, index };
   Kind kind = Kind::log;
   std::uint64_t segment_id = 0;
   std::uint64_t staging_id = 0;  // of an adopted file

@@ -14,9 +14,14 @@
 #include "core/ids.h"
 #include "core/result.h"
 #include "core/schema.h"
-#include "eventstore/batch_cursor.h"
+#include "eventstore/block_events.h"
+#include "eventstore/block_walk.h"
 #include "eventstore/catalog.h"
+#include "eventstore/event_filter.h"
+#include "eventstore/index_cache.h"
+#include "eventstore/indexed_blocks.h"
 #include "eventstore/store_files.h"
+#include "eventstore/stream_table.h"
 
 namespace tidelog {
 
@@ -46,19 +51,30 @@ class StoreReader {
   const std::string& directory() const { return paths_.directory; }
   const std::string& uuid() const { return manifest_.uuid; }
 
-  // The next event read is the first one at or after `position`.
+  // next() goes on with the first event at or after `position`, previous() with the last one
+  // before it.
   Status seek(Position position);
-  // Narrows what next() gives to these streams; batches without them are skipped unread. Empty:
-  // all.
+  // The same at the stream's event of this revision, or of the next higher one that is kept; at the
+  // durable end when there is none.
+  Status seek(std::string_view stream, Revision revision);
+  // Narrows what next() and previous() give. Where segments have an index, only blocks that may
+  // hold such events are read.
+  void set_filter(EventFilter filter);
+  // A filter of streams alone. Empty: all.
   void only_streams(std::vector<std::string> names);
   // next() ends before this position, at which a transaction begins: no batch from there on is
   // read, so that damage beyond it does not matter.
   void read_until(Position end) { until_ = end; }
+  // previous() ends at this position: it gives nothing before it.
+  void read_back_to(Position first) { back_to_ = first; }
 
   // The next event, or null at the durable end (call again later). Borrowed until the next call.
   // Code::corrupt names file, offset and positions; after an error the reader stays where it was.
   Result<const Event*> next();
-  // Where next() goes on.
+  // The event before the place where the reader stands, or null at the store's begin. Memory is
+  // bounded by a block and the list of a segment's batches.
+  Result<const Event*> previous();
+  // Where next() goes on, and previous() ended.
   Position position() const { return position_; }
   // The durable end now.
   Position durable();
@@ -74,42 +90,62 @@ class StoreReader {
 
   // The schema that a row was stored with. It lives as long as the reader.
   Result<const Schema*> schema(SchemaId id);
-  // The names of all streams that have events up to the durable end, sorted.
+  // Every version of the stream's schema that its events up to the durable end may have, oldest
+  // first; none for a stream without. A key, for one, is written as its version says.
+  Result<std::vector<SchemaId>> schema_versions(std::string_view stream);
+  // The names of all streams that have events up to the durable end, sorted; of all sources. What
+  // begins behind damage in the last segment is not among them: whoever reads on meets the damage.
   Result<std::vector<std::string>> stream_names();
+  Result<std::vector<std::string>> source_names();
   Result<StoreStats> stats();
 
  private:
-  StoreReader(Disk& disk, const std::string& directory) : disk_(disk), paths_(directory) {}
+  enum class Direction : std::uint8_t { forwards, backwards };
+
+  StoreReader(Disk& disk, const std::string& directory)
+      : disk_(disk), paths_(directory), indexes_(disk, paths_), events_(filter_, catalog_) {}
 
   DurablePage::Value bound();
   Status load_manifest();
-  Status find_segment();
-  Status start_at_segment(std::size_t index);
-  Status open_segment(std::size_t index);
-  Result<bool> next_segment();
-  bool manifest_changed();
-  // Moves to the next batch of the log; false at the durable end.
-  Result<bool> next_log_batch();
-  Result<bool> next_batch();
-  Status begin_batch();
-  Result<bool> next_staged_batch();
-  Status end_staged();
+  std::size_t segment_of(Position position) const;
+  const format::ManifestSegment& segment() const { return manifest_.segments[segment_index_]; }
+
+  // One walk over a segment's blocks at a time.
+  Status start(Direction direction);
+  Status start_at(std::size_t index, Direction direction);
+  Result<bool> start_by_index(bool is_whole);
+  Status start_by_scan();
+  Status learn_names(SegmentIndex& index);
+  void stop();
+  Result<bool> go_to_next_segment();
+  Status check_follows(const format::BatchPlace& end);
+
+  using Step = Result<const Event*> (StoreReader::*)();
+  Result<const Event*> repeat(Direction direction, Step step);
+  Result<bool> may_repeat();
+  Result<const Event*> step_forwards();
+  Result<const Event*> step_backwards();
   Result<bool> next_block();
-  Result<const Event*> next_event();
-  Result<const Event*> take(const Record& record);
-  Status pass_removed(std::uint64_t count);
-  bool is_wanted(StreamId stream);
-  bool has_wanted(const std::vector<format::StreamRun>& runs);
-  // The positions of one transaction.
-  struct Bounds {
-    Position first;
-    Position after;
+  Result<bool> previous_block();
+  Status begin_block(const WalkedBlock* block);
+  Result<const Event*> take();
+
+  // For questions.
+  Status apply_to_end(Catalog& catalog);
+  Status apply_to_damage(Catalog& catalog);
+  Result<Position> skip_to(std::size_t index, Revision revision);
+  Result<const WalkedBlock*> block_at_position();
+  Result<std::vector<SchemaId>> read_schema_versions(std::string_view stream);
+  Result<std::size_t> last_segment_before(UnixMicros time, std::string_view source);
+  struct Beyond {
+    Position base;
+    UnixMicros before;
+    SourceId source;
   };
-  Result<Bounds> bounds_at(Position position);
-  Status walk_to_end();
-  Result<std::size_t> segment_before(UnixMicros time, std::string_view source);
-  Result<Position> first_beyond(UnixMicros time, SourceId source, UnixMicros before,
-                                Position batch_base);
+  Result<std::optional<Beyond>> first_batch_beyond(std::size_t index, UnixMicros time,
+                                                   std::string_view source, Position end);
+  Result<Position> first_transaction_beyond(const Beyond& batch, UnixMicros time,
+                                            std::string_view source, Position end);
 
   Disk& disk_;
   StorePaths paths_;
@@ -118,36 +154,36 @@ class StoreReader {
   Position limit_;     // the durable end when the windows were read
   Position position_;  // of the next event to give
   Position until_{UINT64_MAX};
+  Position back_to_;
   Event event_;
 
-  // The log.
-  std::unique_ptr<File> segment_;
-  std::optional<BatchCursor> log_;
+  FilterMatch filter_;
   Catalog catalog_;
+  IndexCache indexes_;
 
-  // The staging file that the log's present batch adopts.
-  std::unique_ptr<File> staged_file_;
-  std::optional<BatchCursor> staged_;
-  format::AdoptedFile adopted_;
-  Position adopted_base_;
-  // by stream: the revision where the file's first event stands
-  std::vector<std::uint64_t> adopted_bases_;
+  // The segment that is being read.
+  std::size_t segment_index_ = 0;
+  Direction direction_ = Direction::forwards;
+  std::unique_ptr<BlockWalk> walk_;
+  IndexedBlocks* indexed_ = nullptr;  // walk_, when it goes by this index
+  SegmentIndex* index_ = nullptr;
+  bool index_failed_ = false;  // reading its names
+  bool names_known_ = false;   // of all that this segment holds
 
-  // The batch and the block that are being read.
-  BatchCursor* batch_ = nullptr;
-  std::size_t block_index_ = 0;
-  Position block_base_;  // of the next block's first event
-  ByteReader records_{{}};
-  std::uint64_t block_events_left_ = 0;
-  Position record_position_;  // of the next event record
-  Transaction transaction_;
-  // by stream: revision of relative revision 0
-  std::vector<std::uint64_t> bases_;
-  std::vector<const format::StreamEntry*> stream_cache_;  // by stream
+  // The block that is being read.
+  BlockEvents events_;
+  const WalkedBlock* block_ = nullptr;
+  Position block_base_;
+  Position block_end_;
+  std::uint64_t batch_number_ = 0;
+  struct Base {
+    std::uint64_t revision = 0;  // of relative revision 0
+    std::uint64_t batch = 0;     // that it holds for
+  };
+  std::uint64_t batches_begun_ = 0;
+  StreamTable<Base> bases_;
+  StreamTable<const format::StreamEntry*> stream_cache_;
   std::string_view source_name_;
-
-  std::vector<std::string> only_;
-  std::vector<std::uint8_t> wanted_;  // by stream: 0 unknown, 1 wanted, 2 not
 };
 
 }  // namespace tidelog

@@ -24,9 +24,11 @@ using Visit = std::function<Status(const RowVersion&)>;
 // Follows one key through its stream.
 class KeyWalk {
  public:
-  KeyWalk(StoreReader& reader, std::string_view key) : reader_(reader), key_(key) {}
+  KeyWalk(StoreReader& reader, const std::string& stream, std::string_view key)
+      : reader_(reader), stream_(stream), key_(key) {}
 
   Status run(Position end, const Visit& visit) {
+    narrow();
     TRY_DO(reader_.seek(Position{0}));
     for (;;) {
       TRY(const Event* event, reader_.next());
@@ -38,6 +40,14 @@ class KeyWalk {
   const CurrentRow& row() const { return row_; }
 
  private:
+  void narrow() {
+    EventFilter filter;
+    filter.streams = {stream_};
+    filter.keys = {std::string(key_)};
+    filter.whole_history = true;
+    reader_.set_filter(std::move(filter));
+  }
+
   Status see(const Event& event, const Visit& visit) {
     switch (event.type) {
       case EventType::load:
@@ -71,8 +81,6 @@ class KeyWalk {
     if (moves_away || (event.before_kind == Before::key && event.before == key_)) {
       return see_other_key(event, visit);
     }
-    if (event.moved && event.type == EventType::remove)
-      other_key_ = std::string(event.key.value_or(""));
     return {};
   }
 
@@ -88,7 +96,7 @@ class KeyWalk {
       row_.set(std::string(event.body.value_or("")), schema);
       return visit({event, row_.bytes, schema});
     }
-    if (event.moved) return arrive(event.position, visit);
+    if (event.moved) return arrive(event, visit);
     TRY(std::string row, filled(event, schema, row_));
     row_.set(std::move(row), schema);
     return visit({event, row_.bytes, schema});
@@ -105,10 +113,12 @@ class KeyWalk {
 
   // The row came from another key and not all of it was sent: the rest is in that key's own
   // history. The reader is needed for it, so the event is read again afterwards.
-  Status arrive(Position position, const Visit& visit) {
-    const Position back = position;
-    KeyWalk old(reader_, other_key_);
+  Status arrive(const Event& arriving, const Visit& visit) {
+    const Position back = arriving.position;
+    TRY(const std::string other_key, key_left_before(arriving));
+    KeyWalk old(reader_, stream_, other_key);
     TRY_DO(old.run(back, [](const RowVersion&) { return Status{}; }));
+    narrow();
     CurrentRow source = old.row();
     source.present = source.schema != nullptr;  // its delete is the event before
     TRY_DO(reader_.seek(back));
@@ -121,6 +131,18 @@ class KeyWalk {
     TRY(std::string row, filled(*event, schema, source));
     row_.set(std::move(row), schema);
     return visit({*event, row_.bytes, schema});
+  }
+
+  // The arriving event may say so itself; otherwise the first half of the key change does, which is
+  // the stream's event before it.
+  Result<std::string> key_left_before(const Event& arriving) {
+    if (arriving.before_kind == Before::key) return std::string(arriving.before);
+    reader_.only_streams({stream_});
+    TRY_DO(reader_.seek(arriving.position));
+    TRY(const Event* const first_half, reader_.previous());
+    const bool is_half = first_half != nullptr && first_half->moved && first_half->key &&
+                         first_half->type == EventType::remove;
+    return is_half ? std::string(*first_half->key) : std::string();
   }
 
   static Result<std::string> filled(const Event& event, const Schema* schema,
@@ -138,10 +160,10 @@ class KeyWalk {
   }
 
   StoreReader& reader_;
+  const std::string& stream_;
   std::string_view key_;
   CurrentRow row_;
-  bool left_ = false;      // the event before was our own move away
-  std::string other_key_;  // that the last move of another row left
+  bool left_ = false;  // the event before was our own move away
 };
 
 }  // namespace
@@ -149,16 +171,13 @@ class KeyWalk {
 Result<const Schema*> newest_schema(StoreReader& reader, const std::string& stream, Position end) {
   TRY_DO(check_stream_exists(reader, stream));
   reader.only_streams({stream});
-  TRY_DO(reader.seek(Position{0}));
-  SchemaId newest;
+  TRY_DO(reader.seek(end));
   for (;;) {
-    TRY(const Event* event, reader.next());
-    if (event == nullptr || event->position >= end) break;
-    if (event->schema != SchemaId{}) newest = event->schema;
+    TRY(const Event* event, reader.previous());
+    if (event == nullptr) break;
+    if (event->schema != SchemaId{}) return reader.schema(event->schema);
   }
-  if (newest == SchemaId{})
-    return fail(Code::not_found, stream + " has no schema: it is not a table, or not yet");
-  return reader.schema(newest);
+  return fail(Code::not_found, stream + " has no schema: it is not a table, or not yet");
 }
 
 Status history_of(StoreReader& reader, const std::string& stream, std::string_view key,
@@ -168,7 +187,7 @@ Status history_of(StoreReader& reader, const std::string& stream, std::string_vi
     return fail(Code::misconfigured,
                 stream + " has no key: its rows cannot be told apart, so none has a history");
   }
-  return KeyWalk(reader, key).run(end, visit);
+  return KeyWalk(reader, stream, key).run(end, visit);
 }
 
 }  // namespace tidelog

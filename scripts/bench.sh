@@ -26,7 +26,7 @@ done
 {
   ! "$install" || scripts/install-deps.sh build test bench
   cmake --preset release --log-level=WARNING
-  cmake --build --preset release --parallel "$(nproc)" --target tidelog store_bench
+  cmake --build --preset release --parallel "$(nproc)" --target tidelog store_bench read_bench
 } >&2
 
 folder="$PWD/build/bench"
@@ -36,7 +36,10 @@ trap 'rm -rf "$folder"' EXIT
 
 run() {
   case "$1" in
-    store) build/release/bench/store_bench "$folder/store" ;;
+    store)
+      build/release/bench/store_bench "$folder/store"
+      build/release/bench/read_bench "$folder/reads"
+      ;;
     postgres) python3 bench/postgres_bench.py build/release/app/tidelog scripts/servers/postgres.sh "$folder/postgres" ;;
   esac
 }

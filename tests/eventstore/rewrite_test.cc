@@ -136,6 +136,21 @@ void check_whole(History& history, const std::vector<Seen>& expected) {
   }
   const auto report = must(verify_store(history.disk, "store", [](const VerifyProgress&) {}));
   for (const std::string& damage : report.damage) FAIL_CHECK(damage);
+  // By the indexes of the new generations, from the end, and one stream alone.
+  must(history.store->make_indexes());
+  must(reader->seek(history.store->durable()));
+  for (auto at = expected.rbegin(); at != expected.rend(); ++at) {
+    const Event* const event = must(reader->previous());
+    REQUIRE(event != nullptr);
+    CHECK(seen(*event) == *at);
+  }
+  CHECK(must(reader->previous()) == nullptr);
+  reader->only_streams({"shop.public.lines"});
+  must(reader->seek({0}));
+  for (const Seen& one : expected) {
+    if (one.stream == "shop.public.lines") CHECK(seen(*must(reader->next())) == one);
+  }
+  CHECK(must(reader->next()) == nullptr);
 }
 
 }  // namespace

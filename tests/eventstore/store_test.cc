@@ -344,7 +344,7 @@ TEST_CASE("store: after a seek that the disk refused, reading goes on at the new
   }
   const auto reader = must(f.store->reader());
   must(reader->next());
-  f.disk.fail_at(f.disk.call_count() + 3, FaultyDisk::Repeat::once, Code::failed);
+  f.disk.fail_at(f.disk.call_count() + 1, FaultyDisk::Repeat::once, Code::failed);
   REQUIRE(!reader->seek({3}));
   CHECK(seen(*must(reader->next())).note == "3");
 }

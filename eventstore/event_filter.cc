@@ -1,0 +1,97 @@
+#include "eventstore/event_filter.h"
+
+#include <algorithm>
+
+namespace tidelog {
+
+void FilterMatch::set(EventFilter filter) {
+  filter_ = std::move(filter);
+  by_stream_.clear();
+  ids_.assign(filter_.streams.size(), std::nullopt);
+  moved_.reset();
+  std::fill(std::begin(type_wanted_), std::end(type_wanted_), false);
+  for (const std::string& name : filter_.types) {
+    const auto type = event_type_named(name);
+    // A name that is none of ours may be an application's.
+    type_wanted_[static_cast<std::size_t>(type.value_or(EventType::application))] = true;
+  }
+}
+
+bool FilterMatch::takes_name(std::string_view name) const {
+  return std::find(filter_.streams.begin(), filter_.streams.end(), name) != filter_.streams.end() ||
+         std::any_of(filter_.categories.begin(), filter_.categories.end(),
+                     [name](const std::string& prefix) { return name.starts_with(prefix); });
+}
+
+bool FilterMatch::decide(StreamId stream, const Catalog& catalog) {
+  const format::StreamEntry* const entry = catalog.stream(stream);
+  if (entry == nullptr) return false;
+  const bool taken = takes_name(entry->name);
+  by_stream_[stream] = taken ? Wanted::yes : Wanted::no;
+  return taken;
+}
+
+std::optional<std::vector<StreamId>> FilterMatch::known_streams(const Catalog& catalog) {
+  if (!filter_.categories.empty() || filter_.streams.empty()) return std::nullopt;
+  std::vector<StreamId> known;
+  for (std::size_t i = 0; i < ids_.size(); ++i) {
+    if (!ids_[i]) {
+      const format::StreamEntry* const entry = catalog.stream_named(filter_.streams[i]);
+      if (entry == nullptr) return std::nullopt;
+      ids_[i] = entry->id;
+    }
+    known.push_back(*ids_[i]);
+  }
+  return known;
+}
+
+// Of our own types the number has decided (may_want_type).
+bool FilterMatch::wants_type(const EventBody& event) const {
+  if (event.type != EventType::application) return true;
+  const auto named = [this](std::string_view name) {
+    return std::find(filter_.types.begin(), filter_.types.end(), name) != filter_.types.end();
+  };
+  return named(name_of(EventType::application)) ||
+         named(find_attribute(event.attributes, Attribute::name).value_or(std::string_view()));
+}
+
+bool FilterMatch::wants_id(const EventBody& event) const {
+  if (event.type != EventType::application) return false;
+  const auto id = find_attribute(event.attributes, Attribute::event_id);
+  return id && std::find(filter_.event_ids.begin(), filter_.event_ids.end(), *id) !=
+                   filter_.event_ids.end();
+}
+
+bool FilterMatch::is_key(std::string_view key) const {
+  return std::find(filter_.keys.begin(), filter_.keys.end(), key) != filter_.keys.end();
+}
+
+bool FilterMatch::wants_key(const EventBody& event, Position position) {
+  const bool own = event.key && is_key(*event.key);
+  if (!filter_.whole_history) return own;
+  switch (event.type) {
+    case EventType::truncate:
+    case EventType::undecoded:
+      return true;
+    case EventType::load:
+    case EventType::insert:
+    case EventType::update:
+    case EventType::remove:
+      break;
+    case EventType::schema:
+    case EventType::ddl:
+    case EventType::message:
+    case EventType::gap:
+    case EventType::application:
+    case EventType::erased:
+      return own;
+  }
+  const bool second_half = moved_ && moved_->stream == event.stream &&
+                           moved_->position.value + 1 == position.value && event.moved &&
+                           event.type == EventType::insert;
+  moved_.reset();
+  if (own && event.moved && event.type == EventType::remove) moved_ = {event.stream, position};
+  return own || second_half || (event.before_kind == Before::key && is_key(event.before));
+}
+
+}  // namespace tidelog
