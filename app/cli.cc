@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "app/append_command.h"
+#include "app/backup_command.h"
 #include "app/check_command.h"
 #include "app/config_keys.h"
 #include "app/erase_command.h"
@@ -16,6 +17,7 @@
 #include "app/nearest.h"
 #include "app/replay_command.h"
 #include "app/run_command.h"
+#include "app/salvage_command.h"
 #include "app/source_command.h"
 #include "app/state_command.h"
 #include "app/store_command.h"
@@ -305,14 +307,67 @@ void add_erase(CommandLine& line, CLI::App& store) {
   command.add_flag("--dry-run", options->dry_run, "only count what would be erased");
 }
 
+void add_backup(CommandLine& line, CLI::App& store) {
+  const auto backup = add_command<BackupOptions>(
+      store, line, "backup",
+      "copies the store as it is now into a folder, beside a running service; given again, only "
+      "what is new",
+      "  tidelog store backup -c shop.yaml --to /backup/shop\n"
+      "  tidelog events --store /backup/shop --limit 10        a backup can be read like a store",
+      back_up);
+  CLI::App& command = command_of(store, "backup");
+  add_store_options(command, backup->common);
+  command
+      .add_option("--to", backup->to, "the backup's folder: new, empty, or of an earlier backup")
+      ->type_name("DIR")
+      ->required();
+
+  const auto restored = add_command<RestoreOptions>(
+      store, line, "restore", "makes a new store from a backup, whole or as it was earlier",
+      "  tidelog store restore --from /backup/shop --to /var/lib/tidelog\n"
+      "  tidelog store restore --from /backup/shop --to ./before --until '2026-11-24 10:00'",
+      restore);
+  CLI::App& restoring = command_of(store, "restore");
+  restoring.add_option("--from", restored->from, "the backup's folder")
+      ->type_name("DIR")
+      ->required();
+  restoring.add_option("--to", restored->to, "the new store's folder: new, or empty")
+      ->type_name("DIR")
+      ->required();
+  add_place(restoring, "--until", restored->until,
+            "the last event, inclusive, rounded down to a whole transaction");
+  restoring.add_flag("--json", restored->json, "one JSON object a line, and nothing else");
+}
+
+void add_salvage(CommandLine& line, CLI::App& store) {
+  const auto options = add_command<SalvageOptions>(
+      store, line, "salvage",
+      "makes a new store of everything that can be read of a damaged one, and lists what is "
+      "missing; "
+      "the damaged one is only read",
+      "  tidelog store salvage --from /var/lib/tidelog --to ./salvaged\n"
+      "  tidelog store salvage --from ./damaged --to ./salvaged --json | jq .missing_events",
+      salvage);
+  CLI::App& command = command_of(store, "salvage");
+  command.add_option("--from", options->from, "the damaged store's folder")
+      ->type_name("DIR")
+      ->required();
+  command.add_option("--to", options->to, "the new store's folder: new, or empty")
+      ->type_name("DIR")
+      ->required();
+  command.add_flag("--json", options->json, "one JSON object a line, and nothing else");
+}
+
 void add_store(CommandLine& line) {
-  CLI::App* const store =
-      line.app.add_subcommand("store", "the store's own care: verify, stats, erase");
+  CLI::App* const store = line.app.add_subcommand(
+      "store", "the store's own care: verify, stats, backup, restore, salvage, erase");
   store->require_subcommand(1);
   store->footer(
       "\nExamples:\n"
       "  tidelog store verify -c shop.yaml       is every byte as it was written?\n"
-      "  tidelog store stats --store ./store");
+      "  tidelog store stats --store ./store\n"
+      "  tidelog store backup -c shop.yaml --to /backup/shop\n"
+      "  tidelog store restore --from /backup/shop --to ./store");
   const auto verify =
       add_command<CommonOptions>(*store, line, "verify",
                                  "reads everything: every checksum, the chain, every position; "
@@ -324,6 +379,8 @@ void add_store(CommandLine& line) {
                                  "  tidelog store stats --store ./store --json", print_store_stats);
   add_store_options(command_of(*store, "stats"), *stats);
   add_erase(line, *store);
+  add_backup(line, *store);
+  add_salvage(line, *store);
 }
 
 void add_source(CommandLine& line) {

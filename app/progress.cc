@@ -37,10 +37,13 @@ double Progress::seconds() const {
   return std::chrono::duration<double>(clock_.steady() - start_).count();
 }
 
+std::string Progress::amount(std::uint64_t count) const {
+  return unit_ == "bytes" ? print_bytes(count) : fmt::format("{} {}", with_commas(count), unit_);
+}
+
 std::string Progress::describe(std::uint64_t done) const {
   const std::uint64_t rate = rate_of(done, seconds());
-  std::string text =
-      fmt::format("{} {}, {} {}/s", with_commas(done), unit_, with_commas(rate), unit_);
+  std::string text = fmt::format("{}, {}/s", amount(done), amount(rate));
   if (total_ == 0 || rate == 0 || done > total_) return text;
   return text +
          fmt::format(", {}%, {} left", done * 100 / total_,
@@ -61,9 +64,8 @@ void Progress::show(std::uint64_t done) {
 Status Progress::finish(const std::string& verb, std::uint64_t done) {
   TRY_DO(failed_);
   const double took = seconds();
-  TRY_DO(out_.write(fmt::format("{}{} {} {} in {} ({} {}/s)\n", on_terminal_ ? "\r\x1b[K" : "",
-                                verb, with_commas(done), unit_, print_seconds(took),
-                                with_commas(rate_of(done, took)), unit_)));
+  TRY_DO(out_.write(fmt::format("{}{} {} in {} ({}/s)\n", on_terminal_ ? "\r\x1b[K" : "", verb,
+                                amount(done), print_seconds(took), amount(rate_of(done, took)))));
   return out_.flush();
 }
 

@@ -14,9 +14,11 @@ namespace tidelog {
 // One thread.
 class Progress {
  public:
-  // `unit` is what is counted ("events"); `total` 0 is unknown.
+  // `unit` is what is counted ("events"; "bytes" are printed as KiB, MiB, …); `total` 0 is unknown.
   Progress(Output& out, Clock& clock, bool on_terminal, std::string unit, std::uint64_t total);
 
+  // There turned out to be more, or less.
+  void set_total(std::uint64_t total) { total_ = total; }
   // Prints at most five times a second.
   Status at(std::uint64_t done);
   // The same where an error has nowhere to go: it comes again with finish.
@@ -27,6 +29,7 @@ class Progress {
  private:
   double seconds() const;
   std::string describe(std::uint64_t done) const;
+  std::string amount(std::uint64_t count) const;
 
   Output& out_;
   Clock& clock_;

@@ -14,6 +14,7 @@
 #include "app/writing.h"
 #include "eventstore/erasure.h"
 #include "eventstore/event_store.h"
+#include "eventstore/store_marks.h"
 
 namespace tidelog {
 namespace {
@@ -135,6 +136,32 @@ Result<std::unique_ptr<EventStore>> open_store(const CommandContext& context, co
   }
 }
 
+// A store that was made from another one without its last events: what its sources would send next
+// does not follow what it holds.
+Status check_origin(const CommandContext& context, const Config& config, Log& log,
+                    const EventStore& store) {
+  TRY(const auto origin, read_origin(context.disk, StorePaths(config.store.path)));
+  if (!origin) return {};
+  log.info("store was made from another one", {{"how", std::string(name_of(origin->kind))},
+                                               {"from", print_uuid(origin->uuid)},
+                                               {"at", fmt::format("{}", origin->position.value)},
+                                               {"on", print_time(origin->time)}});
+  if (!origin->incomplete) return {};
+  for (const SourceConfig& source : config.sources) {
+    if (store.source_position(source.name).empty()) continue;
+    return fail(
+        Code::misconfigured,
+        fmt::format("{} was {} on {} without all events of the store that it was made from, "
+                    "so the source {} cannot go on in it: what it sends next would not "
+                    "follow. Give the source another name (`name: {}-2`) to capture into "
+                    "this store from a new initial load, or restore the whole backup, or "
+                    "use a new store",
+                    config.store.path, name_of(origin->kind), print_time(origin->time), source.name,
+                    source.name));
+  }
+  return {};
+}
+
 Status open_and_run(const CommandContext& context, const Config& config, Log& log,
                     const std::stop_source& stop) {
   TRY(const auto store, open_store(context, config, log, stop.get_token()));
@@ -142,6 +169,7 @@ Status open_and_run(const CommandContext& context, const Config& config, Log& lo
   TRY(const ErasureReport erased, resume_erasures(*store, {}));
   if (erased.segments != 0)
     log.info("erasure resumed", {{"events", fmt::format("{}", erased.events)}});
+  TRY_DO(check_origin(context, config, log, *store));
   log.info("store open",
            {{"store", config.store.path}, {"events", fmt::format("{}", store->durable().value)}});
   TRY_DO(Service(context, config, log, *store, stop).run());

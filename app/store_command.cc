@@ -23,6 +23,18 @@ Status print_stats_json(const CommandContext& context, const StoreStats& stats) 
   return context.out.flush();
 }
 
+std::string print_json(const VerifyReport& report) {
+  std::string damage;
+  for (const std::string& each : report.damage) {
+    if (!damage.empty()) damage += ',';
+    put_json_text(damage, each);
+  }
+  return fmt::format(
+      R"({{"events":{},"position":{},"batches":{},"bytes":{},"whole":{},"damage":[{}]}})",
+      report.progress.events, last_position(report.durable), report.batches, report.progress.bytes,
+      report.damage.empty(), damage);
+}
+
 Table source_table(const StoreStats& stats) {
   Table table({{"source"}, {"stored up to"}, {"last commit"}, {"last append"}});
   for (const SourceState& source : stats.sources) {
@@ -36,17 +48,17 @@ Table source_table(const StoreStats& stats) {
 
 Status verify_store(const CommandContext& context, const CommonOptions& options) {
   TRY(const auto reader, open_reader(context, options));
-  Progress progress(context.err, context.clock, context.err_is_terminal, "events",
-                    reader->durable().value);
+  Progress progress(context.err, context.clock, context.err_is_terminal, "bytes", 0);
   TRY(const VerifyReport report,
-      verify_store(context.disk, reader->directory(),
-                   [&](const VerifyProgress& now) { progress.show(now.events); }));
-  TRY_DO(progress.finish("verified", report.progress.events));
+      verify_store(context.disk, reader->directory(), [&](const VerifyProgress& now) {
+        progress.set_total(now.bytes_total);
+        progress.show(now.bytes);
+      }));
+  TRY_DO(progress.finish("verified", report.progress.bytes));
   for (const std::string& damage : report.damage) TRY_DO(context.err.line("damaged: " + damage));
   const bool is_whole = report.damage.empty();
   if (options.json) {
-    TRY_DO(context.out.line(
-        fmt::format(R"({{"events":{},"whole":{}}})", report.progress.events, is_whole)));
+    TRY_DO(context.out.line(print_json(report)));
   } else if (is_whole) {
     TRY_DO(
         context.out.line("The store is whole: every checksum, the chain and all positions agree."));

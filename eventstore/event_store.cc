@@ -8,6 +8,7 @@
 #include "eventstore/block.h"
 #include "eventstore/commit_group.h"
 #include "eventstore/sealed_files.h"
+#include "eventstore/store_marks.h"
 #include "eventstore/store_reader.h"
 
 namespace tidelog {
@@ -23,6 +24,23 @@ EventStore::EventStore(Disk& disk, Clock& clock, const std::string& directory,
       open_batch_(std::make_unique<OpenBatch>()),
       queue_([this] { lead(); }) {}
 
+namespace {
+
+// A backup that somebody wrote to would be a backup no more.
+Status check_no_backup(Disk& disk, const StorePaths& paths) {
+  for (const std::string& mark : {MarkPaths(paths).backup, MarkPaths(paths).unfinished_backup}) {
+    TRY(const bool exists, disk.exists(mark));
+    if (!exists) continue;
+    return fail(Code::misconfigured,
+                fmt::format("{} is a backup: it can be read, not written to. Make a store of it: "
+                            "tidelog store restore --from {} --to FOLDER",
+                            paths.directory, paths.directory));
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<std::unique_ptr<EventStore>> EventStore::open(Disk& disk, Clock& clock,
                                                      const std::string& directory,
                                                      const StoreOptions& options) {
@@ -30,6 +48,7 @@ Result<std::unique_ptr<EventStore>> EventStore::open(Disk& disk, Clock& clock,
   const StorePaths& paths = store->paths_;
   TRY_DO(disk.make_directory(paths.directory));
   TRY(store->lock_file_, disk.lock(paths.lock, options.holder));
+  TRY_DO(check_no_backup(disk, paths));
   TRY_DO(disk.make_directory(paths.segments));
   TRY_DO(disk.make_directory(paths.staging));
   TRY(const bool exists, disk.exists(paths.manifest));

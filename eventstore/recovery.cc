@@ -4,23 +4,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <random>
 
 #include "core/bytes.h"
 #include "eventstore/sealed_files.h"
+#include "eventstore/store_marks.h"
 
 namespace tidelog {
 namespace {
 
 constexpr std::uint64_t chunk_bytes = 1 << 20;
-constexpr std::size_t uuid_bytes = 16;
-
-std::string random_uuid() {
-  std::random_device random;
-  std::string uuid;
-  while (uuid.size() < uuid_bytes) put_le(uuid, static_cast<std::uint32_t>(random()));
-  return uuid;
-}
 
 // One pass over the last segment.
 class LastSegment {
@@ -279,7 +271,7 @@ Status make_store(Disk& disk, const StorePaths& paths, std::uint64_t segment_byt
                      format::superblock_slot_offsets[1] + format::superblock_slot_bytes));
   TRY_DO(superblock->sync());
   TRY_DO(disk.sync_directory(paths.directory));
-  return write_manifest(disk, paths, {random_uuid(), {{1, 0, {}}}});
+  return write_manifest(disk, paths, {new_uuid(), {{1, 0, {}}}});
 }
 
 Result<Recovered> recover(Disk& disk, const StorePaths& paths, DurablePage& page) {

@@ -10,6 +10,8 @@
 #include "eventstore/catalog.h"
 #include "eventstore/recovery.h"
 #include "eventstore/store_files.h"
+#include "eventstore/store_marks.h"
+#include "eventstore/verified_copy.h"
 
 namespace tidelog {
 namespace {
@@ -32,7 +34,8 @@ class Verification {
         report_.progress.bytes_total += bytes;
       }
     }
-    for (const auto& segment : manifest.segments) TRY_DO(note_damage(verify_segment(segment)));
+    TRY_DO(note_damage(verify_small_files()));
+    for (const auto& segment : manifest.segments) TRY_DO(note_damage(verify_present(segment)));
     if (report_.damage.empty() && next_ && next_->sequence < end_.durable_batches) {
       report_.damage.push_back(fmt::format("the log ends before position {}, but {} was durable",
                                            next_->base.value, end_.durable.value));
@@ -57,6 +60,59 @@ class Verification {
     report_.damage.push_back(status.error().what);
     next_.reset();  // the next segment's head says where it begins
     return {};
+  }
+
+  // What says something about the folder, beside the log.
+  Status verify_small_files() {
+    TRY(const bool exists, disk_.exists(paths_.superblock));
+    TRY(const auto superblock, read_superblock(disk_, paths_));
+    if (exists && !superblock) {
+      TRY_DO(note_damage(fail(Code::corrupt, fmt::format("{}: neither of its slots is whole; the "
+                                                         "next writer makes it anew",
+                                                         paths_.superblock))));
+    }
+    TRY_DO(read_origin(disk_, paths_));
+    TRY(const auto record, read_backup_record(disk_, MarkPaths(paths_).backup));
+    return record ? verify_listed(*record) : Status();
+  }
+
+  // The log's files have checksums of their own; of a backup's other files only its record tells.
+  Status verify_listed(const BackupRecord& record) {
+    for (const BackupFile& listed : record.files) {
+      const std::string path = paths_.directory + "/" + listed.name;
+      TRY(const auto file, open_named(disk_, path));
+      TRY(const std::uint64_t bytes, file->size());
+      if (bytes < listed.bytes) {
+        TRY_DO(note_damage(
+            fail(Code::corrupt, fmt::format("{} has {} bytes, the backup's record says {}", path,
+                                            bytes, listed.bytes))));
+      }
+      if (listed.name.ends_with(".log") || listed.name.ends_with(".adopted")) continue;
+      TRY(const std::uint32_t crc, checksum_of(*file, listed.bytes));
+      if (crc == listed.crc) continue;
+      TRY_DO(note_damage(fail(Code::corrupt, fmt::format("{}: its bytes are not those that the "
+                                                         "backup's record tells of",
+                                                         path))));
+    }
+    return {};
+  }
+
+  // A segment that is rewritten or let go while we read is looked at as the manifest has it then.
+  Status verify_present(format::ManifestSegment segment) {
+    for (;;) {
+      const VerifyReport before = report_;
+      const Status verified = verify_segment(segment);
+      if (verified || verified.error().code != Code::not_found) return verified;
+      TRY(const auto manifest, read_manifest(disk_, paths_));
+      const auto now = std::find_if(
+          manifest.segments.begin(), manifest.segments.end(),
+          [&](const format::ManifestSegment& other) { return other.id == segment.id; });
+      if (now != manifest.segments.end() && *now == segment) return verified;  // it is missing
+      report_ = before;
+      next_.reset();
+      if (now == manifest.segments.end()) return {};
+      segment = *now;
+    }
   }
 
   Status verify_segment(const format::ManifestSegment& segment) {

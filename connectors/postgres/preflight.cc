@@ -328,9 +328,9 @@ class Checks {
             "drop it, and let tidelog make its own: " + drop);
     }
     if (slot.confirmed > stored_->end_lsn) {
-      misconfigured(fmt::format("the slot {} was read up to {} by somebody else, but this store "
-                                "ends at {}: what lies "
-                                "between is lost to it",
+      misconfigured(fmt::format("the slot {} was read up to {} by somebody else, or by this store "
+                                "before it was put back to an older state (a restored backup), "
+                                "which ends at {}: what lies between is lost to it",
                                 slot_, print_lsn(slot.confirmed), print_lsn(stored_->end_lsn)),
                     std::string(begin_again));
     }

@@ -214,6 +214,8 @@ Status adopt(EventStore& store, const ScriptOperation& operation, StoreScript::T
   return {};
 }
 
+}  // namespace
+
 Result<std::string> line_of(StoreReader& reader, const Event& event) {
   TRY(const Schema* schema, reader.schema(event.schema));
   const Transaction& t = event.transaction;
@@ -221,8 +223,6 @@ Result<std::string> line_of(StoreReader& reader, const Event& event) {
               event.key.value_or(""), event.body.value_or(""), schema->columns.size(),
               extent(t.id, t.commit_time, event.source_name, t.event_index, t.event_count));
 }
-
-}  // namespace
 
 StoreOptions script_options() {
   StoreOptions options;

@@ -72,6 +72,9 @@ class StoreScript {
 
 StoreOptions script_options();
 
+// The event as StoreContent has it.
+Result<std::string> line_of(StoreReader& reader, const Event& event);
+
 // Everything that a reader beside the writer gets, revisions and transactions checked on the way.
 // Stops at an error.
 struct Scan {

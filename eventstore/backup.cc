@@ -1,0 +1,438 @@
+#include "eventstore/backup.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "eventstore/recovery.h"
+#include "eventstore/store_files.h"
+#include "eventstore/store_marks.h"
+#include "eventstore/verified_copy.h"
+
+namespace tidelog {
+namespace {
+
+// A store changes while it is copied: a file may be rewritten or removed once the manifest that
+// named it is old. Then the manifest is read again; a store that changes faster than this is not
+// ours.
+constexpr int attempts_max = 100;
+// Between two notes of what is copied: no more than this is copied again after an interruption.
+constexpr std::uint64_t note_bytes = 64 << 20;
+
+// The larger of two lower bounds: after a power loss the page may be the older one.
+Result<DurablePage::Value> durable_end(Disk& disk, const StorePaths& paths) {
+  DurablePage::Value end;
+  if (const auto page = DurablePage::open(disk, paths, false)) end = page->load().value_or(end);
+  TRY(const auto superblock, read_superblock(disk, paths));
+  if (!superblock || superblock->durable_batches <= end.durable_batches) return end;
+  return DurablePage::Value{superblock->durable, superblock->durable_batches};
+}
+
+class Backup {
+ public:
+  Backup(Disk& disk, Clock& clock, const std::string& store, const std::string& backup,
+         const OnCopyProgress& on_progress)
+      : disk_(disk), clock_(clock), from_(store), to_(backup), on_progress_(on_progress) {}
+
+  Result<BackupReport> run() {
+    TRY_DO(prepare());
+    TRY_DO(copy_store());
+    TRY_DO(name_everything());
+    TRY_DO(remove_the_rest());
+    return report_;
+  }
+
+ private:
+  // -- the folder --
+
+  Status prepare() {
+    TRY_DO(check_folders());
+    TRY_DO(load_manifest());
+    TRY_DO(disk_.make_directory(to_.directory));
+    TRY_DO(look_at_folder());
+    TRY(lock_, disk_.lock(to_.lock, fmt::format("a backup of {}", from_.directory)));
+    TRY_DO(look_at_folder());  // another backup may have come first
+    TRY_DO(write_unfinished());
+    TRY_DO(disk_.make_directory(to_.segments));
+    return disk_.make_directory(to_.staging);
+  }
+
+  Status look_at_folder() {
+    have_.clear();
+    TRY(const auto whole, read_backup_record(disk_, MarkPaths(to_).backup));
+    TRY(const auto unfinished, read_backup_record(disk_, MarkPaths(to_).unfinished_backup));
+    if (!whole && !unfinished) TRY_DO(check_empty());
+    if (whole) TRY_DO(take_over(*whole));
+    if (whole) TRY_DO(check_not_newer(*whole));
+    if (whole) before_ = *whole;
+    return unfinished ? take_over(*unfinished) : Status();
+  }
+
+  Status take_over(const BackupRecord& record) {
+    if (record.manifest.uuid != manifest_.uuid) {
+      return fail(Code::conflict,
+                  fmt::format("{} holds a backup of the store {}, and {} is {}: give each store a "
+                              "folder of its own",
+                              to_.directory, print_uuid(record.manifest.uuid), from_.directory,
+                              print_uuid(manifest_.uuid)));
+    }
+    for (const BackupFile& file : record.files) have_[file.name] = file;
+    return {};
+  }
+
+  Status check_not_newer(const BackupRecord& record) const {
+    if (record.durable_batches <= end_.durable_batches) return {};
+    return fail(
+        Code::conflict,
+        fmt::format("{} holds the events before position {}, and {} ends at {}: this store "
+                    "was put back to an older state. If it was not shut down in good order, "
+                    "start `tidelog run` once; otherwise give another folder",
+                    to_.directory, record.durable.value, from_.directory, end_.durable.value));
+  }
+
+  // So that the next run goes on, should this one be cut off.
+  Status write_unfinished() {
+    BackupRecord record;
+    record.manifest = manifest_;
+    for (const auto& [name, file] : have_) record.files.push_back(file);
+    noted_bytes_ = report_.copied_bytes;
+    return write_backup_record(disk_, to_, "backup.unfinished", record);
+  }
+
+  Status check_folders() const {
+    if (to_.directory != from_.directory && !to_.directory.starts_with(from_.directory + "/"))
+      return {};
+    return fail(
+        Code::misconfigured,
+        fmt::format("{} is the store itself, or within it: a backup goes elsewhere, best to "
+                    "another disk",
+                    to_.directory));
+  }
+
+  // What is not ours is never written to.
+  Status check_empty() const {
+    std::vector<std::string> names;
+    for (const std::string& folder : {to_.directory, to_.segments}) {
+      auto listed = disk_.list(folder);
+      if (!listed && listed.error().code == Code::not_found) continue;
+      if (!listed) return error_of(listed);
+      names.insert(names.end(), listed->begin(), listed->end());
+    }
+    const auto foreign = std::find_if(names.begin(), names.end(), [](const std::string& name) {
+      return name != "lock" && name != "backup.unfinished.tmp";  // left by a first try
+    });
+    if (foreign == names.end()) return {};
+    return fail(
+        Code::conflict,
+        fmt::format("{} is not empty ({}) and holds no backup: give an empty folder, or one "
+                    "that holds a backup of this store",
+                    to_.directory, *foreign));
+  }
+
+  // -- copying --
+
+  Status load_manifest() {
+    // In this order the manifest names all that the end covers.
+    TRY(end_, durable_end(disk_, from_));
+    auto manifest = read_manifest(disk_, from_);
+    if (!manifest && manifest.error().code == Code::not_found) {
+      return fail(Code::not_found,
+                  fmt::format("{} holds no store ({})", from_.directory, manifest.error().what));
+    }
+    if (!manifest) return error_of(manifest);
+    manifest_ = *std::move(manifest);
+    return {};
+  }
+
+  Status copy_store() {
+    for (int attempt = 0;; ++attempt) {
+      Status copied = copy_segments();
+      if (copied || copied.error().code != Code::not_found) return copied;
+      const format::Manifest met = manifest_;
+      TRY_DO(load_manifest());
+      if (manifest_ == met || attempt == attempts_max) {
+        return fail(Code::corrupt, fmt::format("the store names a file that is not there: {}",
+                                               copied.error().what));
+      }
+    }
+  }
+
+  Status copy_segments() {
+    needed_.clear();
+    segments_.clear();
+    progress_.bytes_total = progress_.bytes;
+    for (const auto& segment : manifest_.segments) {
+      if (is_known(segment)) continue;
+      TRY(const auto file, disk_.open_read(from_.segment(segment.id, segment.generation)));
+      TRY(const std::uint64_t bytes, file->size());
+      progress_.bytes_total += bytes;
+    }
+    std::optional<BatchCursor::Expected> next;
+    for (const auto& segment : manifest_.segments) {
+      if (is_known(segment)) {
+        take_known(segment);
+        next.reset();
+        continue;
+      }
+      TRY(const auto end, copy_segment(segment, next));
+      if (!end) break;
+      next = end;
+    }
+    if (!next || next->sequence == end_.durable_batches) return copy_states();
+    return fail(Code::corrupt,
+                fmt::format("{}: the log ends before position {}, but {} was durable",
+                            from_.directory, next->base.value, end_.durable.value));
+  }
+
+  // Sealed and whole when the last backup was made: its files cannot have changed since.
+  bool is_known(const format::ManifestSegment& segment) const {
+    const auto& known = before_.manifest.segments;
+    if (known.empty() || known.back() == segment) return false;
+    if (std::find(known.begin(), known.end(), segment) == known.end()) return false;
+    return std::all_of(before_.files.begin(), before_.files.end(), [&](const BackupFile& file) {
+      return !belongs_to(file.name, segment.id) || is_there(file);
+    });
+  }
+
+  bool belongs_to(const std::string& name, std::uint64_t segment) const {
+    const std::string_view path = name;
+    return path.starts_with(fmt::format("segments/{:08}-", segment)) ||
+           path.starts_with(fmt::format("segments/{:08}.", segment));
+  }
+
+  bool is_there(const BackupFile& file) const {
+    const auto copy = disk_.open_read(to_.directory + "/" + file.name);
+    if (!copy) return false;
+    const auto bytes = (*copy)->size();
+    return bytes && *bytes >= file.bytes;
+  }
+
+  void take_known(const format::ManifestSegment& segment) {
+    segments_.push_back(segment);
+    for (const BackupFile& file : before_.files) {
+      if (belongs_to(file.name, segment.id)) needed_.emplace(file.name, file);
+    }
+  }
+
+  // Where the segment ends; nothing for one that has begun since.
+  Result<std::optional<BatchCursor::Expected>> copy_segment(
+      const format::ManifestSegment& segment, const std::optional<BatchCursor::Expected>& before) {
+    const std::string path = from_.segment(segment.id, segment.generation);
+    TRY(const auto file, disk_.open_read(path));
+    TRY(const auto opened, read_head(*file, from_, segment));
+    const auto& first = opened.first;
+    if (first.sequence >= end_.durable_batches && !segments_.empty())
+      return std::optional<BatchCursor::Expected>();
+    if (before && (first.sequence != before->sequence || first.chain != before->chain ||
+                   first.base != before->base)) {
+      return fail(Code::corrupt,
+                  fmt::format("{} does not follow the segment before it, which ends with batch {} "
+                              "before position {}",
+                              path, before->sequence, before->base.value));
+    }
+    const std::string name = relative(path);
+    auto extent = extent_of(*file, first, end_.durable_batches, known_bytes(name));
+    if (!extent) return fail_in(path, extent.error());
+    TRY_DO(copy_log(name, *file, first, *extent));
+    TRY(const auto copy, disk_.open_read(to_.segment(segment.id, segment.generation)));
+    TRY_DO(read_head(*copy, to_, segment));
+    for (const auto& adopted : extent->adopted) TRY_DO(copy_adopted(segment.id, adopted));
+    segments_.push_back(segment);
+    TRY_DO(copy_index(segment));
+    return std::optional(extent->end);
+  }
+
+  // Saved states up to the end. One that goes while we look is not missed: a base one goes only
+  // when there is another.
+  Status copy_states() {
+    const auto names = disk_.list(state_folder(from_));
+    if (!names && names.error().code == Code::not_found) return {};
+    if (!names) return error_of(names);
+    TRY_DO(disk_.make_directory(state_folder(to_)));
+    for (const std::string& name : *names) {
+      const auto position = position_of_state_file(name);
+      if (!position || *position > end_.durable) continue;
+      const std::string path = state_folder(from_) + "/" + name;
+      const auto file = disk_.open_read(path);
+      if (!file && file.error().code == Code::not_found) continue;
+      if (!file) return error_of(file);
+      TRY_DO(copy_plain(relative(path), **file));
+    }
+    return disk_.sync_directory(state_folder(to_));
+  }
+
+  // A segment's index, if there is one: it can be made anew, but not in no time.
+  Status copy_index(const format::ManifestSegment& segment) {
+    const std::string path =
+        fmt::format("{}/{:08}-{}.index", from_.segments, segment.id, segment.generation);
+    const auto file = disk_.open_read(path);
+    if (!file && file.error().code == Code::not_found) return {};
+    if (!file) return error_of(file);
+    return copy_plain(relative(path), **file);
+  }
+
+  // A file that is not of the log. It may have other content under the same name and with the same
+  // length, so it is always read.
+  Status copy_plain(const std::string& name, const File& source) {
+    TRY(const std::uint64_t bytes, source.size());
+    BackupFile made{name, bytes, 0};
+    TRY(made.crc, checksum_of(source, bytes));
+    const auto known = have_.find(name);
+    const bool have = known != have_.end() && known->second == made && is_there(made);
+    if (!have) {
+      TRY(const auto copy, disk_.create(to_.directory + "/" + name));
+      TRY(const std::uint32_t crc, copy_bytes(source, *copy, 0, bytes, 0, [](std::uint64_t) {}));
+      if (crc != made.crc) return fail(Code::failed, name + " changed while it was copied");
+      TRY_DO(copy->sync());
+      ++report_.copied_files;
+      report_.copied_bytes += bytes;
+    }
+    have_[name] = made;
+    needed_[name] = made;
+    return {};
+  }
+
+  Status copy_adopted(std::uint64_t segment, const format::AdoptedFile& adopted) {
+    const std::string path = from_.adopted(segment, adopted.staging_id, adopted.generation);
+    TRY(const auto file, disk_.open_read(path));
+    TRY(const std::uint64_t bytes, file->size());
+    progress_.bytes_total += bytes;
+    LogExtent extent;
+    extent.end = end_of(adopted);
+    const std::string name = relative(path);
+    if (known_bytes(name) == adopted.file_bytes) extent.resume = extent.end;
+    return copy_log(name, *file, begin_of(adopted), extent);
+  }
+
+  std::string relative(const std::string& path) const {
+    return path.substr(from_.directory.size() + 1);
+  }
+
+  std::uint64_t known_bytes(const std::string& name) const {
+    const auto known = have_.find(name);
+    return known == have_.end() ? 0 : known->second.bytes;
+  }
+
+  // The file up to the extent's end, of which the backup may have the begin already.
+  Status copy_log(const std::string& name, const File& source, const BatchCursor::Expected& first,
+                  const LogExtent& extent) {
+    const std::uint64_t wanted = extent.end.file_offset;
+    TRY(const std::uint64_t source_bytes, source.size());
+    BackupFile made{name, wanted, 0};
+    const auto known = have_.find(name);
+    const bool goes_on = known != have_.end() && extent.resume && is_there(known->second);
+    const std::uint64_t begin = goes_on ? known->second.bytes : 0;
+    progress_.bytes_total -= source_bytes - std::min(source_bytes, wanted - begin);
+    if (goes_on) made.crc = known->second.crc;
+    if (begin != wanted || !goes_on) {
+      auto copied =
+          copy_new(name, source, begin, goes_on ? *extent.resume : first, extent.end, made.crc);
+      if (!copied && copied.error().code == Code::corrupt) {
+        return fail_in(fmt::format("{}/{} cannot be copied, and the backup stays what it was",
+                                   from_.directory, name),
+                       copied.error());
+      }
+      if (!copied) return error_of(copied);
+      made.crc = *copied;
+    }
+    have_[name] = made;
+    needed_[name] = made;
+    return report_.copied_bytes - noted_bytes_ < note_bytes ? Status() : write_unfinished();
+  }
+
+  // Copies, syncs, and verifies what is in the copy.
+  Result<std::uint32_t> copy_new(const std::string& name, const File& source, std::uint64_t begin,
+                                 const BatchCursor::Expected& first,
+                                 const BatchCursor::Expected& end, std::uint32_t crc) {
+    const std::string path = to_.directory + "/" + name;
+    TRY(const auto copy, begin == 0 ? disk_.create(path) : disk_.open_write(path));
+    TRY(crc, copy_bytes(source, *copy, begin, end.file_offset, crc, [this](std::uint64_t bytes) {
+          progress_.bytes += bytes;
+          on_progress_(progress_);
+        }));
+    TRY(const std::uint64_t bytes, copy->size());
+    if (bytes > end.file_offset) TRY_DO(copy->truncate(end.file_offset));
+    TRY_DO(copy->sync());
+    TRY_DO(verify_batches(*copy, first, end));
+    ++report_.copied_files;
+    report_.copied_bytes += end.file_offset - begin;
+    return crc;
+  }
+
+  // -- the end: from here on the folder is this backup --
+
+  Status name_everything() {
+    TRY_DO(disk_.sync_directory(to_.segments));
+    BackupRecord record;
+    record.manifest = {manifest_.uuid, segments_};
+    TRY_DO(write_manifest(disk_, to_, record.manifest));
+    format::Superblock superblock;
+    superblock.counter = 2;
+    superblock.durable_batches = end_.durable_batches;
+    superblock.durable = end_.durable;
+    superblock.segment_id = segments_.back().id;
+    superblock.file_offset =
+        needed_.at(relative(from_.segment(segments_.back().id, segments_.back().generation))).bytes;
+    TRY_DO(replace_file(disk_, to_.directory, "superblock", format::encode(superblock)));
+
+    record.time = clock_.now();
+    record.durable = end_.durable;
+    record.durable_batches = end_.durable_batches;
+    for (const auto& [name, file] : needed_) {
+      record.files.push_back(file);
+      report_.bytes += file.bytes;
+    }
+    report_.uuid = manifest_.uuid;
+    report_.durable = record.durable;
+    report_.time = record.time;
+    report_.file_count = record.files.size();
+    return write_backup_record(disk_, to_, "backup", record);
+  }
+
+  // What the store no longer has, erased events among it, and what an interrupted backup left.
+  Status remove_the_rest() {
+    for (const std::string& folder : {to_.segments, state_folder(to_)}) {
+      const auto names = disk_.list(folder);
+      if (!names && names.error().code == Code::not_found) continue;
+      if (!names) return error_of(names);
+      for (const std::string& name : *names) {
+        const std::string path = folder + "/" + name;
+        if (needed_.contains(path.substr(to_.directory.size() + 1))) continue;
+        TRY_DO(disk_.remove(path));
+        ++report_.removed_files;
+      }
+      TRY_DO(disk_.sync_directory(folder));
+    }
+    TRY_DO(disk_.remove(MarkPaths(to_).unfinished_backup));
+    return disk_.sync_directory(to_.directory);
+  }
+
+  Disk& disk_;
+  Clock& clock_;
+  const StorePaths from_;
+  const StorePaths to_;
+  const OnCopyProgress& on_progress_;
+  std::unique_ptr<DiskLock> lock_;
+  format::Manifest manifest_;  // of the store
+  DurablePage::Value end_;
+  BackupRecord before_;                     // what the folder held
+  std::map<std::string, BackupFile> have_;  // in the folder now, by name: from its begin, whole
+  std::map<std::string, BackupFile> needed_;
+  std::vector<format::ManifestSegment> segments_;  // of the backup
+  CopyProgress progress_;
+  std::uint64_t noted_bytes_ = 0;  // copied when the unfinished record was written last
+  BackupReport report_;
+};
+
+}  // namespace
+
+Result<BackupReport> back_up_store(Disk& disk, Clock& clock, const std::string& store,
+                                   const std::string& backup, const OnCopyProgress& on_progress) {
+  return Backup(disk, clock, store, backup, on_progress).run();
+}
+
+}  // namespace tidelog

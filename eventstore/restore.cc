@@ -1,0 +1,264 @@
+#include "eventstore/restore.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "core/crc32c.h"
+#include "eventstore/catalog.h"
+#include "eventstore/cut_batch.h"
+#include "eventstore/recovery.h"
+#include "eventstore/store_files.h"
+#include "eventstore/store_marks.h"
+#include "eventstore/verified_copy.h"
+
+namespace tidelog {
+namespace {
+
+class Restore {
+ public:
+  Restore(Disk& disk, Clock& clock, const std::string& backup, const std::string& store,
+          std::optional<Position> end, const OnCopyProgress& on_progress)
+      : disk_(disk),
+        clock_(clock),
+        from_(backup),
+        to_(store),
+        wanted_(end),
+        on_progress_(on_progress) {}
+
+  Result<RestoreReport> run() {
+    TRY_DO(load_record());
+    TRY_DO(prepare());
+    for (const auto& segment : record_.manifest.segments) {
+      TRY(const bool more, restore_segment(segment));
+      if (!more) break;
+    }
+    TRY_DO(check_end());
+    TRY_DO(restore_states());
+    TRY_DO(name_everything());
+    return report_;
+  }
+
+ private:
+  Status load_record() {
+    TRY(auto record, read_backup_record(disk_, MarkPaths(from_).backup));
+    if (!record) return no_backup();
+    record_ = *std::move(record);
+    end_ = std::min(wanted_.value_or(record_.durable), record_.durable);
+    is_cut_ = end_ < record_.durable;
+    for (const BackupFile& file : record_.files) {
+      files_.emplace(file.name, file);
+      progress_.bytes_total += file.bytes;
+    }
+    return {};
+  }
+
+  Status no_backup() {
+    TRY(const bool unfinished, disk_.exists(MarkPaths(from_).unfinished_backup));
+    TRY(const bool store, disk_.exists(from_.manifest));
+    return fail(
+        Code::misconfigured,
+        fmt::format("{} {}", from_.directory,
+                    unfinished ? "is a backup that was cut off before it was whole: make it again"
+                    : store    ? "is a store, and no backup: make one with `tidelog store backup`"
+                               : "holds no backup"));
+  }
+
+  Status prepare() {
+    TRY_DO(disk_.make_directory(to_.directory));
+    std::vector<std::string> names;
+    for (const std::string& folder : {to_.directory, to_.segments, to_.staging}) {
+      auto listed = disk_.list(folder);
+      if (!listed && listed.error().code == Code::not_found) continue;
+      if (!listed) return error_of(listed);
+      names.insert(names.end(), listed->begin(), listed->end());
+    }
+    std::erase(names, "lock");
+    if (!names.empty()) {
+      return fail(Code::conflict,
+                  fmt::format("{} is not empty ({}): a store is restored into a folder of its own. "
+                              "If an earlier restore was cut off here, remove what it left",
+                              to_.directory, names.front()));
+    }
+    TRY(lock_, disk_.lock(to_.lock, fmt::format("a restore of {}", from_.directory)));
+    TRY_DO(disk_.make_directory(to_.segments));
+    return disk_.make_directory(to_.staging);
+  }
+
+  // False when what follows is beyond the end.
+  Result<bool> restore_segment(const format::ManifestSegment& segment) {
+    const std::string path = from_.segment(segment.id, segment.generation);
+    TRY(const auto file, open_named(disk_, path));
+    TRY(const auto opened, read_head(*file, from_, segment));
+    const BatchCursor::Expected& first = opened.first;
+    if (is_cut_ && first.base >= end_ && !segments_.empty()) return false;
+    if (!segments_.empty() && (first.sequence != last_.sequence || first.chain != last_.chain ||
+                               first.base != last_.base)) {
+      return fail(Code::corrupt, fmt::format("{} does not follow the segment before it", path));
+    }
+    catalog_.restart();
+    TRY_DO(catalog_.apply(opened.head));
+    TRY_DO(walk(segment, *file, first));
+    const std::string copy = to_.segment(segment.id, segment.generation);
+    TRY_DO(copy_log(path, copy, first, last_, cut_));
+    TRY(const auto written, disk_.open_read(copy));
+    TRY_DO(read_head(*written, to_, segment));
+    segments_.push_back(segment);
+    return last_.sequence < record_.durable_batches && !(is_cut_ && last_.base >= end_);
+  }
+
+  // To the segment's last batch that is wanted, and of one that is wanted in part, the bytes to be.
+  Status walk(const format::ManifestSegment& segment, const File& file,
+              const BatchCursor::Expected& first) {
+    cut_.clear();
+    BatchCursor cursor(file, first);
+    last_ = first;
+    while (last_.sequence < record_.durable_batches && !(is_cut_ && last_.base >= end_)) {
+      TRY(const auto step, cursor.next());
+      if (step == BatchCursor::Step::bad) return fail(Code::corrupt, cursor.why());
+      if (step == BatchCursor::Step::zeros) return {};
+      if (cursor.expected().base > end_) return cut(cursor);
+      TRY_DO(catalog_.apply(cursor.header(), cursor.extension()));
+      for (const auto& adopted : cursor.extension().adopted) {
+        TRY_DO(copy_log(from_.adopted(segment.id, adopted.staging_id, adopted.generation),
+                        to_.adopted(segment.id, adopted.staging_id, adopted.generation),
+                        begin_of(adopted), end_of(adopted), {}));
+      }
+      last_ = cursor.expected();
+    }
+    return {};
+  }
+
+  // last_ becomes the end of the cut batch.
+  Status cut(BatchCursor& cursor) {
+    if (!cursor.extension().adopted.empty()) {
+      return fail(Code::misconfigured,
+                  fmt::format("position {} lies within one transaction, which is restored whole or "
+                              "not at all",
+                              end_.value));
+    }
+    SourceBefore before;
+    if (const auto* source = catalog_.source(cursor.header().source))
+      before = {source->position, source->commit_time};
+    format::BatchHeader header;
+    TRY(cut_, cut_batch(cursor, end_, before, header));
+    last_.file_offset += cut_.size();
+    last_.sequence += 1;
+    last_.chain = header.crc;
+    last_.base = end_;
+    return {};
+  }
+
+  // The file up to `end`, whose last bytes are `tail`; then reads the copy back.
+  Status copy_log(const std::string& from, const std::string& to,
+                  const BatchCursor::Expected& first, const BatchCursor::Expected& end,
+                  std::string_view tail) {
+    const auto copied = copy_bytes_of(from, to, first, end, tail);
+    if (copied || copied.error().code != Code::corrupt) return copied;
+    return fail_in(fmt::format("the backup is damaged: {}", from), copied.error());
+  }
+
+  Status copy_bytes_of(const std::string& from, const std::string& to,
+                       const BatchCursor::Expected& first, const BatchCursor::Expected& end,
+                       std::string_view tail) {
+    TRY(const auto source, open_named(disk_, from));
+    TRY(const auto copy, disk_.create(to));
+    const std::uint64_t whole_bytes = end.file_offset - tail.size();
+    TRY(const std::uint32_t crc,
+        copy_bytes(*source, *copy, 0, whole_bytes, 0, [this](std::uint64_t bytes) {
+          progress_.bytes += bytes;
+          on_progress_(progress_);
+        }));
+    const auto listed = files_.find(from.substr(from_.directory.size() + 1));
+    if (listed == files_.end()) return fail(Code::corrupt, "its record does not list this file");
+    const bool same_length = tail.empty() && listed->second.bytes == whole_bytes;
+    if (same_length && listed->second.crc != crc) return fail(Code::corrupt, "checksum");
+    TRY_DO(copy->write(whole_bytes, tail));
+    TRY_DO(copy->sync());
+    TRY_DO(verify_batches(*copy, first, end));
+    ++report_.file_count;
+    report_.bytes += end.file_offset;
+    return {};
+  }
+
+  // Saved states up to the end; those of after it are of a history that is left out.
+  Status restore_states() {
+    for (const auto& [name, file] : files_) {
+      if (!name.starts_with("state/")) continue;
+      const auto position = position_of_state_file(std::string_view(name).substr(6));
+      if (!position || *position > last_.base) continue;
+      TRY_DO(disk_.make_directory(state_folder(to_)));
+      const std::string path = from_.directory + "/" + name;
+      TRY(const auto source, open_named(disk_, path));
+      TRY(const auto copy, disk_.create(to_.directory + "/" + name));
+      const auto crc = copy_bytes(*source, *copy, 0, file.bytes, 0, [](std::uint64_t) {});
+      if (!crc) return fail_in(path, crc.error());
+      if (*crc != file.crc)
+        return fail(Code::corrupt, fmt::format("the backup is damaged: {}: checksum", path));
+      TRY_DO(copy->sync());
+      TRY_DO(disk_.sync_directory(state_folder(to_)));
+    }
+    return {};
+  }
+
+  Status check_end() const {
+    const bool whole = is_cut_ ? last_.base == end_ : last_.sequence == record_.durable_batches;
+    if (whole) return {};
+    return fail(
+        Code::corrupt,
+        fmt::format("the backup is damaged: its log ends before position {}, but its record "
+                    "says {}",
+                    last_.base.value, record_.durable.value));
+  }
+
+  // The manifest last: before it there is no store.
+  Status name_everything() {
+    TRY_DO(disk_.sync_directory(to_.segments));
+    format::Superblock superblock;
+    superblock.counter = 2;
+    superblock.durable_batches = last_.sequence;
+    superblock.durable = last_.base;
+    superblock.segment_id = last_.file_id;
+    superblock.file_offset = last_.file_offset;
+    std::string slots = format::encode(superblock);
+    slots.resize(format::superblock_slot_offsets[1] + format::superblock_slot_bytes, '\0');
+    TRY_DO(replace_file(disk_, to_.directory, "superblock", slots));
+    TRY_DO(write_origin(
+        disk_, to_,
+        {OriginKind::restored, is_cut_, record_.manifest.uuid, last_.base, clock_.now()}));
+    report_.uuid = new_uuid();
+    report_.durable = last_.base;
+    report_.of_backup = record_.durable;
+    return write_manifest(disk_, to_, {report_.uuid, segments_});
+  }
+
+  Disk& disk_;
+  Clock& clock_;
+  const StorePaths from_;
+  const StorePaths to_;
+  const std::optional<Position> wanted_;
+  const OnCopyProgress& on_progress_;
+  std::unique_ptr<DiskLock> lock_;
+  BackupRecord record_;
+  std::map<std::string, BackupFile> files_;  // of the backup, by name
+  Position end_;
+  bool is_cut_ = false;
+  Catalog catalog_;
+  BatchCursor::Expected last_;  // after the last batch that is restored
+  std::string cut_;             // the last batch, when it is restored in part
+  std::vector<format::ManifestSegment> segments_;
+  CopyProgress progress_;
+  RestoreReport report_;
+};
+
+}  // namespace
+
+Result<RestoreReport> restore_store(Disk& disk, Clock& clock, const std::string& backup,
+                                    const std::string& store, std::optional<Position> end,
+                                    const OnCopyProgress& on_progress) {
+  return Restore(disk, clock, backup, store, end, on_progress).run();
+}
+
+}  // namespace tidelog

@@ -1,0 +1,153 @@
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "core/disk.h"
+#include "tests/app/cli_fixture.h"
+#include "tests/app/shop_store.h"
+#include "tests/support/child_process.h"
+
+namespace tidelog {
+namespace {
+
+using testing::CliFixture;
+using testing::contains;
+using testing::ShopStore;
+
+struct Folders : CliFixture {
+  explicit Folders(const std::string& purpose)
+      : base(testing::scratch_folder(purpose).string()),
+        store(base + "/store"),
+        backup(base + "/backup"),
+        restored(base + "/restored") {
+    ShopStore shop(*disk, clock, store);
+    shop.insert(1, "new");                   // positions 0 (schema) and 1
+    shop.update(1, "new", "paid");           // 2
+    shop.update(1, "paid", "sent");          // 3
+    clock.advance(std::chrono::seconds(1));  // for the next batch's append time
+    shop.insert_customer(9, "Ada");          // 4 (schema) and 5
+  }
+
+  Answer run_well(const std::vector<std::string>& arguments) {
+    const Answer answer = run(arguments);
+    CHECK_MESSAGE(answer.code == 0, answer.err);
+    return answer;
+  }
+
+  std::string events_of(const std::string& folder) {
+    return run_well({"events", "--store", folder, "--json"}).out;
+  }
+
+  std::string configuration() {
+    const auto file = disk->create(base + "/shop.yaml");
+    REQUIRE(file);
+    REQUIRE((*file)->write(0, "store: { path: " + restored +
+                                  " }\nsources:\n  - name: shop\n    postgres: postgresql:///none\n"
+                                  "    tables: [public.orders]\n"));
+    return base + "/shop.yaml";
+  }
+
+  std::string base, store, backup, restored;
+};
+
+}  // namespace
+
+TEST_CASE("store backup: reads like the store, and the next one copies only what is new") {
+  Folders folders("backup command");
+  const auto answer = folders.run_well(
+      {"store", "backup", "--store", folders.store, "--to", folders.backup, "--json"});
+  CHECK(contains(answer.out, R"("position":6,)"));
+  CHECK(contains(answer.out, R"("copied_files":1,)"));
+  CHECK(folders.events_of(folders.backup) == folders.events_of(folders.store));
+  const auto again =
+      folders.run_well({"store", "backup", "--store", folders.store, "--to", folders.backup});
+  CHECK(contains(again.out, "0 of them copied now"));
+  CHECK(contains(folders.run_well({"store", "verify", "--store", folders.backup}).out, "whole"));
+  CHECK(folders.run_well({"store", "stats", "--store", folders.backup}).code == 0);
+}
+
+TEST_CASE("store restore: the whole backup, to a position, to a time") {
+  Folders folders("restore command");
+  folders.run_well({"store", "backup", "--store", folders.store, "--to", folders.backup});
+  const std::string all = folders.events_of(folders.store);
+  const auto restore = [&](const std::string& to, const std::string& until) {
+    std::vector<std::string> arguments = {"store", "restore", "--from", folders.backup, "--to", to};
+    if (!until.empty()) arguments.insert(arguments.end(), {"--until", until});
+    return folders.run_well(arguments).out;
+  };
+  CHECK(contains(restore(folders.restored, ""), "the 6 events"));
+  CHECK(folders.events_of(folders.restored) == all);
+  CHECK(contains(restore(folders.base + "/two", "2"), "the 3 events"));
+  CHECK(all.starts_with(folders.events_of(folders.base + "/two")));
+  CHECK(
+      contains(restore(folders.base + "/time", print_time(ShopStore::time_of(1))), "the 3 events"));
+  const auto occupied = folders.run(
+      {"store", "restore", "--from", folders.backup, "--to", folders.restored, "--json"});
+  CHECK(occupied.code == 5);
+  CHECK(contains(occupied.err, "is not empty"));
+}
+
+TEST_CASE("run: a backup is not written to") {
+  Folders folders("run on a backup");
+  folders.restored = folders.backup;
+  folders.run_well({"store", "backup", "--store", folders.store, "--to", folders.backup});
+  const auto answer = folders.run({"run", "-c", folders.configuration()});
+  CHECK(answer.code == 2);
+  CHECK(contains(answer.err, "is a backup"));
+}
+
+TEST_CASE("run: a source does not go on in a store that was restored without its last events") {
+  Folders folders("run on a cut store");
+  folders.run_well({"store", "backup", "--store", folders.store, "--to", folders.backup});
+  folders.run_well(
+      {"store", "restore", "--from", folders.backup, "--to", folders.restored, "--until", "2"});
+  const auto answer = folders.run({"run", "-c", folders.configuration()});
+  CHECK(answer.code == 2);
+  CHECK(contains(answer.err, "the source shop cannot go on in it"));
+  CHECK(contains(answer.err, "name: shop-2"));
+}
+
+TEST_CASE("store salvage: lists what is missing, for people and as JSON") {
+  Folders folders("salvage command");
+  const std::string segment = folders.store + "/segments/00000001-0.log";
+  {
+    // The second transaction's record, in its block.
+    const auto file = folders.disk->open_write(segment);
+    REQUIRE(file);
+    std::string content;
+    REQUIRE((*file)->read(0, 1 << 20, content));
+    const std::size_t at = content.find("paid");
+    REQUIRE(at != std::string::npos);
+    REQUIRE((*file)->write(at, "Paid"));
+  }
+  CHECK(folders.run({"store", "verify", "--store", folders.store}).code == 3);
+  const auto told =
+      folders.run_well({"store", "salvage", "--from", folders.store, "--to", folders.restored});
+  CHECK(contains(told.out, "holds 5 events"));
+  CHECK(contains(told.out, "shop.public.orders"));
+  const auto json = folders.run_well(
+      {"store", "salvage", "--from", folders.store, "--to", folders.base + "/again", "--json"});
+  CHECK(contains(json.out, R"("missing":1,"missing_events":[{"first":2,"last":2,"count":1,)"));
+  CHECK(contains(json.out, R"("file":"segments/00000001-0.log")"));
+  CHECK(contains(folders.run_well({"store", "verify", "--store", folders.restored}).out, "whole"));
+  const auto run = folders.run({"run", "-c", folders.configuration()});
+  CHECK(run.code == 2);
+  CHECK(contains(run.err, "cannot go on in it"));
+}
+
+TEST_CASE("store verify: --json tells bytes and each damaged place") {
+  Folders folders("verify as json");
+  const auto whole = folders.run_well({"store", "verify", "--store", folders.store, "--json"});
+  CHECK(contains(whole.out, R"("events":6,"position":5,)"));
+  CHECK(contains(whole.out, R"("whole":true,"damage":[]})"));
+  folders.run_well({"store", "backup", "--store", folders.store, "--to", folders.backup});
+  const auto file = folders.disk->open_write(folders.backup + "/backup");
+  REQUIRE(file);
+  REQUIRE((*file)->write(20, "?"));
+  const auto damaged = folders.run({"store", "verify", "--store", folders.backup, "--json"});
+  CHECK(damaged.code == 3);
+  CHECK(contains(damaged.out, R"("whole":false,"damage":[")"));
+}
+
+}  // namespace tidelog

@@ -1,0 +1,310 @@
+// Backups: consistent beside a writer, incremental, whole or not there, never of damaged bytes.
+#include "eventstore/backup.h"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "eventstore/event_store.h"
+#include "eventstore/restore.h"
+#include "eventstore/rewrite.h"
+#include "eventstore/store_marks.h"
+#include "eventstore/verify.h"
+#include "tests/eventstore/store_script.h"
+#include "tests/support/child_process.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/faulty_disk.h"
+
+namespace tidelog::testing {
+namespace {
+
+const std::string directory = "/store";
+const std::string backup = "/backup";
+constexpr std::size_t operation_count = 40;
+
+const auto ignore_progress = [](const CopyProgress&) {};
+
+Result<BackupReport> back_up(Disk& disk) {
+  FakeClock clock;
+  return back_up_store(disk, clock, directory, backup, ignore_progress);
+}
+
+std::string what(const Status& status) { return status ? "" : status.error().what; }
+
+// A store with the script's first operations, closed.
+FaultyDisk store_of(const StoreScript& script, std::size_t count, FaultyDisk disk = {},
+                    std::size_t begin = 0) {
+  FakeClock clock;
+  {
+    const auto store = EventStore::open(disk, clock, directory, script_options());
+    REQUIRE(store);
+    for (std::size_t i = begin; i < count; ++i) REQUIRE(script.run(**store, clock, i));
+  }
+  return disk;
+}
+
+void check_backup(Disk& disk, const std::vector<std::string>& events) {
+  const Scan seen = scan(disk, backup);
+  REQUIRE_MESSAGE(seen.status, what(seen.status));
+  CHECK(seen.events == events);
+  const auto report = verify_store(disk, backup, [](const VerifyProgress&) {});
+  REQUIRE(report);
+  CHECK(report->damage.empty());
+}
+
+bool is_prefix(const std::vector<std::string>& part, const std::vector<std::string>& whole) {
+  return part.size() <= whole.size() && std::equal(part.begin(), part.end(), whole.begin());
+}
+
+}  // namespace
+
+TEST_CASE("backup: it is a store that holds every event, and says so") {
+  const StoreScript script(operation_count);
+  FaultyDisk disk = store_of(script, operation_count);
+  const auto report = back_up(disk);
+  REQUIRE(report);
+  const auto& events = script.after(operation_count).events;
+  CHECK(report->durable.value == events.size());
+  check_backup(disk, events);
+  const auto record = read_backup_record(disk, MarkPaths(StorePaths(backup)).backup);
+  REQUIRE(record);
+  REQUIRE(*record);
+  CHECK((*record)->durable.value == events.size());
+  CHECK((*record)->files.size() == report->file_count);
+  FakeClock clock;
+  const auto opened = EventStore::open(disk, clock, backup, script_options());
+  REQUIRE_FALSE(opened);
+  CHECK(opened.error().code == Code::misconfigured);
+}
+
+TEST_CASE("backup: of an empty store is an empty store") {
+  FaultyDisk disk = store_of(StoreScript(0), 0);
+  REQUIRE(back_up(disk));
+  check_backup(disk, {});
+}
+
+TEST_CASE("backup: another one copies only what is new") {
+  const StoreScript script(operation_count);
+  FaultyDisk disk;
+  std::uint64_t copied = 0;
+  std::uint64_t bytes = 0;
+  for (std::size_t count = 0; count <= operation_count; ++count) {
+    CAPTURE(count);
+    disk = store_of(script, count, disk, count == 0 ? 0 : count - 1);
+    const auto report = back_up(disk);
+    REQUIRE(report);
+    copied += report->copied_bytes;
+    bytes = report->bytes;
+    check_backup(disk, script.after(count).events);
+    const auto again = back_up(disk);
+    REQUIRE(again);
+    CHECK(again->copied_bytes == 0);
+    CHECK(again->bytes == bytes);
+  }
+  CHECK(copied == bytes);
+}
+
+TEST_CASE("backup: the folder of another store, or of anything else, is left alone") {
+  const StoreScript script(3);
+  FaultyDisk disk = store_of(script, 3);
+  const auto refused = [&](const std::string& to) {
+    FakeClock clock;
+    const FaultyDisk before = disk;
+    const auto report = back_up_store(disk, clock, directory, to, ignore_progress);
+    REQUIRE_FALSE(report);
+    CHECK(disk.files() == before.files());
+    return report.error().code;
+  };
+  CHECK(refused(directory) == Code::misconfigured);
+  CHECK(refused(directory + "/backup") == Code::misconfigured);
+  REQUIRE(disk.make_directory("/photos"));
+  disk.put_file("/photos/me.jpg", "me");
+  CHECK(refused("/photos") == Code::conflict);
+  {
+    FakeClock clock;
+    REQUIRE(EventStore::open(disk, clock, "/other", script_options()));
+    REQUIRE(back_up_store(disk, clock, "/other", "/backup of other", ignore_progress));
+  }
+  CHECK(refused("/other") == Code::conflict);
+  CHECK(refused("/backup of other") == Code::conflict);
+}
+
+TEST_CASE("backup: a store that is older than its backup does not replace it") {
+  const StoreScript script(operation_count);
+  const FaultyDisk old_disk = store_of(script, 20);
+  FaultyDisk disk = store_of(script, operation_count, old_disk, 20);
+  REQUIRE(back_up(disk));
+  for (const auto& [path, content] : old_disk.files()) disk.put_file(path, content);
+  const auto report = back_up(disk);
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == Code::conflict);
+  check_backup(disk, script.after(operation_count).events);
+}
+
+namespace {
+
+class EraseBefore final : public RewritePlan {
+ public:
+  explicit EraseBefore(Position end) : end_(end) {}
+  bool touches(Position begin, Position /*end*/) override { return begin < end_; }
+  Result<Fate> fate(const Event& event) override {
+    return event.position < end_ && event.type != EventType::schema ? Fate::erase : Fate::keep;
+  }
+
+ private:
+  Position end_;
+};
+
+}  // namespace
+
+TEST_CASE("backup: what was erased in the store leaves the backup with the next run") {
+  const StoreScript script(operation_count);
+  FaultyDisk disk = store_of(script, operation_count);
+  REQUIRE(back_up(disk));
+  const std::string old_file = backup + "/segments/00000001-0.log";
+  REQUIRE(disk.files().contains(old_file));
+  {
+    FakeClock clock;
+    const auto store = EventStore::open(disk, clock, directory, script_options());
+    REQUIRE(store);
+    const format::Manifest manifest = (*store)->manifest();
+    EraseBefore plan(manifest.segments[1].base);
+    const auto rewritten = rewrite_segment(disk, StorePaths(directory), manifest.segments[0],
+                                           manifest.segments[1].base, plan);
+    REQUIRE(rewritten);
+    REQUIRE(*rewritten);
+    REQUIRE((*store)->replace_segment((*rewritten)->segment));
+  }
+  const auto report = back_up(disk);
+  REQUIRE_MESSAGE(report, report.error().what);
+  CHECK(report->removed_files >= 1);
+  CHECK_FALSE(disk.files().contains(old_file));
+  CHECK(disk.files().contains(backup + "/segments/00000001-1.log"));
+  const auto verified = verify_store(disk, backup, [](const VerifyProgress&) {});
+  REQUIRE(verified);
+  CHECK(verified->damage.empty());
+  FakeClock clock;
+  REQUIRE(restore_store(disk, clock, backup, "/restored", Position{1}, ignore_progress));
+}
+
+// Between two backups, the second of which dies at any call and loses what was not synced.
+TEST_CASE("backup: interrupted at any disk call, the one before it is whole and the next goes on" *
+          doctest::test_suite("crash")) {
+  const StoreScript script(operation_count);
+  for (const std::size_t before : {std::size_t{0}, std::size_t{25}}) {
+    FaultyDisk start = store_of(script, before == 0 ? 0 : before);
+    if (before != 0) REQUIRE(back_up(start));
+    start = store_of(script, operation_count, start, before);
+    const auto& old_events = script.after(before).events;
+    const auto& new_events = script.after(operation_count).events;
+    for (std::uint64_t call = 0;; ++call) {
+      CAPTURE(call);
+      FaultyDisk disk = start;
+      disk.crash_at(call, 100);
+      const bool done = back_up(disk).has_value();
+      const bool crashed = disk.crashed();
+      for (const Survives survives : {Survives::nothing, Survives::all, Survives::some}) {
+        FaultyDisk after = disk.after_power_loss(survives, call);
+        const auto record = read_backup_record(after, MarkPaths(StorePaths(backup)).backup);
+        REQUIRE(record);
+        if (*record || before != 0) {
+          REQUIRE(*record);
+          const Scan seen = scan(after, backup);
+          REQUIRE_MESSAGE(seen.status, what(seen.status));
+          const std::uint64_t held = (*record)->durable.value;
+          CHECK((held == old_events.size() || held == new_events.size()));
+          CHECK(seen.events.size() >= held);
+          CHECK(is_prefix(seen.events, new_events));
+        }
+        CHECK((!done || crashed || (*record)->durable.value == new_events.size()));
+        if (call % 5 != 0) continue;
+        const auto next = back_up(after);
+        REQUIRE_MESSAGE(next, next.error().what);
+        check_backup(after, new_events);
+      }
+      if (!crashed) break;
+    }
+  }
+}
+
+TEST_CASE("backup: a call that fails fails it, and the next run is whole" *
+          doctest::test_suite("crash")) {
+  const StoreScript script(operation_count);
+  const FaultyDisk start = store_of(script, operation_count);
+  for (std::uint64_t call = 0;; ++call) {
+    CAPTURE(call);
+    FaultyDisk disk = start;
+    disk.fail_at(call, FaultyDisk::Repeat::once, call % 2 == 0 ? Code::failed : Code::disk_full, 7);
+    const auto report = back_up(disk);
+    const bool reached = disk.call_count() > call;
+    disk.mend();
+    if (!report) REQUIRE(back_up(disk));
+    check_backup(disk, script.after(operation_count).events);
+    if (!reached) break;
+  }
+}
+
+TEST_CASE("backup: a flipped bit of the store is found, and never reaches a backup" *
+          doctest::test_suite("crash slow")) {
+  constexpr std::uint64_t stride = 149;  // bits; each file is begun at another one
+  const StoreScript script(15);
+  const FaultyDisk good = store_of(script, 15);
+  const auto& events = script.after(15).events;
+  std::uint64_t found = 0;
+  std::uint64_t offset = 0;
+  for (const auto& [path, content] : good.files()) {
+    for (std::uint64_t bit = ++offset % stride; bit < content.size() * 8; bit += stride) {
+      FaultyDisk disk = good;
+      disk.flip_bit(path, bit);
+      const auto report = back_up(disk);
+      if (!report) {
+        ++found;
+        CHECK((report.error().code == Code::corrupt || report.error().code == Code::unsupported));
+        continue;
+      }
+      const Scan seen = scan(disk, backup);
+      // A damaged durable page is an older bound, or none.
+      if (!seen.status || !is_prefix(seen.events, events) ||
+          (seen.events.size() < events.size() && path != directory + "/durable")) {
+        FAIL(path << " bit " << bit << ": " << what(seen.status) << " " << seen.events.size());
+      }
+    }
+  }
+  CHECK(found > 300);
+}
+
+TEST_CASE("backup: beside a writer that fills segment after segment" *
+          doctest::test_suite("threads")) {
+  constexpr std::size_t count = 400;
+  const std::string folder = scratch_folder("backup beside a writer").string();
+  const auto disk = real_disk();
+  const StoreScript script(count);
+  FakeClock clock;
+  StoreOptions options = script_options();
+  options.background = true;
+  const auto store = EventStore::open(*disk, clock, folder + "/store", options);
+  REQUIRE(store);
+  std::atomic<bool> ended = false;
+  std::jthread writer([&] {
+    for (std::size_t i = 0; i < count; ++i) REQUIRE(script.run(**store, clock, i));
+    ended = true;
+  });
+  std::size_t backups = 0;
+  for (bool last = false; !last; ++backups) {
+    last = ended;
+    const auto report =
+        back_up_store(*disk, clock, folder + "/store", folder + "/backup", ignore_progress);
+    REQUIRE_MESSAGE(report, report.error().what);
+    const Scan seen = scan(*disk, folder + "/backup");
+    REQUIRE_MESSAGE(seen.status, what(seen.status));
+    CHECK(seen.events.size() == report->durable.value);
+    CHECK(is_prefix(seen.events, script.after(count).events));
+    if (last) CHECK(seen.events == script.after(count).events);
+  }
+  MESSAGE(backups << " backups");
+}
+
+}  // namespace tidelog::testing
