@@ -18,6 +18,7 @@
 #include "app/replay_command.h"
 #include "app/run_command.h"
 #include "app/salvage_command.h"
+#include "app/snapshot_command.h"
 #include "app/source_command.h"
 #include "app/state_command.h"
 #include "app/store_command.h"
@@ -70,6 +71,18 @@ CLI::Validator count() {
             return fmt::format("expected a whole number from 1 on, found `{}`", text);
           },
           ""};
+}
+
+// sent: an event as the database logged it. whole: filled in from the store's own state.
+void add_rows(CLI::App& command, bool& whole) {
+  command
+      .add_option(
+          "--rows",
+          "sent (as the database logged them) or whole (values and old rows that it left out are "
+          "filled in from the store's own state); sent without it")
+      ->type_name("FORM")
+      ->check(CLI::IsMember({"sent", "whole"}).description(""))
+      ->each([&whole](const std::string& form) { whole = form == "whole"; });
 }
 
 CLI::Validator log_format() {
@@ -168,11 +181,13 @@ void add_events(CommandLine& line) {
       "  tidelog events -c shop.yaml --backwards --limit 10          the newest ten\n"
       "  tidelog events -c shop.yaml --stream 'shop.public.*' --follow\n"
       "  tidelog events -c shop.yaml --stream shop.public.orders --type delete --from -1h\n"
+      "  tidelog events -c shop.yaml --stream shop.public.orders --rows whole --json\n"
       "  tidelog events --store ./store --from 1000 --until 1999 --json",
       print_events);
   CLI::App& command = command_of(line.app, "events");
   add_store_options(command, options->common);
   add_events_filter(command, *options);
+  add_rows(command, options->whole_rows);
   add_place(command, "--from", options->from, "the first event");
   CLI::Option* const follow =
       command.add_flag("--follow", options->follow, "goes on as new events arrive");
@@ -243,6 +258,7 @@ void add_replay(CommandLine& line) {
   command.add_option("--into", options->into, "sqlite:PATH, jsonl:PATH, or - for standard output")
       ->type_name("TARGET")
       ->required();
+  add_rows(command, options->whole_rows);
   command
       .add_option("--stream", options->streams,
                   "only this stream; * and ? are wildcards; may be given again")
@@ -358,9 +374,19 @@ void add_salvage(CommandLine& line, CLI::App& store) {
   command.add_flag("--json", options->json, "one JSON object a line, and nothing else");
 }
 
+struct VerifyCommandOptions {
+  CommonOptions common;
+  bool state = false;
+};
+
+Status verify_store_or_states(const CommandContext& context, const VerifyCommandOptions& options) {
+  return options.state ? verify_states(context, options.common)
+                       : verify_store(context, options.common);
+}
+
 void add_store(CommandLine& line) {
   CLI::App* const store = line.app.add_subcommand(
-      "store", "the store's own care: verify, stats, backup, restore, salvage, erase");
+      "store", "the store's own care: verify, stats, snapshot, backup, restore, salvage, erase");
   store->require_subcommand(1);
   store->footer(
       "\nExamples:\n"
@@ -368,12 +394,28 @@ void add_store(CommandLine& line) {
       "  tidelog store stats --store ./store\n"
       "  tidelog store backup -c shop.yaml --to /backup/shop\n"
       "  tidelog store restore --from /backup/shop --to ./store");
-  const auto verify =
-      add_command<CommonOptions>(*store, line, "verify",
-                                 "reads everything: every checksum, the chain, every position; "
-                                 "exit code 3 when it finds corruption",
-                                 "  tidelog store verify -c shop.yaml", verify_store);
-  add_store_options(command_of(*store, "verify"), *verify);
+  const auto verify = add_command<VerifyCommandOptions>(
+      *store, line, "verify",
+      "reads everything: every checksum, the chain, every position; exit code 3 when it finds "
+      "corruption",
+      "  tidelog store verify -c shop.yaml\n"
+      "  tidelog store verify -c shop.yaml --state      the state snapshots, against a full replay",
+      verify_store_or_states);
+  add_store_options(command_of(*store, "verify"), verify->common);
+  command_of(*store, "verify")
+      .add_flag("--state", verify->state,
+                "compares each state snapshot with a full replay of its stream instead");
+  const auto snapshot = add_command<SnapshotCommandOptions>(
+      *store, line, "snapshot",
+      "saves a table's state as it is now, so that questions about later moments replay little; "
+      "`run` does it by itself",
+      "  tidelog store snapshot -c shop.yaml\n"
+      "  tidelog store snapshot shop.public.orders --store ./store",
+      make_snapshots);
+  add_store_options(command_of(*store, "snapshot"), snapshot->common);
+  command_of(*store, "snapshot")
+      .add_option("stream", snapshot->stream, "the table's stream; without it, every table")
+      ->type_name("STREAM");
   const auto stats =
       add_command<CommonOptions>(*store, line, "stats", "how much the store holds",
                                  "  tidelog store stats --store ./store --json", print_store_stats);

@@ -3,6 +3,7 @@
 // docs/configuration.md.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -13,10 +14,20 @@
 
 namespace tidelog {
 
+// When a table's state is saved, so that questions about the past replay little
+// (projections/snapshots.h): as soon as one of the three is reached, and the table changed.
+struct SnapshotPolicy {
+  std::uint64_t events = 1'000'000;  // of the table
+  std::uint64_t bytes = 1ULL << 30;  // of the whole log
+  std::chrono::milliseconds time = std::chrono::hours(24);
+  std::uint64_t keep = 4;
+};
+
 struct StoreConfig {
   std::string path;
   std::uint64_t segment_bytes = 64ULL << 20;
   std::uint64_t disk_floor_bytes = 256ULL << 20;
+  SnapshotPolicy snapshots;
 };
 
 struct SourceConfig {

@@ -128,6 +128,10 @@ Status set_store(const ConfigReading& reading, const YamlNode& value, Config& co
   return read_section(reading, value, store_keys(), "`store`", config.store);
 }
 
+Status set_snapshots(const ConfigReading& reading, const YamlNode& value, StoreConfig& store) {
+  return read_section(reading, value, snapshot_keys(), "`snapshots`", store.snapshots);
+}
+
 // Two sources that read one slot would take each other's changes. Names that differ in case, or by
 // - and _ alone, give the same one.
 Status check_slot_is_its_own(const ConfigReading& reading, const std::vector<SourceConfig>& sources,
@@ -183,6 +187,21 @@ constexpr Key<StoreConfig> store_table[] = {
       "how much of the store's disk stays free: with less, sources pause and appends are refused "
       "until there is space again; `0 MiB` is no floor"},
      set<&StoreConfig::disk_floor_bytes, read_size_or_none>},
+    {{"snapshots", "group", "as below",
+      "when a table's state is saved, for fast questions about "
+      "the past: at the first of these, if the table changed"},
+     set_snapshots},
+};
+
+constexpr Key<SnapshotPolicy> snapshot_table[] = {
+    {{"events", "number", "1000000", "after so many events of the table"},
+     set<&SnapshotPolicy::events, read_number>},
+    {{"bytes", "size", "1 GiB", "after the log has grown by so much"},
+     set<&SnapshotPolicy::bytes, read_size>},
+    {{"time", "duration", "24 h", "after so long"}, set<&SnapshotPolicy::time, read_duration>},
+    {{"keep", "number", "4",
+      "how many of each table are kept: the newest, and others spread over the history"},
+     set<&SnapshotPolicy::keep, read_number>},
 };
 
 constexpr Key<SourceConfig> source_table[] = {
@@ -215,7 +234,6 @@ constexpr LaterKey later_table[] = {
     {"the configuration", "sinks"},
     {"the configuration", "queries"},
     {"the configuration", "api"},
-    {"`store`", "snapshots"},
     {"`store`", "retention"},
     {"`store`", "compress"},
     {"a source", "mysql"},
@@ -239,6 +257,7 @@ constexpr LaterKey later_table[] = {
 
 std::span<const Key<Config>> root_keys() { return root_table; }
 std::span<const Key<StoreConfig>> store_keys() { return store_table; }
+std::span<const Key<SnapshotPolicy>> snapshot_keys() { return snapshot_table; }
 std::span<const Key<SourceConfig>> source_keys() { return source_table; }
 std::span<const Key<ProjectionConfig>> projection_keys() { return projection_table; }
 std::span<const LaterKey> later_keys() { return later_table; }

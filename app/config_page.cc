@@ -38,6 +38,7 @@ std::string configuration_page() {
   std::string out(page_head);
   print_section(out, "The whole file", root_keys());
   print_section(out, "`store`", store_keys());
+  print_section(out, "`snapshots` of `store`", snapshot_keys());
   print_section(out, "Each of `sources`", source_keys());
   print_section(out, "Each of `projections`", projection_keys());
   out.pop_back();

@@ -118,6 +118,40 @@ Result<std::uint64_t> read_size_or_none(const ConfigReading& reading, const Yaml
   return size_from(reading, value, 0);
 }
 
+Result<std::uint64_t> read_number(const ConfigReading& reading, const YamlNode& value) {
+  TRY(const std::string text, read_text(reading, value));
+  std::uint64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error == std::errc{} && rest == end && number > 0) return number;
+  return reading.fail_at(value.line,
+                         fmt::format("expected a whole number from 1 on, found `{}`", text));
+}
+
+Result<std::chrono::milliseconds> read_duration(const ConfigReading& reading,
+                                                const YamlNode& value) {
+  constexpr std::pair<std::string_view, std::chrono::seconds> units[] = {
+      {"s", std::chrono::seconds(1)},
+      {"min", std::chrono::minutes(1)},
+      {"h", std::chrono::hours(1)},
+      {"d", std::chrono::hours(24)}};
+  TRY(const std::string text, read_text(reading, value));
+  std::uint32_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  std::string_view unit(rest, static_cast<std::size_t>(end - rest));
+  while (unit.starts_with(' ')) unit.remove_prefix(1);
+  for (const auto& [name, length] : units) {
+    if (error == std::errc{} && unit == name && number > 0 && number <= 1'000'000) {
+      return std::chrono::milliseconds(length * number);
+    }
+  }
+  return reading.fail_at(value.line,
+                         fmt::format("expected a time like `30 min` or `24 h`, with the unit s, "
+                                     "min, h or d, found `{}`",
+                                     text));
+}
+
 // The name of a source begins its streams' names: no dot, no pattern, no `$`.
 Result<std::string> read_name(const ConfigReading& reading, const YamlNode& value) {
   TRY(std::string name, read_text(reading, value));

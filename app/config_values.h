@@ -2,6 +2,7 @@
 // are made of. Each expands ${NAME} and fails with the file and the line.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -26,6 +27,11 @@ Result<std::vector<std::string>> read_list(const ConfigReading& reading, const Y
 Result<std::string> read_path(const ConfigReading& reading, const YamlNode& value);
 Result<std::uint64_t> read_size(const ConfigReading& reading, const YamlNode& value);
 Result<std::uint64_t> read_size_or_none(const ConfigReading& reading, const YamlNode& value);
+// "90 s", "30 min", "24 h", "7 d".
+Result<std::chrono::milliseconds> read_duration(const ConfigReading& reading,
+                                                const YamlNode& value);
+// From 1 on.
+Result<std::uint64_t> read_number(const ConfigReading& reading, const YamlNode& value);
 Result<std::string> read_name(const ConfigReading& reading, const YamlNode& value);
 // Patterns of connectors/postgres/table_pattern.h.
 Result<std::vector<std::string>> read_tables(const ConfigReading& reading, const YamlNode& value);

@@ -10,6 +10,7 @@
 #include "eventstore/erasure.h"
 #include "eventstore/row_lives.h"
 #include "formats/key_text.h"
+#include "projections/snapshots.h"
 
 namespace tidelog {
 namespace {
@@ -77,6 +78,9 @@ Status erase_key(const CommandContext& context, const EraseOptions& options) {
   Progress progress(context.err, context.clock, context.err_is_terminal, "events",
                     store->durable().value);
   ErasureOptions erasure;
+  erasure.forget = [&](const std::string& stream, const std::vector<std::string>& erased) {
+    return forget_in_snapshots(*reader, stream, erased, "tidelog store erase");
+  };
   erasure.on_progress = [&](Position done) { progress.show(done.value); };
   TRY(const ErasureReport report, erase(*store, options.stream, keys, erasure));
   TRY_DO(print_report(context, options, report));

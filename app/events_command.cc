@@ -12,6 +12,7 @@
 #include "app/event_printer.h"
 #include "app/pattern.h"
 #include "app/place.h"
+#include "projections/complete_rows.h"
 
 namespace tidelog {
 namespace {
@@ -30,6 +31,13 @@ struct Reading {
   EventChoice choice;
   EventPrinter printer;
   std::uint64_t left;  // events still to print
+  std::optional<CompleteRows> rows{};
+
+  // As it is to be printed. Borrowed until the next call.
+  Result<const Event*> shown(const Event& event) {
+    if (rows) return rows->complete(event);
+    return &event;
+  }
 };
 
 bool has_pattern(const EventsOptions& options) {
@@ -72,7 +80,8 @@ Status print_taken(Reading& reading, const Event& event) {
   TRY(const bool taken, reading.choice.takes(event));
   if (!taken) return {};
   --reading.left;
-  return reading.printer.print(event);
+  TRY(const Event* const shown, reading.shown(event));
+  return reading.printer.print(*shown);
 }
 
 Status print_forwards(Reading& reading, const Range& range) {
@@ -141,7 +150,15 @@ Status print_events(const CommandContext& context, const EventsOptions& options)
   Reading reading{options, *reader, std::move(choice),
                   EventPrinter(context.out, *reader, form_of(options), context.out_is_terminal),
                   limit};
+  std::string damage;
+  if (options.whole_rows) {
+    reading.rows.emplace(*reader, CompleteRowsOptions{}, [&](const std::string& what) {
+      damage +=
+          fmt::format("tidelog: note: a state snapshot is damaged and was passed over: {}\n", what);
+    });
+  }
   const Status printed = print_range(reading, range);
+  TRY_DO(context.err.write(damage));
   TRY_DO(reading.printer.flush());  // of a damaged store, too: what is whole
   TRY_DO(printed);
   return reading.choice.key_was_readable();

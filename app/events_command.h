@@ -20,7 +20,8 @@ struct EventsOptions {
   bool has_key = false;
   bool backwards = false;
   bool follow = false;
-  std::string format;  // "flat": each line is the outgoing record
+  bool whole_rows = false;  // what the log did not send is filled in
+  std::string format;       // "flat": each line is the outgoing record
 };
 
 Status print_events(const CommandContext& context, const EventsOptions& options);

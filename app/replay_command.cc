@@ -6,6 +6,7 @@
 #include "app/progress.h"
 #include "app/table.h"
 #include "formats/json_lines_target.h"
+#include "projections/complete_target.h"
 #include "projections/replay.h"
 #include "projections/sqlite_target.h"
 
@@ -74,12 +75,19 @@ Status replay_history(const CommandContext& context, const ReplayCommandOptions&
   TRY(const auto reader, open_reader(context, options.common));
   TRY(const ReplayOptions range, range_of(context, *reader, options));
   TRY(const auto target, open_target(context, options.into));
+  std::string damage;
+  CompleteTarget complete(*target, *reader, [&](const std::string& what) {
+    damage +=
+        fmt::format("tidelog: note: a state snapshot is damaged and was passed over: {}\n", what);
+  });
+  Target& into = options.whole_rows ? static_cast<Target&>(complete) : *target;
   Progress shown(context.err, context.clock, context.err_is_terminal, "positions", range.end.value);
   TRY(const ReplayProgress end,
       replay(
-          *reader, *target, range,
+          *reader, into, range,
           [&](const ReplayProgress& progress) { shown.show(passed(progress)); },
           std::stop_token{}));
+  TRY_DO(context.err.write(damage));
   return finish(context, shown, end);
 }
 

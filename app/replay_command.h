@@ -14,6 +14,7 @@ struct ReplayCommandOptions {
   std::vector<std::string> streams;  // patterns
   std::string from;
   std::string until;
+  bool whole_rows = false;  // what the log did not send is filled in
 };
 
 Status replay_history(const CommandContext& context, const ReplayCommandOptions& options);

@@ -10,11 +10,13 @@
 #include "app/projection_run.h"
 #include "app/run_status.h"
 #include "app/signals.h"
+#include "app/snapshot_run.h"
 #include "app/source_run.h"
 #include "app/writing.h"
 #include "eventstore/erasure.h"
 #include "eventstore/event_store.h"
 #include "eventstore/store_marks.h"
+#include "projections/snapshots.h"
 
 namespace tidelog {
 namespace {
@@ -47,6 +49,7 @@ class Service {
   std::stop_source stop_;
   std::vector<std::unique_ptr<SourceRun>> sources_;
   std::vector<std::unique_ptr<ProjectionRun>> projections_;
+  std::unique_ptr<SnapshotRun> snapshots_;
   std::vector<const SourceRun*> told_;  // whose end was logged
   std::optional<Error> first_error_;
   std::chrono::steady_clock::time_point published_;
@@ -61,6 +64,8 @@ void Service::start() {
   for (const ProjectionConfig& projection : config_.projections) {
     projections_.push_back(std::make_unique<ProjectionRun>(store_, projection, log_));
   }
+  snapshots_ = std::make_unique<SnapshotRun>(context_.disk, store_, config_.store.snapshots,
+                                             context_.clock, log_);
 }
 
 bool Service::all_ended() const {
@@ -114,6 +119,7 @@ Status Service::run() {
   start();
   const Status watched = watch();
   stop_.request_stop();
+  snapshots_.reset();
   projections_.clear();
   while (!all_ended()) pause(std::chrono::milliseconds(5), std::stop_token{});
   for (const auto& source : sources_) source->report();
@@ -166,7 +172,12 @@ Status open_and_run(const CommandContext& context, const Config& config, Log& lo
                     const std::stop_source& stop) {
   TRY(const auto store, open_store(context, config, log, stop.get_token()));
   if (store == nullptr) return {};
-  TRY(const ErasureReport erased, resume_erasures(*store, {}));
+  ErasureOptions erasure;
+  erasure.forget = [&](const std::string& stream, const std::vector<std::string>& keys) -> Status {
+    TRY(const auto reader, store->reader());
+    return forget_in_snapshots(*reader, stream, keys, lock_holder(context.clock, "run"));
+  };
+  TRY(const ErasureReport erased, resume_erasures(*store, erasure));
   if (erased.segments != 0)
     log.info("erasure resumed", {{"events", fmt::format("{}", erased.events)}});
   TRY_DO(check_origin(context, config, log, *store));

@@ -9,6 +9,8 @@
 #include "app/table.h"
 #include "formats/flat.h"
 #include "formats/key_text.h"
+#include "projections/key_state.h"
+#include "projections/row_shape.h"
 #include "projections/state.h"
 
 namespace tidelog {
@@ -94,16 +96,20 @@ class StatePrinter {
   std::uint64_t count_ = 0;
 };
 
-Status print_one(TableFold& fold, const StateOptions& options, StatePrinter& printer) {
-  if (fold.schema() == nullptr) return {};
-  TRY(const std::string key, parse_key(options.key, *fold.schema()));
-  TRY(const auto row, fold.find(key));
-  return row ? printer.print(*row) : Status{};
-}
-
-Status print_rows(TableFold& fold, const StateOptions& options, StatePrinter& printer) {
-  if (options.has_key) return print_one(fold, options, printer);
-  return fold.for_each([&](const TableRow& row) { return printer.print(row); });
+// One row, without the table.
+Status print_one(const CommandContext& context, StoreReader& reader, const StateOptions& options,
+                 Position end, const OnDamage& on_damage, StatePrinter& printer) {
+  TRY(const auto state,
+      KeyState::open(context.disk, reader.directory(), options.stream, on_damage));
+  TRY(const Schema* const schema, state->schema_at(end));
+  if (schema == nullptr) return {};
+  TRY(const std::string key, parse_key(options.key, *schema));
+  TRY(const auto row, state->row_at(key, end));
+  if (!row) return {};
+  TRY(const Schema* const shape, state->schema(row->schema));
+  std::string shown;
+  TRY_DO(put_reshaped(shown, {row->row, shape}, *schema));
+  return printer.print({key, shown, schema, row->position, row->revision});
 }
 
 // What a person must know to trust the rows; on standard error, beside them.
@@ -135,11 +141,21 @@ Status print_state(const CommandContext& context, const StateOptions& options) {
   TRY(const auto reader, open_reader(context, options.common));
   TRY_DO(check_stream(*reader, options.stream));
   TRY(const Position end, end_of(context, *reader, options));
-  TRY(const auto fold, state_at(*reader, options.stream, end));
+  std::string told;
+  const OnDamage on_damage = [&](const std::string& what) {
+    told +=
+        fmt::format("tidelog: note: a state snapshot is damaged and was passed over: {}\n", what);
+  };
   StatePrinter printer(context, options);
-  TRY_DO(print_rows(*fold, options, printer));
+  if (options.has_key) {
+    TRY_DO(print_one(context, *reader, options, end, on_damage, printer));
+  } else {
+    TRY(const auto fold, state_at(*reader, options.stream, end, on_damage));
+    TRY_DO(fold->for_each([&](const TableRow& row) { return printer.print(row); }));
+    told += notes(*fold);
+  }
   TRY_DO(printer.finish());
-  TRY_DO(context.err.write(notes(*fold)));
+  TRY_DO(context.err.write(told));
   if (!options.common.json) TRY_DO(context.err.write(summary(options, printer.count(), end)));
   return context.err.flush();
 }

@@ -320,7 +320,7 @@ void bench_reads(Disk& disk, const std::string& directory) {
 
   const double folded = seconds([&] {
     const Position end = must(reader->end_through(reader->durable()));
-    const auto fold = must(state_at(*reader, "bench.public.rows", end));
+    const auto fold = must(state_at(*reader, "bench.public.rows", end, nullptr));
   });
   report("state of a 100,000-row table by replay", static_cast<double>(events) / folded, "events/s",
          2'000'000, "2 M events");

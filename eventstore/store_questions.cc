@@ -237,6 +237,20 @@ Status StoreReader::apply_to_damage(Catalog& catalog) {
   return {};
 }
 
+Result<std::vector<StreamState>> StoreReader::streams() {
+  Catalog catalog;
+  TRY(const auto probe, open(disk_, paths_.directory));
+  TRY_DO(probe->apply_to_damage(catalog));
+  std::vector<StreamState> streams;
+  for (const auto& [id, stream] : catalog.streams()) {
+    if (stream.next.value == 0) continue;
+    const format::SchemaEntry* const schema = catalog.newest_schema(id);
+    streams.push_back(
+        {id, stream.name, stream.next, schema != nullptr && schema->id != SchemaId{}});
+  }
+  return streams;
+}
+
 Result<std::vector<std::string>> StoreReader::stream_names() {
   Catalog catalog;
   TRY(const auto probe, open(disk_, paths_.directory));

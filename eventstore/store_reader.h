@@ -32,6 +32,13 @@ struct SourceState {
   UnixMicros append_time;  // of its last batch
 };
 
+struct StreamState {
+  StreamId id;
+  std::string name;
+  Revision next;          // of its next event
+  bool is_table = false;  // it has a schema
+};
+
 struct StoreStats {
   Position durable;         // the number of events, too, as long as nothing is removed
   std::uint64_t bytes = 0;  // of all its files, staging included
@@ -50,6 +57,7 @@ class StoreReader {
 
   const std::string& directory() const { return paths_.directory; }
   const std::string& uuid() const { return manifest_.uuid; }
+  Disk& disk() const { return disk_; }
 
   // next() goes on with the first event at or after `position`, previous() with the last one
   // before it.
@@ -97,6 +105,8 @@ class StoreReader {
   // begins behind damage in the last segment is not among them: whoever reads on meets the damage.
   Result<std::vector<std::string>> stream_names();
   Result<std::vector<std::string>> source_names();
+  // What there is to know of them; in the order of their numbers.
+  Result<std::vector<StreamState>> streams();
   Result<StoreStats> stats();
 
  private:

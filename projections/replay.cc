@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "projections/base_rows.h"
 #include "projections/state.h"
 
 namespace tidelog {
@@ -45,9 +46,14 @@ class Replay {
     for (;;) {
       TRY(const Event* event, reader_.next());
       if (event == nullptr || event->position >= options_.end) break;
-      if (event->position >= whole_) TRY_DO(between_transactions(report, stop));
+      if (event->position >= whole_) {
+        TRY_DO(between_transactions(report, stop));
+        TRY_DO(apply_bases(event->position));
+      }
+      if (bases_.covers(*event)) continue;
       TRY_DO(apply(*event));
     }
+    TRY_DO(apply_bases(options_.end));
     whole_ = options_.end;
     TRY_DO(commit(report));
     return progress_;
@@ -59,9 +65,12 @@ class Replay {
     std::sort(streams.begin(), streams.end());
     streams.erase(std::unique(streams.begin(), streams.end()), streams.end());
     for (const std::string& stream : streams) TRY_DO(check_stream_exists(reader_, stream));
+    TRY(bases_, BaseRows::open(reader_, streams, options_.end));
     TRY(checkpoint_, target_.begin(streams));
     reader_.only_streams(streams);
-    TRY_DO(checkpoint_.exists ? check_target() : start_new());
+    reader_.read_until(Position{UINT64_MAX});
+    const bool is_new = !checkpoint_.exists;
+    TRY_DO(is_new ? start_new() : check_target());
     if (options_.end > reader_.durable()) {
       return fail(Code::misconfigured, "the end asked for, " + number(options_.end) +
                                            ", is beyond the store's, " + number(reader_.durable()));
@@ -71,6 +80,8 @@ class Replay {
                   "the target holds history up to position " + number(checkpoint_.next) +
                       " already, beyond the end asked for, " + number(options_.end));
     }
+    if (is_new && options_.from) TRY_DO(bases_.check_begin(checkpoint_.next));
+    bases_.start_at(checkpoint_.next, is_new);
     progress_ = {checkpoint_.next, checkpoint_.next, options_.end};
     whole_ = checkpoint_.next;
     return reader_.seek(whole_);
@@ -112,6 +123,13 @@ class Replay {
       return {};
     return fail(Code::conflict, "the target's event at position " + number(checkpoint_.last) +
                                     " is not this store's: one of them was restored from a copy");
+  }
+
+  Status apply_bases(Position up_to) {
+    return bases_.give(up_to, [this](const Event& event, const Schema* schema) -> Status {
+      ++progress_.event_count;
+      return target_.apply(event, schema);
+    });
   }
 
   Status between_transactions(const std::function<void(const ReplayProgress&)>& report,
@@ -157,6 +175,7 @@ class Replay {
   StoreReader& reader_;
   Target& target_;
   const ReplayOptions& options_;
+  BaseRows bases_;
   Checkpoint checkpoint_;
   EventMark last_;  // of the events applied in this replay
   ReplayProgress progress_;

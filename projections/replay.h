@@ -1,6 +1,10 @@
 // Replay: history into a target, from its checkpoint on. `tidelog replay` calls it. A target that
 // was killed anywhere goes on exactly where its last commit left it: events and checkpoint are
 // committed together, at the end of a source transaction only.
+//
+// Where retention removed a table's first events, its history starts with a base snapshot: its rows
+// come as loads, at its position, and what is left of the events before is passed over. A target
+// that had not come so far gets a truncate before them.
 #pragma once
 
 #include <cstdint>

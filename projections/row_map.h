@@ -13,18 +13,9 @@
 #include <vector>
 
 #include "core/ids.h"
+#include "eventstore/stored_row.h"
 
 namespace tidelog {
-
-// A row as it is kept: borrowed from the map until the map changes.
-struct StoredRow {
-  std::string_view key;
-  std::string_view row;
-  SchemaId schema{};    // that the row was stored with
-  Position position{};  // of its last change
-  Revision revision{};
-  std::uint32_t copies = 1;  // equal rows of a table without a key
-};
 
 // One thread.
 class RowMap {

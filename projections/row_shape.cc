@@ -116,6 +116,17 @@ bool same_row_shape(const Schema& a, const Schema& b) {
       [](const Column& x, const Column& y) { return x.name == y.name && x.kind == y.kind; });
 }
 
+bool must_reshape(const Schema& before, const Schema& next) {
+  return !same_key_shape(before, next) || (!next.has_key() && !same_row_shape(before, next));
+}
+
+StoredRow merged_copies(const StoredRow& a, const StoredRow& b) {
+  StoredRow merged = a.position > b.position ? a : b;
+  merged.key = a.key;
+  merged.copies = a.copies + b.copies;
+  return merged;
+}
+
 Result<bool> equal_where_known(std::string_view a, std::string_view b, const Schema& schema) {
   TRY(const auto left, split_row(a, schema.columns.size()));
   TRY(const auto right, split_row(b, schema.columns.size()));

@@ -8,6 +8,7 @@
 
 #include "core/result.h"
 #include "core/schema.h"
+#include "eventstore/stored_row.h"
 
 namespace tidelog {
 
@@ -36,6 +37,12 @@ bool same_key_shape(const Schema& a, const Schema& b);
 // Whether the bytes of rows of both mean the same: columns of the same names and kinds in the same
 // order.
 bool same_row_shape(const Schema& a, const Schema& b);
+// Whether rows of `before` must take the shape of `next` at once. Keyed rows keep their own shape
+// until they are shown; whatever equality rests on must have the new one.
+bool must_reshape(const Schema& before, const Schema& next);
+
+// Two stored entries of a table without a key that are the same row.
+StoredRow merged_copies(const StoredRow& a, const StoredRow& b);
 
 // Whether two rows of the same schema are equal in all columns that both know.
 Result<bool> equal_where_known(std::string_view a, std::string_view b, const Schema& schema);

@@ -1,39 +1,55 @@
 #include "projections/state.h"
 
-#include <algorithm>
+#include "projections/known_schemas.h"
 
 namespace tidelog {
 namespace {
 
-constexpr std::size_t names_shown_max = 20;
+// Where the events begin that are still to be folded.
+struct Begun {
+  std::unique_ptr<TableFold> fold;
+  Position next;
+};
 
-std::string listed(const std::vector<std::string>& names) {
-  if (names.empty()) return "the store has no streams yet";
-  std::string list = "there are:";
-  for (std::size_t i = 0; i < std::min(names.size(), names_shown_max); ++i) list += " " + names[i];
-  if (names.size() > names_shown_max) list += " … " + std::to_string(names.size()) + " in all";
-  return list;
+Result<Begun> begin_fold(StoreReader& reader, const StateFile* snapshot) {
+  const auto schemas = std::make_shared<KnownSchemas>(reader);  // the fold keeps it
+  Begun begun;
+  begun.fold = std::make_unique<TableFold>([schemas](SchemaId id) { return schemas->get(id); });
+  if (snapshot == nullptr) return begun;
+  TRY_DO(schemas->add(*snapshot));
+  TRY_DO(begun.fold->resume(snapshot->about()));
+  begun.next = snapshot->about().position;
+  StateCursor rows(*snapshot);
+  for (;;) {
+    TRY(const StoredRow* row, rows.next());
+    if (row == nullptr) return begun;
+    begun.fold->put(*row);
+  }
 }
 
 }  // namespace
 
 Status check_stream_exists(StoreReader& reader, const std::string& stream) {
-  TRY(const auto names, reader.stream_names());
-  if (std::binary_search(names.begin(), names.end(), stream)) return {};
-  return fail(Code::not_found, "no stream " + stream + "; " + listed(names));
+  TRY_DO(stream_state(reader, stream));
+  return {};
 }
 
 Result<std::unique_ptr<TableFold>> state_at(StoreReader& reader, const std::string& stream,
-                                            Position end) {
-  TRY_DO(check_stream_exists(reader, stream));
+                                            Position end, const OnDamage& on_damage) {
+  TRY(const StreamState state, stream_state(reader, stream));
+  Begun begun;
+  TRY_DO(with_nearest_snapshot(reader, state, end, on_damage,
+                               [&](const StateFile* snapshot) -> Status {
+                                 TRY(begun, begin_fold(reader, snapshot));
+                                 return {};
+                               }));
   reader.only_streams({stream});
   reader.read_until(end);
-  TRY_DO(reader.seek(Position{0}));
-  auto fold = std::make_unique<TableFold>([&reader](SchemaId id) { return reader.schema(id); });
+  TRY_DO(reader.seek(begun.next));
   for (;;) {
     TRY(const Event* event, reader.next());
-    if (event == nullptr || event->position >= end) return fold;
-    TRY_DO(fold->apply(*event));
+    if (event == nullptr || event->position >= end) return std::move(begun.fold);
+    TRY_DO(begun.fold->apply(*event));
   }
 }
 

@@ -18,26 +18,6 @@ Status keyless_needs_row(const Event& event) {
               "a table without a key logs the whole old row, and this event has none");
 }
 
-// Orders keys by their first value if that is an integer, and then by bytes.
-struct SortedRow {
-  std::int64_t number = 0;
-  StoredRow stored;
-
-  static SortedRow of(const StoredRow& stored) {
-    ByteReader in(stored.key);
-    if (stored.key.empty() || stored.key.front() != static_cast<char>(ValueKind::int64))
-      return {0, stored};
-    const Value first = read_value(in);
-    const auto* number = std::get_if<std::int64_t>(&first.variant());
-    return {number == nullptr ? 0 : *number, stored};
-  }
-
-  bool operator<(const SortedRow& other) const {
-    if (number != other.number) return number < other.number;
-    return stored.key < other.stored.key;
-  }
-};
-
 }  // namespace
 
 std::string_view name_of(Contradiction contradiction) {
@@ -125,11 +105,11 @@ Status TableFold::insert_keyed(const Event& event) {
   if (!event.key) return fail(Code::corrupt, "a row without its key");
   const std::optional<Removed> from = std::exchange(moving_, std::nullopt);
   std::string_view row = *event.body;
-  const bool pair =
-      event.moved && from && (event.before_kind != Before::key || event.before == from->key);
-  if (pair) {
-    const StoredRow known{.key = from->key, .row = from->row, .schema = from->schema};
-    TRY(row, filled(event, &known));
+  if (event.moved) {
+    const bool pair = from && (event.before_kind != Before::key || event.before == from->key);
+    StoredRow known;
+    if (pair) known = {.key = from->key, .row = from->row, .schema = from->schema};
+    TRY(row, filled(event, pair ? &known : nullptr));
   }
   const std::uint64_t count_before = row_count_;
   TRY_DO(put_keyed(event, row));
@@ -256,11 +236,7 @@ Status TableFold::use_schema(const Event& event) {
   const Schema* before = std::exchange(schema_, next);
   schema_id_ = event.schema;
   if (before == nullptr) return {};
-  // Keyed rows keep their own shape until they are shown; whatever equality rests on must have the
-  // new one now.
-  const bool reshape =
-      !same_key_shape(*before, *next) || (!next->has_key() && !same_row_shape(*before, *next));
-  return reshape ? reshape_rows(*before, event) : Status{};
+  return must_reshape(*before, *next) ? reshape_rows(*before, event) : Status{};
 }
 
 Status TableFold::reshape_rows(const Schema& before, const Event& event) {
@@ -270,30 +246,39 @@ Status TableFold::reshape_rows(const Schema& before, const Event& event) {
   moving_.reset();
   Status status;
   std::string row;
-  std::string key;
   old.for_each([&](const StoredRow& stored) {
     if (!status) return;
     row.clear();
-    key.clear();
     const bool was_keyed = before.has_key();
     status = [&]() -> Status {
       TRY(const Schema* shape, schemas_(stored.schema));
       return put_reshaped(row, {was_keyed ? stored.row : stored.key, shape}, *schema_);
     }();
     if (!status) return;
-    if (!schema_->has_key()) {
-      const auto equal = rows_.find(row);
-      const std::uint32_t copies = stored.copies + (equal ? equal->copies : 0);
-      rows_.put({row, {}, event.schema, stored.position, stored.revision, copies});
-      row_count_ += stored.copies;
-    } else if (!put_key_of_row(key, *schema_, row)) {
-      contradict(Contradiction::key_not_known, event);
-    } else {
-      rows_.put({key, row, event.schema, stored.position, stored.revision});
-    }
+    status = put_reshaped_row(event, row, stored);
   });
   if (schema_->has_key()) row_count_ = rows_.key_count();
   return status;
+}
+
+// Of rows that become one, the one that changed last counts, whatever order they come in.
+Status TableFold::put_reshaped_row(const Event& event, std::string_view row, const StoredRow& old) {
+  if (!schema_->has_key()) {
+    StoredRow next{row, {}, event.schema, old.position, old.revision, old.copies};
+    if (const auto equal = rows_.find(row)) next = merged_copies(next, *equal);
+    rows_.put(next);
+    row_count_ += old.copies;
+    return {};
+  }
+  std::string key;
+  if (!put_key_of_row(key, *schema_, row)) {
+    contradict(Contradiction::key_not_known, event);
+    return {};
+  }
+  const auto present = rows_.find(key);
+  if (present && present->position > old.position) return {};
+  rows_.put({key, row, event.schema, old.position, old.revision});
+  return {};
 }
 
 void TableFold::contradict(Contradiction what, const Event& event) {
@@ -309,15 +294,63 @@ void TableFold::contradict(Contradiction what, const Event& event) {
   }
 }
 
+std::vector<StoredRow> TableFold::stored_rows() const {
+  struct Placed {
+    KeyOrder order;
+    StoredRow stored;
+  };
+  std::vector<Placed> placed;
+  placed.reserve(rows_.key_count());
+  rows_.for_each([&](const StoredRow& stored) {
+    placed.push_back({KeyOrder(stored.key), stored});
+  });
+  std::sort(placed.begin(), placed.end(),
+            [](const Placed& a, const Placed& b) { return a.order < b.order; });
+  std::vector<StoredRow> sorted;
+  sorted.reserve(placed.size());
+  for (const Placed& one : placed) sorted.push_back(one.stored);
+  return sorted;
+}
+
+Status TableFold::resume(const StateAbout& about) {
+  schema_id_ = about.schema;
+  schema_ = nullptr;
+  if (schema_id_ != SchemaId{}) {
+    TRY(schema_, schemas_(schema_id_));
+  }
+  row_count_ = about.row_count;
+  loaded_ = about.loaded;
+  some_unknown_ = about.some_unknown;
+  gap_count_ = about.gap_count;
+  contradictions_ = {about.contradiction_count, {}, about.before_history_count};
+  for (const StateAbout::Contradiction& one : about.contradictions) {
+    if (one.what > static_cast<std::uint8_t>(Contradiction::key_not_known)) {
+      return fail(Code::unsupported,
+                  "state snapshot: a note of a kind that a newer tidelog writes");
+    }
+    contradictions_.first.push_back({static_cast<Contradiction>(one.what), one.position});
+  }
+  return {};
+}
+
+void TableFold::describe(StateAbout& about) const {
+  about.schema = schema_id_;
+  about.row_count = row_count_;
+  about.loaded = loaded_;
+  about.some_unknown = some_unknown_;
+  about.gap_count = gap_count_;
+  about.contradiction_count = contradictions_.count;
+  about.before_history_count = contradictions_.before_history;
+  about.contradictions.clear();
+  for (const Contradictions::One& one : contradictions_.first) {
+    about.contradictions.push_back({static_cast<std::uint8_t>(one.what), one.position});
+  }
+}
+
 Status TableFold::for_each(const std::function<Status(const TableRow&)>& visit) const {
-  std::vector<SortedRow> sorted;
-  sorted.reserve(rows_.key_count());
-  rows_.for_each([&](const StoredRow& stored) { sorted.push_back(SortedRow::of(stored)); });
-  std::sort(sorted.begin(), sorted.end());
   const bool keyed = schema_ != nullptr && schema_->has_key();
   std::string reshaped;
-  for (const SortedRow& next : sorted) {
-    const StoredRow& stored = next.stored;
+  for (const StoredRow& stored : stored_rows()) {
     TableRow row{stored.key, stored.row, schema_, stored.position, stored.revision};
     if (!keyed) {
       row = {{}, stored.key, schema_, stored.position, stored.revision};

@@ -1,6 +1,6 @@
 // TableFold: one stream's events, folded into the rows that the table held (DESIGN.md sections 4
-// and 5). It is fed every event of the stream from the beginning, in order; `state` and the tests
-// of all targets use it.
+// and 5). It is fed every event of the stream from the beginning, or from a state snapshot on, in
+// order; `state`, the snapshots themselves and the tests of all targets use it.
 //
 //   event            with a key                                  without: a multiset of rows
 //   load, insert     the row under its key                       one row more
@@ -26,6 +26,7 @@
 #include "core/event.h"
 #include "core/result.h"
 #include "core/schema.h"
+#include "eventstore/state_file.h"
 #include "projections/row_map.h"
 #include "projections/row_shape.h"
 
@@ -81,6 +82,15 @@ class TableFold {
   Status for_each(const std::function<Status(const TableRow&)>& visit) const;
   Result<std::optional<TableRow>> find(std::string_view key);
 
+  // Goes on where a fold was saved. Its rows are put next: all, or, for whoever knows which ones
+  // the events to come touch, those alone.
+  Status resume(const StateAbout& about);
+  void put(const StoredRow& row) { rows_.put(row); }
+  // What is to be saved: the fold's part of `about`, and the rows as they are stored, in KeyOrder,
+  // borrowed until the fold changes.
+  void describe(StateAbout& about) const;
+  std::vector<StoredRow> stored_rows() const;
+
   std::uint64_t row_count() const { return row_count_; }
   const Schema* schema() const { return schema_; }  // the newest; null before the first
   const Contradictions& contradictions() const { return contradictions_; }
@@ -110,6 +120,7 @@ class TableFold {
 
   Status use_schema(const Event& event);
   Status reshape_rows(const Schema& before, const Event& event);
+  Status put_reshaped_row(const Event& event, std::string_view row, const StoredRow& old);
   Result<const Schema*> schema_of(SchemaId id) const;
   Status put_keyed(const Event& event, std::string_view row);
   Result<std::string_view> filled(const Event& event, const StoredRow* known);

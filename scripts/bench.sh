@@ -26,7 +26,7 @@ done
 {
   ! "$install" || scripts/install-deps.sh build test bench
   cmake --preset release --log-level=WARNING
-  cmake --build --preset release --parallel "$(nproc)" --target tidelog store_bench read_bench
+  cmake --build --preset release --parallel "$(nproc)" --target tidelog store_bench read_bench state_bench
 } >&2
 
 folder="$PWD/build/bench"
@@ -39,6 +39,7 @@ run() {
     store)
       build/release/bench/store_bench "$folder/store"
       build/release/bench/read_bench "$folder/reads"
+      build/release/bench/state_bench "$folder/state"
       ;;
     postgres) python3 bench/postgres_bench.py build/release/app/tidelog scripts/servers/postgres.sh "$folder/postgres" ;;
   esac

@@ -50,7 +50,7 @@ TEST_CASE("cli: no command is wrong usage") {
   CHECK(answer.out.empty());
   CHECK(contains(answer.err, "tidelog: a command is missing (there are: `run`, `check`"));
   CHECK(contains(cli.run({"store"}).err,
-                 "tidelog store: a command is missing (there are: `verify`, `stats`"));
+                 "tidelog store: a command is missing (there are: `verify`, `snapshot`, `stats`"));
 }
 
 TEST_CASE("cli: the help of a command names it in full, and of a group only its own commands") {

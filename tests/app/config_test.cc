@@ -56,6 +56,25 @@ TEST_CASE("config: five settings are enough") {
   CHECK(config->sources[0].tables == std::vector<std::string>{"public.orders", "public.customers"});
 }
 
+TEST_CASE("config: the policy of state snapshots has defaults, and each can be given") {
+  Parser parser;
+  const auto usual = parser.parse(five_settings);
+  REQUIRE(usual);
+  CHECK(usual->store.snapshots.events == 1'000'000);
+  CHECK(usual->store.snapshots.keep == 4);
+  const auto given = parser.parse(
+      "store:\n  path: s\n  snapshots: { events: 5000, bytes: 64 MiB, time: 30 min, keep: 9 }\n");
+  REQUIRE(given);
+  CHECK(given->store.snapshots.events == 5000);
+  CHECK(given->store.snapshots.bytes == 64 << 20);
+  CHECK(given->store.snapshots.time == std::chrono::minutes(30));
+  CHECK(given->store.snapshots.keep == 9);
+  CHECK(contains(parser.error("store:\n  path: s\n  snapshots: { time: 30 }\n"),
+                 "expected a time like `30 min`"));
+  CHECK(contains(parser.error("store:\n  path: s\n  snapshots: { keep: 0 }\n"),
+                 "expected a whole number from 1 on"));
+}
+
 TEST_CASE("config: a misspelt key is an error with its line and the nearest valid key") {
   Parser parser;
   const std::string what = parser.error(
@@ -74,7 +93,7 @@ TEST_CASE("config: a key that is near to none is answered with all that there ar
   Parser parser;
   CHECK(parser.error("store: { path: s, wallpaper_color: 3 }\n") ==
         "shop.yaml:1: unknown key `wallpaper_color` in `store` (there are: `path`, `segment_size`, "
-        "`disk_floor`)");
+        "`disk_floor`, `snapshots`)");
 }
 
 TEST_CASE("config: a key of a later version is refused, not ignored") {

@@ -58,7 +58,7 @@ const std::string session_forms =
     "set extra_float_digits = 3; set bytea_output = 'hex';";
 
 Table state_of(StoreReader& reader, const std::string& table, Position end) {
-  const auto fold = must(state_at(reader, "shop.public." + table, end));
+  const auto fold = must(state_at(reader, "shop.public." + table, end, nullptr));
   CHECK(fold->contradictions().count == 0);
   Table rows;
   must(fold->for_each([&](const TableRow& row) -> Status {

@@ -207,13 +207,13 @@ TEST_CASE("projections: fold, SQLite and model agree at every position of a rand
       return std::find(names.begin(), names.end(), name) != names.end();
     };
     if (has("shop.public.orders")) {
-      const auto fold = must(state_at(*reader, "shop.public.orders", expected.end));
+      const auto fold = must(state_at(*reader, "shop.public.orders", expected.end, nullptr));
       CHECK(rows_of(*fold) == expected.keyed);
       CHECK(fold->contradictions().count == 0);
       CHECK(fold->contradictions().before_history == 0);
     }
     if (has("shop.public.lines")) {
-      CHECK(sorted(rows_of(*must(state_at(*reader, "shop.public.lines", expected.end)))) ==
+      CHECK(sorted(rows_of(*must(state_at(*reader, "shop.public.lines", expected.end, nullptr)))) ==
             expected.keyless);
     }
     if (random() % 2 == 0) continue;  // the next replay takes several transactions at once

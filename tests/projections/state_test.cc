@@ -15,7 +15,7 @@ const Value not_sent = Unchanged{};
 Value text(std::string_view bytes) { return Text{bytes}; }
 
 Lines state(StoreScript& script, Position end) {
-  return rows_of(*must(state_at(*script.reader(), stream, end)));
+  return rows_of(*must(state_at(*script.reader(), stream, end, nullptr)));
 }
 
 // "update 1|a|NULL" for each version of the row with that id.
@@ -50,7 +50,7 @@ TEST_CASE("state: at each position it is what was committed before, of that stre
 TEST_CASE("state: a stream that is not there is named, with those that are") {
   StoreScript script;
   script.commit({added(orders(), {one, Null{}, Null{}})});
-  const auto state = state_at(*script.reader(), "shop.public.order", Position{1});
+  const auto state = state_at(*script.reader(), "shop.public.order", Position{1}, nullptr);
   REQUIRE(!state);
   CHECK(state.error().code == Code::not_found);
   CHECK(state.error().what == "no stream shop.public.order; there are: shop.public.orders");
