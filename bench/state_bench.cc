@@ -160,6 +160,7 @@ int run(const std::string& directory, std::uint64_t events) {
   {
     const auto store = must(EventStore::open(*disk, *clock, directory, {}));
     fill(*store, events, keys);
+    must(store->make_indexes());
   }
   const auto reader = must(StoreReader::open(*disk, directory));
   const Position end = reader->durable();
