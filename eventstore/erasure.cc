@@ -83,19 +83,11 @@ class ErasedPositions : public RewritePlan {
   const std::vector<Position>& positions_;
 };
 
-Result<Erasure> find(EventStore& store, const std::string& stream,
-                     const std::vector<std::string>& keys) {
-  TRY(const auto reader, store.reader());
-  TRY(FoundRows found, rows_of_keys(*reader, stream, keys, store.durable()));
-  return Erasure{stream, {found.keys.begin(), found.keys.end()}, std::move(found.events)};
-}
-
 Result<ErasureReport> erase_found(EventStore& store, const Erasure& found,
                                   const ErasureOptions& options) {
   TRY_DO(store.seal());
   const format::Manifest manifest = store.manifest();
   ErasureReport report;
-  report.keys = found.keys.size();
   ErasedPositions plan(found.events);
   for (std::size_t i = 0; i + 1 < manifest.segments.size(); ++i) {
     TRY(const auto rewritten, rewrite_segment(store.disk(), store.paths(), manifest.segments[i],
@@ -131,8 +123,12 @@ Result<std::vector<Erasure>> pending_erasures(Disk& disk, const StorePaths& path
 Result<ErasureReport> erase(EventStore& store, const std::string& stream,
                             const std::vector<std::string>& keys, const ErasureOptions& options) {
   TRY(ErasureReport report, resume_erasures(store, options));
-  TRY(const Erasure found, find(store, stream, keys));
-  TRY_DO(write_erasures(store.disk(), store.paths(), {found}));
+  TRY(const auto reader, store.reader());
+  TRY(const FoundRows found, rows_of_keys(*reader, stream, keys, store.durable()));
+  report.keys += found.keys.size();
+  const auto& earlier = found.earlier_keys;
+  TRY_DO(write_erasures(store.disk(), store.paths(),
+                        {{stream, {earlier.begin(), earlier.end()}, found.events}}));
   TRY(const ErasureReport rest, resume_erasures(store, options));
   report += rest;
   return report;

@@ -18,20 +18,21 @@ namespace tidelog {
 // What an erasure found, and has to do.
 struct Erasure {
   std::string stream;
-  std::vector<std::string> keys;  // asked for, and those that their rows had before and after
-  std::vector<Position> events;   // rising
+  // Under these keys the rows stand in state files as well.
+  std::vector<std::string> keys;
+  std::vector<Position> events;  // rising
   bool operator==(const Erasure&) const = default;
 };
 
 struct ErasureReport {
-  std::uint64_t events = 0;  // erased now, not those that a try before erased
-  std::uint64_t keys = 0;
+  std::uint64_t events = 0;    // erased now, not those that a try before erased
+  std::uint64_t keys = 0;      // that the rows had
   std::uint64_t segments = 0;  // written anew
   ErasureReport& operator+=(const ErasureReport& other);
 };
 
 struct ErasureOptions {
-  // Makes the stream's files outside the log forget these keys; called after the log has.
+  // Makes the stream's state files forget the rows of these keys; called after the log has.
   std::function<Status(const std::string& stream, const std::vector<std::string>& keys)> forget;
   std::function<void(Position done)> on_progress;
 };

@@ -96,10 +96,12 @@ class Lives {
     }
     FoundRows found;
     found.keys.insert(keys.begin(), keys.end());
+    found.earlier_keys = found.keys;
     while (!open.empty()) {
       const Life& life = lives_[open.back()];
       open.pop_back();
       found.keys.insert(life.key);
+      if (life.is_older_than_log) found.earlier_keys.insert(life.key);
       found.events.insert(found.events.end(), life.events.begin(), life.events.end());
       for (const std::size_t linked : life.linked) reach(linked);
     }
@@ -110,15 +112,17 @@ class Lives {
  private:
   struct Life {
     std::string key;
-    std::vector<Position> events;
-    std::vector<std::size_t> linked;
+    bool is_older_than_log = false;
+    std::vector<Position> events{};
+    std::vector<std::size_t> linked{};
   };
 
   std::size_t life_of(const Event& event, const std::string& key) {
     const bool begins = event.type == EventType::insert || event.type == EventType::load;
     const auto current = current_.find(key);
     if (current != current_.end() && !begins) return current->second;
-    lives_.push_back({key, {}, {}});
+    const bool is_first = had_life_.insert(key).second;
+    lives_.push_back({key, is_first && !begins});
     current_[key] = lives_.size() - 1;
     return lives_.size() - 1;
   }
@@ -126,6 +130,7 @@ class Lives {
   const Keys& keys_;
   std::vector<Life> lives_;
   std::map<std::string, std::size_t> current_;
+  std::set<std::string> had_life_;
   std::optional<std::size_t> left_;  // by the first half of a key change
 };
 
@@ -136,6 +141,7 @@ Result<FoundRows> rows_of_keys(StoreReader& reader, const std::string& stream,
   Moves moves;
   FoundRows found;
   found.keys.insert(keys.begin(), keys.end());
+  found.earlier_keys = found.keys;
   TRY_DO(for_keyed_events(reader, stream, end, [&](const Event& event) {
     moves.see(event);
     if (event.key && found.keys.contains(std::string(*event.key)))

@@ -19,6 +19,9 @@ namespace tidelog {
 struct FoundRows {
   std::vector<Position> events;  // rising
   std::set<std::string> keys;    // that they had, those asked for included
+  // Under these keys they stand in what was saved before the log's begin: those asked for, and
+  // those that a row had without an insertion here.
+  std::set<std::string> earlier_keys;
 };
 
 // Reads the stream from its beginning to before `end`, twice when keys changed.

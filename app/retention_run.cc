@@ -1,0 +1,102 @@
+#include "app/retention_run.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <memory>
+#include <string>
+
+#include "app/pattern.h"
+#include "app/pause.h"
+#include "app/writing.h"
+#include "eventstore/state_directory.h"
+#include "eventstore/store_reader.h"
+#include "projections/snapshots.h"
+
+namespace tidelog {
+namespace {
+
+constexpr auto look_interval = std::chrono::minutes(1);
+
+RetentionRule rule_of(const StoreConfig& config, std::string_view stream) {
+  for (const RetentionPolicy& policy : config.retention) {
+    if (matches(policy.streams, stream)) return policy.rule;
+  }
+  return {};
+}
+
+Status make_base(EventStore& store, const std::string& stream, Position position) {
+  TRY(const auto reader, store.reader());
+  const StateDirectory directory(store.disk(), reader->directory());
+  TRY(const auto lock, directory.lock(lock_holder(store.clock(), "retention")));
+  TRY_DO(make_base_snapshot(*reader, {stream, position}, std::stop_token{}));
+  return {};
+}
+
+class Retaining {
+ public:
+  Retaining(EventStore& store, const StoreConfig& config, ConsumerFloor floor, Log& log)
+      : store_(store), config_(config), floor_(std::move(floor)), log_(log) {}
+
+  void operator()(const std::stop_token& stop) {
+    try {
+      do look();
+      while (pause(look_interval, stop));
+    } catch (const std::exception& error) {
+      log_.error("retention stopped", {{"error", error.what()}});
+    }
+  }
+
+ private:
+  void look() {
+    const auto report = retain(store_, config_, floor_(), memory_, [](Position) {});
+    if (!report) {
+      // The same trouble is told once.
+      if (told_ != report.error().what)
+        log_.warning("retention waits", {{"problem", report.error().what}});
+      told_ = report.error().what;
+      return;
+    }
+    told_.clear();
+    if (report->events_removed != 0 || report->segments_let_go != 0) {
+      log_.info("retention", {{"removed", fmt::format("{}", report->events_removed)},
+                              {"let_go", fmt::format("{}", report->segments_let_go)}});
+    }
+    if (report->held_back && !told_held_back_) {
+      log_.warning("retention is held back by a projection that has not read so far", {});
+    }
+    told_held_back_ = report->held_back;
+  }
+
+  EventStore& store_;
+  const StoreConfig& config_;
+  const ConsumerFloor floor_;
+  Log& log_;
+  RetentionMemory memory_;
+  std::string told_;
+  bool told_held_back_ = false;
+};
+
+}  // namespace
+
+Result<RetentionReport> retain(EventStore& store, const StoreConfig& config, Position floor,
+                               RetentionMemory& memory,
+                               const std::function<void(Position)>& on_progress) {
+  RetentionPlan plan;
+  plan.rule_of = [&](std::string_view stream) { return rule_of(config, stream); };
+  plan.make_base = [&](const std::string& stream, Position position) {
+    return make_base(store, stream, position);
+  };
+  plan.store_max_bytes = config.max_bytes;
+  plan.floor = floor;
+  plan.on_progress = on_progress;
+  return apply_retention(store, plan, memory);
+}
+
+RetentionRun::RetentionRun(EventStore& store, const StoreConfig& config, ConsumerFloor floor,
+                           Log& log) {
+  if (config.retention.empty() && !config.max_bytes) return;
+  thread_ = std::jthread(Retaining(store, config, std::move(floor), log));
+}
+
+}  // namespace tidelog

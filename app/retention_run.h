@@ -1,0 +1,33 @@
+// Retention: what the configuration's rules no longer keep goes, by hand (`tidelog store compact`)
+// and in the background of a running service.
+#pragma once
+
+#include <functional>
+#include <thread>
+
+#include "app/config.h"
+#include "app/log.h"
+#include "eventstore/event_store.h"
+#include "eventstore/retention.h"
+
+namespace tidelog {
+
+// Events from the answer on are still to be read by a consumer.
+using ConsumerFloor = std::function<Position()>;
+
+// Applies the rules once. Base snapshots are made of the tables that are cut.
+Result<RetentionReport> retain(EventStore& store, const StoreConfig& config, Position floor,
+                               RetentionMemory& memory,
+                               const std::function<void(Position)>& on_progress);
+
+// Store, configuration and log must outlive it; destroying it ends the thread. A configuration
+// without rules makes no thread. What fails is logged and tried again; it never stops capture.
+class RetentionRun {
+ public:
+  RetentionRun(EventStore& store, const StoreConfig& config, ConsumerFloor floor, Log& log);
+
+ private:
+  std::jthread thread_;
+};
+
+}  // namespace tidelog
