@@ -10,6 +10,7 @@
 #include "app/append_command.h"
 #include "app/backup_command.h"
 #include "app/check_command.h"
+#include "app/compact_command.h"
 #include "app/config_keys.h"
 #include "app/erase_command.h"
 #include "app/events_command.h"
@@ -384,9 +385,25 @@ Status verify_store_or_states(const CommandContext& context, const VerifyCommand
                        : verify_store(context, options.common);
 }
 
+void add_compact(CommandLine& line, CLI::App& store) {
+  const auto options = add_command<CompactOptions>(
+      store, line, "compact",
+      "applies the configuration's `retention` and `max_bytes` now; `run` does it by itself",
+      "  tidelog store compact -c shop.yaml\n\n"
+      "Positions and revisions stay. Tables keep a base snapshot, from which on their state is "
+      "told\n"
+      "as ever. The service must not run meanwhile.",
+      compact_store);
+  CLI::App& command = command_of(store, "compact");
+  add_store_options(command, options->common);
+  command.add_flag("--past-consumers", options->past_consumers,
+                   "takes also what a projection of the configuration has not read");
+}
+
 void add_store(CommandLine& line) {
   CLI::App* const store = line.app.add_subcommand(
-      "store", "the store's own care: verify, stats, snapshot, backup, restore, salvage, erase");
+      "store",
+      "the store's own care: verify, stats, snapshot, backup, restore, salvage, compact, erase");
   store->require_subcommand(1);
   store->footer(
       "\nExamples:\n"
@@ -420,6 +437,7 @@ void add_store(CommandLine& line) {
       add_command<CommonOptions>(*store, line, "stats", "how much the store holds",
                                  "  tidelog store stats --store ./store --json", print_store_stats);
   add_store_options(command_of(*store, "stats"), *stats);
+  add_compact(line, *store);
   add_erase(line, *store);
   add_backup(line, *store);
   add_salvage(line, *store);

@@ -5,12 +5,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "app/secrets.h"
 #include "core/disk.h"
 #include "core/result.h"
+#include "eventstore/retention.h"
 
 namespace tidelog {
 
@@ -23,11 +25,19 @@ struct SnapshotPolicy {
   std::uint64_t keep = 4;
 };
 
+// What the streams that a pattern takes keep.
+struct RetentionPolicy {
+  std::string streams;
+  RetentionRule rule;
+};
+
 struct StoreConfig {
   std::string path;
   std::uint64_t segment_bytes = 64ULL << 20;
   std::uint64_t disk_floor_bytes = 256ULL << 20;
   SnapshotPolicy snapshots;
+  std::vector<RetentionPolicy> retention;  // the first that takes a stream counts
+  std::optional<std::uint64_t> max_bytes;  // of all segments
 };
 
 struct SourceConfig {

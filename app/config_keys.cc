@@ -167,6 +167,36 @@ Status set_projections(const ConfigReading& reading, const YamlNode& value, Conf
   return {};
 }
 
+// A limit of a retention rule.
+template <auto member, auto read>
+Status set_rule(const ConfigReading& reading, const YamlNode& value, RetentionPolicy& policy) {
+  TRY(policy.rule.*member, read(reading, value));
+  return {};
+}
+
+Status set_retention(const ConfigReading& reading, const YamlNode& value, StoreConfig& store) {
+  if (value.kind != YamlNode::Kind::list) {
+    return reading.fail_at(value.line,
+                           fmt::format("expected a list of groups, found {}", name_of(value.kind)));
+  }
+  for (const YamlNode& item : value.items) {
+    RetentionPolicy policy;
+    TRY_DO(read_section(reading, item, retention_keys(), "a rule of `retention`", policy));
+    if (!policy.rule.any()) {
+      return reading.fail_at(item.line,
+                             "a rule of `retention` needs a limit: `max_age`, `max_count`, "
+                             "`max_bytes` or `compact`");
+    }
+    store.retention.push_back(std::move(policy));
+  }
+  return {};
+}
+
+Status set_max_bytes(const ConfigReading& reading, const YamlNode& value, StoreConfig& store) {
+  TRY(store.max_bytes, read_size(reading, value));
+  return {};
+}
+
 // ---- The table ----
 
 constexpr Key<Config> root_table[] = {
@@ -191,6 +221,12 @@ constexpr Key<StoreConfig> store_table[] = {
       "when a table's state is saved, for fast questions about "
       "the past: at the first of these, if the table changed"},
      set_snapshots},
+    {{"retention", "list of groups", "all is kept",
+      "what streams keep; the first rule that takes a stream counts"},
+     set_retention},
+    {{"max_bytes", "size", "no limit",
+      "when the log's files take more, the oldest events of all streams go"},
+     set_max_bytes},
 };
 
 constexpr Key<SnapshotPolicy> snapshot_table[] = {
@@ -202,6 +238,22 @@ constexpr Key<SnapshotPolicy> snapshot_table[] = {
     {{"keep", "number", "4",
       "how many of each table are kept: the newest, and others spread over the history"},
      set<&SnapshotPolicy::keep, read_number>},
+};
+
+constexpr Key<RetentionPolicy> retention_table[] = {
+    {{"streams", "pattern", "", "the streams that the rule is for; `*` and `?` are wildcards"},
+     set<&RetentionPolicy::streams, read_text>},
+    {{"max_age", "duration", "no limit", "events that were appended longer ago go"},
+     set_rule<&RetentionRule::max_age, read_duration>},
+    {{"max_count", "number", "no limit", "only so many of the newest events stay"},
+     set_rule<&RetentionRule::max_count, read_number>},
+    {{"max_bytes", "size", "no limit", "about so many bytes of the newest events stay"},
+     set_rule<&RetentionRule::max_bytes, read_size>},
+    {{"compact", "`true` or `false`", "false",
+      "of each key only the newest event stays, and what that one needs"},
+     set_rule<&RetentionRule::compact, read_yes>},
+    {{"keep_deletions", "duration", "7 d", "how long a deletion stays with `compact`"},
+     set_rule<&RetentionRule::keep_deletions, read_duration>},
 };
 
 constexpr Key<SourceConfig> source_table[] = {
@@ -234,7 +286,6 @@ constexpr LaterKey later_table[] = {
     {"the configuration", "sinks"},
     {"the configuration", "queries"},
     {"the configuration", "api"},
-    {"`store`", "retention"},
     {"`store`", "compress"},
     {"a source", "mysql"},
     {"a source", "initial_load"},
@@ -260,6 +311,7 @@ std::span<const Key<StoreConfig>> store_keys() { return store_table; }
 std::span<const Key<SnapshotPolicy>> snapshot_keys() { return snapshot_table; }
 std::span<const Key<SourceConfig>> source_keys() { return source_table; }
 std::span<const Key<ProjectionConfig>> projection_keys() { return projection_table; }
+std::span<const Key<RetentionPolicy>> retention_keys() { return retention_table; }
 std::span<const LaterKey> later_keys() { return later_table; }
 
 Result<Config> parse_config(std::string_view text, const std::string& file, ConfigUse use,

@@ -27,6 +27,7 @@ struct Key {
 std::span<const Key<Config>> root_keys();
 std::span<const Key<StoreConfig>> store_keys();
 std::span<const Key<SnapshotPolicy>> snapshot_keys();
+std::span<const Key<RetentionPolicy>> retention_keys();
 std::span<const Key<SourceConfig>> source_keys();
 std::span<const Key<ProjectionConfig>> projection_keys();
 

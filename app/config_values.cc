@@ -118,6 +118,12 @@ Result<std::uint64_t> read_size_or_none(const ConfigReading& reading, const Yaml
   return size_from(reading, value, 0);
 }
 
+Result<bool> read_yes(const ConfigReading& reading, const YamlNode& value) {
+  TRY(const std::string text, read_text(reading, value));
+  if (text == "true" || text == "false") return text == "true";
+  return reading.fail_at(value.line, fmt::format("expected `true` or `false`, found `{}`", text));
+}
+
 Result<std::uint64_t> read_number(const ConfigReading& reading, const YamlNode& value) {
   TRY(const std::string text, read_text(reading, value));
   std::uint64_t number = 0;

@@ -30,6 +30,7 @@ Result<std::uint64_t> read_size_or_none(const ConfigReading& reading, const Yaml
 // "90 s", "30 min", "24 h", "7 d".
 Result<std::chrono::milliseconds> read_duration(const ConfigReading& reading,
                                                 const YamlNode& value);
+Result<bool> read_yes(const ConfigReading& reading, const YamlNode& value);
 // From 1 on.
 Result<std::uint64_t> read_number(const ConfigReading& reading, const YamlNode& value);
 Result<std::string> read_name(const ConfigReading& reading, const YamlNode& value);

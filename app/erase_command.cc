@@ -78,8 +78,8 @@ Status erase_key(const CommandContext& context, const EraseOptions& options) {
   Progress progress(context.err, context.clock, context.err_is_terminal, "events",
                     store->durable().value);
   ErasureOptions erasure;
-  erasure.forget = [&](const std::string& stream, const std::vector<std::string>& erased) {
-    return forget_in_snapshots(*reader, stream, erased, "tidelog store erase");
+  erasure.forget = [&](const Erasure& found) {
+    return forget_in_snapshots(*reader, found, "tidelog store erase");
   };
   erasure.on_progress = [&](Position done) { progress.show(done.value); };
   TRY(const ErasureReport report, erase(*store, options.stream, keys, erasure));

@@ -20,7 +20,7 @@ struct Follower {
   EventStore& store;
   ProjectionConfig config;
   Log& log;
-  Position done{0};
+  std::shared_ptr<std::atomic<std::uint64_t>> done;
   std::string told{};
 
   // Brings the file up to what is durable now.
@@ -33,7 +33,7 @@ struct Follower {
     options.end = end;
     TRY_DO(replay(
         *reader, *target, options, [](const ReplayProgress&) {}, stop));
-    done = end;
+    done->store(end.value);
     return {};
   }
 
@@ -56,7 +56,7 @@ struct Follower {
 
   void follow(const std::stop_token& stop) {
     do {
-      if (store.durable() == done) continue;
+      if (store.durable().value == done->load()) continue;
       const Status caught_up = catch_up(stop);
       if (!caught_up && !goes_on_after(caught_up.error(), stop)) return;
     } while (pause(look_interval, stop));
@@ -74,6 +74,7 @@ struct Follower {
 }  // namespace
 
 ProjectionRun::ProjectionRun(EventStore& store, ProjectionConfig config, Log& log)
-    : thread_(Follower{store, std::move(config), log}) {}
+    : done_(std::make_shared<std::atomic<std::uint64_t>>(0)),
+      thread_(Follower{store, std::move(config), log, done_}) {}
 
 }  // namespace tidelog

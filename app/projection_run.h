@@ -2,6 +2,8 @@
 // thread of its own.
 #pragma once
 
+#include <atomic>
+#include <memory>
 #include <thread>
 
 #include "app/config.h"
@@ -15,8 +17,11 @@ namespace tidelog {
 class ProjectionRun {
  public:
   ProjectionRun(EventStore& store, ProjectionConfig config, Log& log);
+  // Every event before it is in the file; 0 until the first catching up is done.
+  Position done() const { return {done_->load()}; }
 
  private:
+  std::shared_ptr<std::atomic<std::uint64_t>> done_;  // the thread's as well
   std::jthread thread_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "app/pause.h"
 #include "app/projection_run.h"
+#include "app/retention_run.h"
 #include "app/run_status.h"
 #include "app/signals.h"
 #include "app/snapshot_run.h"
@@ -39,6 +40,7 @@ class Service {
   void start();
   Status watch();
   bool all_ended() const;
+  Position read_by_all() const;
   Status look_at_results();
   void publish(bool ended);
 
@@ -50,6 +52,7 @@ class Service {
   std::vector<std::unique_ptr<SourceRun>> sources_;
   std::vector<std::unique_ptr<ProjectionRun>> projections_;
   std::unique_ptr<SnapshotRun> snapshots_;
+  std::unique_ptr<RetentionRun> retention_;
   std::vector<const SourceRun*> told_;  // whose end was logged
   std::optional<Error> first_error_;
   std::chrono::steady_clock::time_point published_;
@@ -66,6 +69,15 @@ void Service::start() {
   }
   snapshots_ = std::make_unique<SnapshotRun>(context_.disk, store_, config_.store.snapshots,
                                              context_.clock, log_);
+  retention_ = std::make_unique<RetentionRun>(
+      store_, config_.store, [this] { return read_by_all(); }, log_);
+}
+
+// What every projection has read: retention does not pass it.
+Position Service::read_by_all() const {
+  Position floor{UINT64_MAX};
+  for (const auto& projection : projections_) floor = std::min(floor, projection->done());
+  return floor;
 }
 
 bool Service::all_ended() const {
@@ -119,6 +131,7 @@ Status Service::run() {
   start();
   const Status watched = watch();
   stop_.request_stop();
+  retention_.reset();
   snapshots_.reset();
   projections_.clear();
   while (!all_ended()) pause(std::chrono::milliseconds(5), std::stop_token{});
@@ -173,9 +186,9 @@ Status open_and_run(const CommandContext& context, const Config& config, Log& lo
   TRY(const auto store, open_store(context, config, log, stop.get_token()));
   if (store == nullptr) return {};
   ErasureOptions erasure;
-  erasure.forget = [&](const std::string& stream, const std::vector<std::string>& keys) -> Status {
+  erasure.forget = [&](const Erasure& found) -> Status {
     TRY(const auto reader, store->reader());
-    return forget_in_snapshots(*reader, stream, keys, lock_holder(context.clock, "run"));
+    return forget_in_snapshots(*reader, found, lock_holder(context.clock, "run"));
   };
   TRY(const ErasureReport erased, resume_erasures(*store, erasure));
   if (erased.segments != 0)

@@ -98,7 +98,7 @@ Result<ErasureReport> erase_found(EventStore& store, const Erasure& found,
     report.events += rewritten->counts.erased;
     ++report.segments;
   }
-  if (options.forget) TRY_DO(options.forget(found.stream, found.keys));
+  if (options.forget) TRY_DO(options.forget(found));
   return report;
 }
 

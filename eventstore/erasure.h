@@ -32,8 +32,9 @@ struct ErasureReport {
 };
 
 struct ErasureOptions {
-  // Makes the stream's state files forget the rows of these keys; called after the log has.
-  std::function<Status(const std::string& stream, const std::vector<std::string>& keys)> forget;
+  // Makes the stream's state files forget the rows: those under one of the keys, and those last
+  // changed by one of the events. Called after the log has.
+  std::function<Status(const Erasure&)> forget;
   std::function<void(Position done)> on_progress;
 };
 

@@ -252,13 +252,13 @@ Status erase_from_snapshots(StoreReader& reader, const std::string& stream_name,
   return {};
 }
 
-Status forget_in_snapshots(StoreReader& reader, const std::string& stream,
-                           const std::vector<std::string>& keys, const std::string& holder) {
+Status forget_in_snapshots(StoreReader& reader, const Erasure& erasure, const std::string& holder) {
   TRY(const auto lock, directory_of(reader).lock(holder));
-  TRY_DO(erase_from_snapshots(reader, stream, [&](const StoredRow& row) {
-    return std::find(keys.begin(), keys.end(), row.key) != keys.end();
+  TRY_DO(erase_from_snapshots(reader, erasure.stream, [&](const StoredRow& row) {
+    return std::find(erasure.keys.begin(), erasure.keys.end(), row.key) != erasure.keys.end() ||
+           std::binary_search(erasure.events.begin(), erasure.events.end(), row.position);
   }));
-  TRY(const StreamState state, stream_state(reader, stream));
+  TRY(const StreamState state, stream_state(reader, erasure.stream));
   return AggregateSnapshots(reader.disk(), reader.directory(), reader.uuid()).remove(state.id);
 }
 

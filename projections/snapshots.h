@@ -16,6 +16,7 @@
 
 #include "core/ids.h"
 #include "core/result.h"
+#include "eventstore/erasure.h"
 #include "eventstore/state_directory.h"
 #include "eventstore/state_file.h"
 #include "eventstore/store_reader.h"
@@ -78,10 +79,9 @@ Status prune_snapshots(const StateDirectory& directory, StreamId stream, std::ui
 Status erase_from_snapshots(StoreReader& reader, const std::string& stream,
                             const std::function<bool(const StoredRow&)>& erased);
 
-// The same for rows of these keys, under the lock, which it takes for `holder`; and what an
+// The same for the rows of an erasure, under the lock, which it takes for `holder`; and what an
 // application saved of the stream goes (eventstore/aggregate_snapshots.h). What
 // ErasureOptions::forget is to do.
-Status forget_in_snapshots(StoreReader& reader, const std::string& stream,
-                           const std::vector<std::string>& keys, const std::string& holder);
+Status forget_in_snapshots(StoreReader& reader, const Erasure& erasure, const std::string& holder);
 
 }  // namespace tidelog

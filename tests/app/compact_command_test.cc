@@ -1,0 +1,86 @@
+// `store compact`, as a person types it.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "tests/app/cli_fixture.h"
+#include "tests/app/shop_store.h"
+#include "tests/support/child_process.h"
+
+namespace tidelog::testing {
+namespace {
+
+// Order 1 is inserted and updated twice, order 2 inserted and deleted.
+struct CompactableShop : CliFixture {
+  std::string folder;
+  std::string config;
+
+  CompactableShop(const std::string& name, const std::string& rules)
+      : folder(testing::scratch_folder("compact " + name).string()), config(folder + "/shop.yaml") {
+    ShopStore store(*disk, clock, folder + "/store");
+    store.insert(1, "new");
+    store.insert(2, "other");
+    store.update(1, "new", "paid");
+    store.update(1, "paid", "sent");
+    store.remove(2, "other");
+    std::ofstream(config) << "store:\n  path: " << folder << "/store\n" << rules;
+  }
+  Answer run_on(std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"-c", config});
+    return run(arguments);
+  }
+};
+
+constexpr const char* compact_orders =
+    "  retention: [{ streams: 'shop.public.*', compact: true }]\n";
+
+}  // namespace
+
+TEST_CASE("store compact: superseded events go, the state stays, its history begins here") {
+  CompactableShop shop("whole", compact_orders);
+  const auto before = shop.run_on({"state", "shop.public.orders", "--json"});
+  const auto compacted = shop.run_on({"store", "compact", "--json"});
+  REQUIRE_MESSAGE(compacted.code == 0, compacted.err);
+  CHECK(contains(compacted.out, "\"removed\":3,\"rewritten\":1,"));
+  const auto events = shop.run_on({"events", "--json"});
+  CHECK(std::count(events.out.begin(), events.out.end(), '\n') == 3);
+  CHECK_FALSE(contains(events.out, R"("type":"insert")"));
+  CHECK(contains(events.out, "sent"));
+  CHECK(contains(events.out, R"("type":"delete")"));
+  const auto after = shop.run_on({"state", "shop.public.orders", "--json"});
+  CHECK_MESSAGE(after.out == before.out, after.err);
+  const auto past = shop.run_on({"state", "shop.public.orders", "--at", "2"});
+  CHECK(past.code != 0);
+  CHECK_MESSAGE(contains(past.err, "starts at position 6"), past.err);
+  CHECK(shop.run_on({"store", "verify"}).code == 0);
+  CHECK(contains(shop.run_on({"store", "compact", "--json"}).out, "\"removed\":0,"));
+}
+
+TEST_CASE("store compact: without rules it says where they belong") {
+  CompactableShop shop("rules", "");
+  const auto answer = shop.run_on({"store", "compact"});
+  CHECK(answer.code == 2);
+  CHECK(contains(answer.err, "retention"));
+}
+
+TEST_CASE("store compact: what a projection has not read stays, until it is told otherwise") {
+  CompactableShop shop("consumer", std::string(compact_orders) +
+                                       "projections: [{ name: current, sqlite: current.db }]\n");
+  const auto held = shop.run_on({"store", "compact", "--json"});
+  CHECK_MESSAGE(held.code == 0, held.err);
+  CHECK(contains(held.out, "\"removed\":0,"));
+  const auto told = shop.run_on({"store", "compact", "--json", "--past-consumers"});
+  CHECK(contains(told.out, "\"removed\":3,"));
+}
+
+TEST_CASE("retention: rules that say nothing or something unknown are refused with their line") {
+  CompactableShop nothing("nothing", "  retention: [{ streams: '*' }]\n");
+  CHECK(contains(nothing.run_on({"store", "compact"}).err, "needs a limit"));
+  CompactableShop unknown("unknown", "  retention: [{ streams: '*', max_ages: 3 d }]\n");
+  CHECK(contains(unknown.run_on({"store", "compact"}).err, "max_age"));
+  CompactableShop list("list", "  retention: { streams: '*' }\n");
+  CHECK(contains(list.run_on({"store", "compact"}).err, "expected a list"));
+}
+
+}  // namespace tidelog::testing
