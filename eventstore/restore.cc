@@ -10,6 +10,8 @@
 #include "eventstore/catalog.h"
 #include "eventstore/cut_batch.h"
 #include "eventstore/recovery.h"
+#include "eventstore/state_directory.h"
+#include "eventstore/state_file.h"
 #include "eventstore/store_files.h"
 #include "eventstore/store_marks.h"
 #include "eventstore/verified_copy.h"
@@ -36,6 +38,7 @@ class Restore {
       if (!more) break;
     }
     TRY_DO(check_end());
+    report_.uuid = new_uuid();
     TRY_DO(restore_states());
     TRY_DO(name_everything());
     return report_;
@@ -183,22 +186,23 @@ class Restore {
     return {};
   }
 
-  // Saved states up to the end; those of after it are of a history that is left out.
+  // Base snapshots up to the end, made this store's; those of after it are of a history that is
+  // left out, and others can be made again.
   Status restore_states() {
     for (const auto& [name, file] : files_) {
-      if (!name.starts_with("state/")) continue;
-      const auto position = position_of_state_file(std::string_view(name).substr(6));
-      if (!position || *position > last_.base) continue;
-      TRY_DO(disk_.make_directory(state_folder(to_)));
-      const std::string path = from_.directory + "/" + name;
-      TRY(const auto source, open_named(disk_, path));
-      TRY(const auto copy, disk_.create(to_.directory + "/" + name));
-      const auto crc = copy_bytes(*source, *copy, 0, file.bytes, 0, [](std::uint64_t) {});
-      if (!crc) return fail_in(path, crc.error());
-      if (*crc != file.crc)
-        return fail(Code::corrupt, fmt::format("the backup is damaged: {}: checksum", path));
-      TRY_DO(copy->sync());
-      TRY_DO(disk_.sync_directory(state_folder(to_)));
+      if (name.ends_with(".base")) TRY_DO(open_named(disk_, from_.directory + "/" + name));
+    }
+    const StateDirectory from(disk_, from_.directory);
+    const StateDirectory to(disk_, to_.directory);
+    TRY(const auto names, from.list());
+    for (const SnapshotName& name : names) {
+      if (!name.base || name.position > last_.base) continue;
+      TRY_DO(disk_.make_directory(to.path()));
+      const auto source = StateFile::open(disk_, from.path(name));
+      if (!source) return fail_in("the backup is damaged", source.error());
+      TRY_DO(copy_state_file(disk_, **source, to.path(name), report_.uuid,
+                             [](const StoredRow&) { return false; }));
+      TRY_DO(disk_.sync_directory(to.path()));
     }
     return {};
   }
@@ -228,7 +232,6 @@ class Restore {
     TRY_DO(write_origin(
         disk_, to_,
         {OriginKind::restored, is_cut_, record_.manifest.uuid, last_.base, clock_.now()}));
-    report_.uuid = new_uuid();
     report_.durable = last_.base;
     report_.of_backup = record_.durable;
     return write_manifest(disk_, to_, {report_.uuid, segments_});

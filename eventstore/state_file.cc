@@ -434,4 +434,27 @@ Status verify_state_file(Disk& disk, const std::string& path) {
   }
 }
 
+Status copy_state_file(Disk& disk, const StateFile& from, const std::string& path,
+                       const std::string& uuid, const std::function<bool(const StoredRow&)>& gone) {
+  TRY(auto out, StateFileWriter::create(disk, path));
+  StateAbout about = from.about();
+  about.store = uuid;
+  about.row_count = 0;
+  StateCursor rows(from);
+  for (;;) {
+    TRY(const StoredRow* row, rows.next());
+    if (row == nullptr) break;
+    if (gone(*row)) continue;
+    about.row_count += row->copies;
+    TRY_DO(out.add(*row));
+  }
+  TRY_DO(out.finish(about, [&](SchemaId id) -> Result<std::string> {
+    TRY(const Schema* schema, from.schema(id));
+    std::string bytes;
+    put_schema(bytes, *schema);
+    return bytes;
+  }));
+  return verify_state_file(disk, path);
+}
+
 }  // namespace tidelog

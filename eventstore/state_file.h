@@ -170,4 +170,9 @@ class StateCursor {
 // Reads every byte: all checksums, the order, the counts.
 Status verify_state_file(Disk& disk, const std::string& path);
 
+// The file anew, for the store `uuid`, without the rows that `gone` takes; written to `path`,
+// synced and read back.
+Status copy_state_file(Disk& disk, const StateFile& from, const std::string& path,
+                       const std::string& uuid, const std::function<bool(const StoredRow&)>& gone);
+
 }  // namespace tidelog

@@ -229,24 +229,7 @@ Status erase_from_snapshots(StoreReader& reader, const std::string& stream_name,
     }
     TRY(const auto file, open_snapshot(reader, stream, name));
     const std::string temporary = directory.temporary_path(std::to_string(stream.id.value));
-    TRY(auto out, StateFileWriter::create(reader.disk(), temporary));
-    StateAbout about = file->about();
-    about.row_count = 0;
-    StateCursor rows(*file);
-    for (;;) {
-      TRY(const StoredRow* row, rows.next());
-      if (row == nullptr) break;
-      if (erased(*row)) continue;
-      about.row_count += row->copies;
-      TRY_DO(out.add(*row));
-    }
-    TRY_DO(out.finish(about, [&](SchemaId id) -> Result<std::string> {
-      TRY(const Schema* schema, file->schema(id));
-      std::string bytes;
-      put_schema(bytes, *schema);
-      return bytes;
-    }));
-    TRY_DO(verify_state_file(reader.disk(), temporary));
+    TRY_DO(copy_state_file(reader.disk(), *file, temporary, reader.uuid(), erased));
     TRY_DO(directory.publish(temporary, name));
   }
   return {};

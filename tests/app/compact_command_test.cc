@@ -57,6 +57,32 @@ TEST_CASE("store compact: superseded events go, the state stays, its history beg
   CHECK(contains(shop.run_on({"store", "compact", "--json"}).out, "\"removed\":0,"));
 }
 
+TEST_CASE("store compact: a restored backup tells the state from its base snapshot") {
+  CompactableShop shop("restored", compact_orders);
+  REQUIRE(shop.run_on({"store", "compact"}).code == 0);
+  const auto before = shop.run_on({"state", "shop.public.orders", "--json"});
+  const auto backup = shop.run_on({"store", "backup", "--to", shop.folder + "/backup"});
+  REQUIRE_MESSAGE(backup.code == 0, backup.err);
+  const auto restored = shop.run(
+      {"store", "restore", "--from", shop.folder + "/backup", "--to", shop.folder + "/restored"});
+  REQUIRE_MESSAGE(restored.code == 0, restored.err);
+  const auto after =
+      shop.run({"state", "shop.public.orders", "--json", "--store", shop.folder + "/restored"});
+  CHECK_MESSAGE(after.out == before.out, after.err);
+  CHECK(contains(after.out, "sent"));
+}
+
+TEST_CASE("store erase: a row that only a base snapshot still holds is gone from there, too") {
+  CompactableShop shop("erased", compact_orders);
+  REQUIRE(shop.run_on({"store", "compact"}).code == 0);
+  const auto erased =
+      shop.run_on({"store", "erase", "--stream", "shop.public.orders", "--key", "1"});
+  CHECK_MESSAGE(erased.code == 0, erased.err);
+  const auto state = shop.run_on({"state", "shop.public.orders", "--json"});
+  CHECK_MESSAGE(state.code == 0, state.err);
+  CHECK(state.out.empty());
+}
+
 TEST_CASE("store compact: without rules it says where they belong") {
   CompactableShop shop("rules", "");
   const auto answer = shop.run_on({"store", "compact"});
