@@ -1,5 +1,5 @@
 // Marks: small files beside a store that say what its folder is. `backup`: a backup, and what it
-// holds. `origin`: what a store was made from. FORMAT.md section 12.
+// holds. `origin`: what a store was made from. FORMAT.md section 13.
 #pragma once
 
 #include <cstdint>
