@@ -21,7 +21,10 @@ Result<Position> read_by_all(const CommandContext& context, const Config& config
     Position next;
     if (exists) {
       TRY(const auto target, SqliteTarget::open(projection.sqlite));
-      TRY(const Checkpoint checkpoint, target->begin(projection.streams));
+      std::vector<std::string> streams = projection.streams;
+      std::sort(streams.begin(), streams.end());
+      streams.erase(std::unique(streams.begin(), streams.end()), streams.end());
+      TRY(const Checkpoint checkpoint, target->begin(streams));
       next = checkpoint.next;
     }
     floor = std::min(floor, next);

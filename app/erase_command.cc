@@ -18,26 +18,31 @@ namespace {
 // What the key's text means in each form that the stream's keys ever had: a column may have changed
 // its type. In a stream of an application it is the text itself.
 Result<std::vector<std::string>> stored_keys(StoreReader& reader, const EraseOptions& options) {
-  std::set<SchemaId> met;
+  TRY(const StreamState stream, stream_state(reader, options.stream));
+  if (!stream.is_table) return std::vector<std::string>{options.key};
   std::set<std::string> keys;
   Status refused;
-  bool without_schema = true;
-  reader.only_streams({options.stream});
-  TRY_DO(reader.seek({0}));
-  for (;;) {
-    TRY(const Event* const event, reader.next());
-    if (event == nullptr) break;
-    if (event->schema == SchemaId{} || !met.insert(event->schema).second) continue;
-    without_schema = false;
-    TRY(const Schema* const schema, reader.schema(event->schema));
-    auto key = parse_key(options.key, *schema);
+  const auto take = [&](const Schema& schema) {
+    auto key = parse_key(options.key, schema);
     if (key) {
       keys.insert(*std::move(key));
     } else {
       refused = error_of(key);
     }
+  };
+  TRY(const auto versions, reader.schema_versions(options.stream));
+  for (const SchemaId id : versions) {
+    TRY(const Schema* const schema, reader.schema(id));
+    take(*schema);
   }
-  if (without_schema) keys.insert(options.key);
+  TRY(const Position base, base_position(reader, stream.id));
+  if (base != Position{}) {
+    TRY(const auto file, open_snapshot(reader, stream, {stream.id, base, true}));
+    for (const SchemaId id : file->schema_ids()) {
+      TRY(const Schema* const schema, file->schema(id));
+      take(*schema);
+    }
+  }
   if (keys.empty()) return error_of(refused);
   return std::vector<std::string>(keys.begin(), keys.end());
 }

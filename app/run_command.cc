@@ -120,11 +120,10 @@ Status Service::watch() {
   publish(false);
   while (pause(look_interval, stop_.get_token())) {
     TRY_DO(look_at_results());
-    if (all_ended()) break;
+    if (all_ended()) return first_error_ ? Status(tl::unexpected<Error>(*first_error_)) : Status();
     if (context_.clock.steady() - published_ >= publish_interval) publish(false);
   }
-  if (first_error_ && all_ended()) return tl::unexpected<Error>(*first_error_);
-  return {};
+  return {};  // asked to stop: what one source did before is told already
 }
 
 Status Service::run() {

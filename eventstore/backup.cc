@@ -153,8 +153,9 @@ class Backup {
       Status copied = copy_segments();
       if (copied || copied.error().code != Code::not_found) return copied;
       const format::Manifest met = manifest_;
+      const Position met_end = end_.durable;
       TRY_DO(load_manifest());
-      if (manifest_ == met || attempt == attempts_max) {
+      if ((manifest_ == met && end_.durable == met_end) || attempt == attempts_max) {
         return fail(Code::corrupt, fmt::format("the store names a file that is not there: {}",
                                                copied.error().what));
       }
@@ -246,8 +247,8 @@ class Backup {
     return std::optional(extent->end);
   }
 
-  // Saved states up to the end. One that goes while we look is not missed: a base one goes only
-  // when there is another.
+  // Saved states up to the end. A base one goes only when there is a newer one: when that one is
+  // of after the end, all is looked at again, with a newer end.
   Status copy_states() {
     const auto names = disk_.list(state_folder(from_));
     if (!names && names.error().code == Code::not_found) return {};
@@ -255,10 +256,15 @@ class Backup {
     TRY_DO(disk_.make_directory(state_folder(to_)));
     for (const std::string& name : *names) {
       const auto position = position_of_state_file(name);
-      if (!position || *position > end_.durable) continue;
+      if (!position) continue;
+      const bool is_base = name.ends_with(".base");
+      if (*position > end_.durable) {
+        if (is_base) return fail(Code::not_found, "a state as of the backup's end");
+        continue;
+      }
       const std::string path = state_folder(from_) + "/" + name;
       const auto file = disk_.open_read(path);
-      if (!file && file.error().code == Code::not_found) continue;
+      if (!file && file.error().code == Code::not_found && !is_base) continue;
       if (!file) return error_of(file);
       TRY_DO(copy_plain(relative(path), **file));
     }

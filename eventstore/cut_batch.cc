@@ -15,6 +15,7 @@ namespace {
 struct LeftOut {
   absl::flat_hash_map<StreamId, std::uint64_t> first;  // the least relative revision of each stream
   absl::flat_hash_set<SchemaId> schemas;               // whose schema event is left out
+  absl::flat_hash_set<SchemaId> kept_schemas;          // a version may come back
   // And of what is kept:
   std::uint64_t gone = 0;  // positions that stand for removed events
   UnixMicros commit_time;  // the latest
@@ -35,6 +36,7 @@ Result<std::string_view> keep_before(std::string_view raw, Position base, Positi
     }
     position = position + std::max<std::uint64_t>(record.removed_count, 1);
     if (position <= end) {
+      if (record.event.type == EventType::schema) out.kept_schemas.insert(record.event.schema);
       kept_bytes = raw.size() - in.remaining();
       out.gone += record.removed_count;
       out.commit_time = std::max(out.commit_time, commit_time);
@@ -75,8 +77,9 @@ void shorten(format::BatchExtension& extension, const LeftOut& out) {
   std::erase_if(extension.runs, [](const format::StreamRun& run) { return run.count == 0; });
   std::erase_if(extension.streams,
                 [&](const format::StreamName& name) { return empty.contains(name.id); });
-  std::erase_if(extension.schemas,
-                [&](const format::SchemaEntry& entry) { return out.schemas.contains(entry.id); });
+  std::erase_if(extension.schemas, [&](const format::SchemaEntry& entry) {
+    return out.schemas.contains(entry.id) && !out.kept_schemas.contains(entry.id);
+  });
 }
 
 }  // namespace

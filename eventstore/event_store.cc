@@ -174,11 +174,14 @@ std::string EventStore::source_position(std::string_view source_name) const {
 
 // -- appending --
 
+Status EventStore::check_whole() {
+  const std::lock_guard lock(mutex_);
+  if (broken_) return tl::unexpected<Error>(*broken_);
+  return {};
+}
+
 Status EventStore::check_open() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (broken_) return tl::unexpected<Error>(*broken_);
-  }
+  TRY_DO(check_whole());
   return floor_.check();
 }
 
@@ -400,8 +403,8 @@ Status EventStore::write_and_sync(const CommitGroup& group) {
 // Everything placed in the group becomes durable, or fails, and everyone who waits for it is
 // answered. The group is empty again afterwards.
 Status EventStore::commit(CommitGroup& group) {
-  Status status;
-  if (!group.placed.empty()) status = write_and_sync(group);
+  Status status = check_whole();  // it may have broken since the group began
+  if (status && !group.placed.empty()) status = write_and_sync(group);
   if (status) {
     apply(group);
   } else {
@@ -456,6 +459,7 @@ void EventStore::give_back(const Error& error, CommitGroup& group) {
 
 // Everything before is durable and nothing is placed: the next segment may begin.
 Status EventStore::roll(std::uint64_t batch_bytes) {
+  TRY_DO(check_whole());
   TRY_DO(floor_.look());
   format::SegmentHead head;
   {
@@ -592,21 +596,21 @@ Status EventStore::seal() {
 
 format::Manifest EventStore::manifest() {
   format::Manifest copy;
-  static_cast<void>(as_leader([&]() -> Status {
-    copy = manifest_;
-    return {};
-  }));
+  queue_.exclusively([&] { copy = manifest_; });
   return copy;
 }
 
-Status EventStore::change_manifest(const std::function<void(format::Manifest&)>& change) {
-  return as_leader([&]() -> Status {
-    format::Manifest next = manifest_;
+// Returns the manifest as it is then.
+Result<format::Manifest> EventStore::change_manifest(
+    const std::function<void(format::Manifest&)>& change) {
+  format::Manifest next;
+  const Status changed = as_leader([&]() -> Status {
+    next = manifest_;
     change(next);
     if (next == manifest_) return {};
     const Status written = write_manifest(disk_, paths_, next);
     if (written) {
-      manifest_ = std::move(next);
+      manifest_ = next;
       index_keeper_->notify();
       return {};
     }
@@ -615,34 +619,37 @@ Status EventStore::change_manifest(const std::function<void(format::Manifest&)>&
     if (written.error().code != Code::disk_full) broken_ = written.error();
     return written;
   });
+  if (!changed) return error_of(changed);
+  return next;
 }
 
 Status EventStore::replace_segment(const format::ManifestSegment& segment) {
-  TRY_DO(change_manifest([&](format::Manifest& manifest) {
-    for (format::ManifestSegment& named : manifest.segments) {
-      if (named.id == segment.id) named = segment;
-    }
-  }));
-  return remove_unnamed_files(segment.id, segment.id);
+  TRY(const format::Manifest manifest, change_manifest([&](format::Manifest& now) {
+        for (format::ManifestSegment& named : now.segments) {
+          if (named.id == segment.id) named = segment;
+        }
+      }));
+  return remove_unnamed_files(manifest, segment.id, segment.id);
 }
 
 Status EventStore::drop_segments_before(std::uint64_t segment_id) {
   std::uint64_t first = segment_id;
-  TRY_DO(change_manifest([&](format::Manifest& manifest) {
-    auto& segments = manifest.segments;
-    first = segments.front().id;
-    const auto end =
-        std::find_if(segments.begin(), segments.end() - 1,
-                     [&](const format::ManifestSegment& s) { return s.id >= segment_id; });
-    segments.erase(segments.begin(), end);
-  }));
-  return first < segment_id ? remove_unnamed_files(first, segment_id - 1) : Status();
+  TRY(const format::Manifest manifest, change_manifest([&](format::Manifest& now) {
+        auto& segments = now.segments;
+        first = segments.front().id;
+        const auto end =
+            std::find_if(segments.begin(), segments.end() - 1,
+                         [&](const format::ManifestSegment& s) { return s.id >= segment_id; });
+        segments.erase(segments.begin(), end);
+      }));
+  return first < segment_id ? remove_unnamed_files(manifest, first, segment_id - 1) : Status();
 }
 
 // Of these sealed segments. The manifest that does not name them is on disk.
-Status EventStore::remove_unnamed_files(std::uint64_t first_segment, std::uint64_t last_segment) {
+Status EventStore::remove_unnamed_files(const format::Manifest& manifest,
+                                        std::uint64_t first_segment, std::uint64_t last_segment) {
   TRY(const auto names, disk_.list(paths_.segments));
-  const SealedFiles sealed(manifest(), names);
+  const SealedFiles sealed(manifest, names);
   for (const std::string& name : names) {
     const auto file = segment_file_named(name);
     const bool asked =

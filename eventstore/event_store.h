@@ -139,6 +139,7 @@ class EventStore : private NameLookup {
   Status load_recent_ids();
 
   // Before a request waits for the group commit.
+  Status check_whole();
   Status check_open();
   Result<Appended> commit_draft(std::unique_ptr<BatchDraft> draft);
   Result<std::unique_ptr<ApplicationAppend>> prepare(AppendRequest request);
@@ -176,8 +177,9 @@ class EventStore : private NameLookup {
   Result<bool> take_spare(const std::string& path, std::uint64_t file_bytes);
   Status refresh_superblock();
   Status as_leader(const std::function<Status()>& work);
-  Status change_manifest(const std::function<void(format::Manifest&)>& change);
-  Status remove_unnamed_files(std::uint64_t first_segment, std::uint64_t last_segment);
+  Result<format::Manifest> change_manifest(const std::function<void(format::Manifest&)>& change);
+  Status remove_unnamed_files(const format::Manifest& manifest, std::uint64_t first_segment,
+                              std::uint64_t last_segment);
   Status make_spare();
   void keep_background(const std::stop_token& stop);
 

@@ -21,12 +21,11 @@ void IndexKeeper::run(const std::stop_token& stop) {
     const auto done = step(stop);
     const bool is_idle = done && *done == Step::nothing_to_do;
     const bool was_whole = done && *done == Step::was_whole;
-    const bool is_full = !done && done.error().code == Code::disk_full;
     std::unique_lock lock(mutex_);
     if (is_idle) {
       changed_.wait(lock, stop, [this] { return is_changed_; });
-    } else if (was_whole || is_full) {
-      const std::chrono::milliseconds pause = is_full ? until_retry : between_checks;
+    } else if (was_whole || !done) {
+      const std::chrono::milliseconds pause = done ? between_checks : until_retry;
       changed_.wait_for(lock, stop, pause, [this] { return is_changed_; });
     }
     is_changed_ = false;

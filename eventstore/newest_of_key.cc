@@ -72,15 +72,16 @@ Status NewestOfKey::see(const Event& event, const Schema* schema) {
   return {};
 }
 
+// The halves of a key change stay: erasure follows a row by them.
 bool NewestOfKey::is_superseded(const Event& event) {
-  if (!has_key(event)) return false;
+  if (!has_key(event) || event.moved) return false;
   const auto it = newest_.find(name_of(event));
   return it != newest_.end() &&
          event.position < std::min(it->second.needed_from, it->second.pinned);
 }
 
 bool NewestOfKey::is_last_deletion(const Event& event) {
-  if (event.type != EventType::remove || !has_key(event)) return false;
+  if (event.type != EventType::remove || !has_key(event) || event.moved) return false;
   const auto it = newest_.find(name_of(event));
   return it != newest_.end() && event.position == it->second.last &&
          event.position == it->second.needed_from && it->second.pinned == Position{UINT64_MAX};

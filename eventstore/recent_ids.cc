@@ -95,7 +95,8 @@ Status RecentIds::load(const BatchCursor::Expected& end) {
     if (step != BatchCursor::Step::batch) return fail(Code::corrupt, cursor.why());
     if (!is_from_applications(cursor.header())) continue;
     std::vector<EventIdHash> hashes;
-    TRY_DO(for_events(cursor, [&](const EventBody& event, Revision, Position) {
+    TRY_DO(for_events(cursor, [&](const EventBody& event, Revision, Position position) {
+      hashes.resize(position.value - place.base.value);  // what was removed has no id
       hashes.push_back(hash_of(event.stream,
                                find_attribute(event.attributes, Attribute::event_id).value_or("")));
     }));

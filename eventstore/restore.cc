@@ -196,7 +196,13 @@ class Restore {
     const StateDirectory to(disk_, to_.directory);
     TRY(const auto names, from.list());
     for (const SnapshotName& name : names) {
-      if (!name.base || name.position > last_.base) continue;
+      if (name.base && name.position > last_.base) {
+        return fail(Code::misconfigured,
+                    fmt::format("the history of stream {} in the backup starts at position {}: "
+                                "what it was at {} cannot be told",
+                                name.stream.value, name.position.value, last_.base.value));
+      }
+      if (!name.base) continue;
       TRY_DO(disk_.make_directory(to.path()));
       const auto source = StateFile::open(disk_, from.path(name));
       if (!source) return fail_in("the backup is damaged", source.error());

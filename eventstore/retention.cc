@@ -316,7 +316,8 @@ class RetentionRun : private RewritePlan {
     for (;;) {
       TRY(const auto step, cursor.next());
       if (step == BatchCursor::Step::bad) return fail(Code::corrupt, cursor.why());
-      if (step == BatchCursor::Step::zeros) return true;
+      if (step == BatchCursor::Step::zeros)
+        return cursor.expected().base == boundaries_[index + 1].segment.base;
       if (cursor.header().kept_count != 0) return false;
     }
   }

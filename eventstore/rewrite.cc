@@ -58,8 +58,8 @@ struct Place {
 class SegmentRewriting {
  public:
   SegmentRewriting(Disk& disk, const StorePaths& paths, const format::ManifestSegment& segment,
-                   RewritePlan& plan)
-      : disk_(disk), paths_(paths), old_(segment), new_(segment), plan_(plan) {
+                   Position end, RewritePlan& plan)
+      : disk_(disk), paths_(paths), old_(segment), new_(segment), end_(end), plan_(plan) {
     ++new_.generation;
   }
 
@@ -99,6 +99,11 @@ class SegmentRewriting {
         TRY_DO(rewrite_adopted(adopted, place, cursor.header().kept_count));
       const std::uint64_t in_adopted = counts_.kept + counts_.erased - before.kept - before.erased;
       TRY_DO(rewrite_batch(*file, cursor, place, {std::move(extension), in_adopted}, out));
+    }
+    if (cursor.expected().base != end_) {
+      return fail(Code::corrupt,
+                  path + ": ends before position " + std::to_string(cursor.expected().base.value) +
+                      ", but the next segment begins at " + std::to_string(end_.value));
     }
     counts_.bytes_before += cursor.expected().file_offset;
     counts_.bytes_after += out.size();
@@ -141,7 +146,9 @@ class SegmentRewriting {
       }
       TRY_DO(rewrite_batch(*file, cursor, place, {cursor.extension(), 0}, out));
     }
-    if (cursor.expected().file_offset != adopted.file_bytes)
+    const BatchCursor::Expected& last = cursor.expected();
+    if (last.file_offset != adopted.file_bytes || last.sequence != adopted.batch_count ||
+        last.base.value != adopted.event_count || last.chain != adopted.chain)
       return fail(Code::corrupt, paths_.adopted(old_.id, adopted.staging_id, adopted.generation) +
                                      ": does not end as its commit says");
     TRY_DO(out.sync());
@@ -261,6 +268,7 @@ class SegmentRewriting {
   const StorePaths& paths_;
   const format::ManifestSegment old_;
   format::ManifestSegment new_;
+  const Position end_;  // where the segment ends
   RewritePlan& plan_;
   Catalog catalog_;
   BatchRewriter batch_;
@@ -289,7 +297,7 @@ Result<std::optional<RewrittenSegment>> rewrite_segment(Disk& disk, const StoreP
                                                         const format::ManifestSegment& segment,
                                                         Position end, RewritePlan& plan) {
   if (!plan.touches(segment.base, end)) return std::optional<RewrittenSegment>();
-  return SegmentRewriting(disk, paths, segment, plan).run();
+  return SegmentRewriting(disk, paths, segment, end, plan).run();
 }
 
 }  // namespace tidelog

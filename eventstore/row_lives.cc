@@ -29,11 +29,15 @@ class Moves {
     if (!event.moved || !event.key) return;
     if (event.type == EventType::remove) {
       from_ = *event.key;
-    } else if (from_) {
+      from_position_ = event.position;
+      return;
+    }
+    // Its other half may have been removed: only the event just before is it.
+    if (from_ && event.position == from_position_ + std::uint64_t{1}) {
       links_[*from_].insert(std::string(*event.key));
       links_[std::string(*event.key)].insert(*from_);
-      from_.reset();
     }
+    from_.reset();
   }
 
   Keys reachable(const std::vector<std::string>& keys) const {
@@ -52,6 +56,7 @@ class Moves {
 
  private:
   std::optional<std::string> from_;
+  Position from_position_;
   std::map<std::string, Keys, std::less<>> links_;
 };
 
@@ -76,11 +81,14 @@ class Lives {
     if (!event.moved) return;
     if (event.type == EventType::remove) {
       left_ = life;
-    } else if (left_) {
+      left_position_ = event.position;
+      return;
+    }
+    if (left_ && event.position == left_position_ + std::uint64_t{1}) {
       lives_[life].linked.push_back(*left_);
       lives_[*left_].linked.push_back(life);
-      left_.reset();
     }
+    left_.reset();
   }
 
   // Of every life of `keys`, and of those linked with them.
@@ -132,6 +140,7 @@ class Lives {
   std::map<std::string, std::size_t> current_;
   std::set<std::string> had_life_;
   std::optional<std::size_t> left_;  // by the first half of a key change
+  Position left_position_;
 };
 
 }  // namespace

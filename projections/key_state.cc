@@ -110,7 +110,27 @@ Status KeyState::take_snapshot_before(Position end) {
 
 // ---- One key ----
 
+// Retention may cut the stream at any time: then all that is known of it is of before.
 Result<std::optional<KeyedRow>> KeyState::row_at(std::string_view key, Position end) {
+  for (;;) {
+    auto row = row_once(key, end);
+    TRY(const Position base, base_position(*reader_, stream_.id));
+    if (names_ && base == history_begin_) return row;
+    if (!names_ && !row) return row;
+    begin_anew();
+  }
+}
+
+void KeyState::begin_anew() {
+  names_.reset();
+  snapshot_.reset();
+  versions_.clear();
+  versions_end_ = {};
+  fold_.reset();
+  fold_end_ = {};
+}
+
+Result<std::optional<KeyedRow>> KeyState::row_once(std::string_view key, Position end) {
   for (;;) {
     TRY_DO(take_snapshot_before(end));
     TRY_DO(learn_versions(end));

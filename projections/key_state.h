@@ -67,6 +67,8 @@ class KeyState {
   KeyState(std::unique_ptr<StoreReader> reader, OnDamage on_damage)
       : reader_(std::move(reader)), schemas_(*reader_), on_damage_(std::move(on_damage)) {}
 
+  Result<std::optional<KeyedRow>> row_once(std::string_view key, Position end);
+  void begin_anew();
   Status learn_versions(Position end);
   Status add_version(Position position, SchemaId schema);
   const Version* version_at(Position end) const;

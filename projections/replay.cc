@@ -118,9 +118,10 @@ class Replay {
     if (checkpoint_.last_event.empty()) return {};
     TRY_DO(reader_.seek(checkpoint_.last));
     TRY(const Event* event, reader_.next());
-    if (event != nullptr && event->position == checkpoint_.last &&
-        mark_of(*event) == checkpoint_.last_event)
-      return {};
+    // Retention and erasure take events; another one in its place is of another history.
+    const bool is_gone =
+        event == nullptr || event->position != checkpoint_.last || event->type == EventType::erased;
+    if (is_gone || mark_of(*event) == checkpoint_.last_event) return {};
     return fail(Code::conflict, "the target's event at position " + number(checkpoint_.last) +
                                     " is not this store's: one of them was restored from a copy");
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "eventstore/aggregate_snapshots.h"
+#include "eventstore/store_marks.h"
 #include "projections/state_maker.h"
 
 namespace tidelog {
@@ -59,6 +60,12 @@ StateMaking making_of(const StreamState& stream, const SnapshotRequest& request,
   return making;
 }
 
+// A salvaged store lacks events that nothing stands for: what is left is folded.
+bool is_salvaged(StoreReader& reader) {
+  const auto origin = read_origin(reader.disk(), StorePaths(reader.directory()));
+  return origin && *origin && (*origin)->kind == OriginKind::salvaged;
+}
+
 // The snapshot to go on from, verified as a whole.
 Result<std::unique_ptr<StateFile>> whole_snapshot(StoreReader& reader, const StreamState& stream,
                                                   const SnapshotName& name) {
@@ -68,6 +75,12 @@ Result<std::unique_ptr<StateFile>> whole_snapshot(StoreReader& reader, const Str
 }
 
 }  // namespace
+
+Result<Position> base_position(StoreReader& reader, StreamId stream) {
+  TRY(const auto names, directory_of(reader).list(stream));
+  const auto base = newest_base(names);
+  return base ? base->position : Position{};
+}
 
 Result<StreamState> stream_state(StoreReader& reader, const std::string& stream) {
   TRY(const auto streams, reader.streams());
@@ -84,12 +97,14 @@ Result<Candidates> snapshots_before(StoreReader& reader, const StreamState& stre
   const auto base = newest_base(names);
   if (base) candidates.history_begin = base->position;
   // Without a base snapshot: what was before the log's begin was no table's, or is lost.
-  if (!base && stream.is_table && reader.first() > Position{0}) {
+  if (!base && stream.is_table && !is_salvaged(reader)) {
     TRY_DO(reader.seek(reader.first()));
     reader.only_streams({stream.name});
     reader.read_until(Position{UINT64_MAX});
     TRY(const Event* first, reader.next());
-    if (first == nullptr || first->revision > Revision{0}) {
+    const bool was_cut = first == nullptr ? stream.next > Revision{0} && end >= reader.durable()
+                                          : first->revision > Revision{0};
+    if (was_cut) {
       return fail(Code::corrupt, "the log begins at position " +
                                      std::to_string(reader.first().value) +
                                      ", and the base snapshot of " + stream.name +

@@ -39,6 +39,10 @@ struct Candidates {
 // that the log needs is missing.
 Result<Candidates> snapshots_before(StoreReader& reader, const StreamState& stream, Position end);
 
+// Where the stream's newest base snapshot stands; 0 without one. It is published before any event
+// that it stands for goes: an answer is right if this is the same before and after its reading.
+Result<Position> base_position(StoreReader& reader, StreamId stream);
+
 // Opens it and checks that it is of this store, this stream and this position.
 Result<std::unique_ptr<StateFile>> open_snapshot(StoreReader& reader, const StreamState& stream,
                                                  const SnapshotName& name);
