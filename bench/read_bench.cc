@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/bench.h"
 #include "core/clock.h"
 #include "core/disk.h"
 #include "core/value_codec.h"
@@ -29,40 +30,6 @@ constexpr std::uint64_t streams = 100;
 constexpr std::uint64_t keys = 1'000'000;
 constexpr std::uint64_t aggregate_events = 10'000;
 constexpr std::uint64_t segment_bytes = 4 << 20;  // many, so that a look-up meets some hundreds
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) {
-    fmt::print(stderr, "read_bench: {}\n", result.error().what);
-    std::exit(1);
-  }
-  return *std::move(result);
-}
-
-void must(const Status& status) {
-  if (status) return;
-  fmt::print(stderr, "read_bench: {}\n", status.error().what);
-  std::exit(1);
-}
-
-double seconds(const std::function<void()>& work) {
-  const auto clock = real_clock();
-  const auto begin = clock->steady();
-  work();
-  return std::chrono::duration<double>(clock->steady() - begin).count();
-}
-
-enum class Better : std::uint8_t { higher, lower };
-
-void report(std::string_view figure, double value, std::string_view unit, double goal,
-            Better better, std::string_view how) {
-  const bool met = better == Better::higher ? value >= goal : value <= goal;
-  fmt::print(
-      R"({{"suite":"store","figure":"{}","value":{:.3f},"unit":"{}","goal":{},"met":{},"how":"{}"}})"
-      "\n",
-      figure, value, unit, goal, met, how);
-  std::fflush(stdout);
-}
 
 std::uint64_t mixed(std::uint64_t n) {
   n = (n ^ (n >> 30)) * 0xBF58'476D'1CE4'E5B9;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 
+#include "bench/bench.h"
 #include "core/clock.h"
 #include "core/disk.h"
 #include "core/value_codec.h"
@@ -24,38 +25,6 @@ namespace {
 
 constexpr std::size_t payload_bytes = 170;
 constexpr std::string_view stream_name = "bench.public.rows";
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) {
-    fmt::print(stderr, "state_bench: {}\n", result.error().what);
-    std::exit(1);
-  }
-  return *std::move(result);
-}
-
-void must(const Status& status) {
-  if (status) return;
-  fmt::print(stderr, "state_bench: {}\n", status.error().what);
-  std::exit(1);
-}
-
-double seconds(const std::function<void()>& work) {
-  const auto clock = real_clock();
-  const auto begin = clock->steady();
-  work();
-  return std::chrono::duration<double>(clock->steady() - begin).count();
-}
-
-// `goal`: at most so much; 0 for a figure without one.
-void report(std::string_view figure, double value, std::string_view unit, double goal,
-            std::string_view how) {
-  fmt::print(
-      R"({{"suite":"store","figure":"{}","value":{:.4f},"unit":"{}","goal":{},"met":{},"how":"{}"}})"
-      "\n",
-      figure, value, unit, goal, goal == 0 || value <= goal, how);
-  std::fflush(stdout);
-}
 
 std::string key_of(std::uint64_t id) {
   std::string key;
@@ -109,10 +78,10 @@ void bench_making(StoreReader& reader, Position early, Position late) {
   const auto lock = must(directory.lock("state_bench"));
   const std::string stream(stream_name);
   const double first = seconds([&] { must(make_snapshot(reader, {stream, early}, nullptr, {})); });
-  report("state snapshot, from the begin", first, "s", 0,
+  report("state snapshot, from the begin", first, "s", 0, Better::lower,
          fmt::format("{} events, in windows of 32 MiB", early.value));
   const double next = seconds([&] { must(make_snapshot(reader, {stream, late}, nullptr, {})); });
-  report("state snapshot, from the one before", next, "s", 0,
+  report("state snapshot, from the one before", next, "s", 0, Better::lower,
          fmt::format("{} events later", late.value - early.value));
 }
 
@@ -125,7 +94,8 @@ void bench_state(StoreReader& reader, Position end, std::string_view how) {
       return {};
     }));
   });
-  report("state at a past moment, whole", took, "s", 3, fmt::format("{} rows, {}", rows, how));
+  report("state at a past moment, whole", took, "s", 3, Better::lower,
+         fmt::format("{} rows, {}", rows, how));
 }
 
 void bench_key(StoreReader& reader, Position end, std::uint64_t keys) {
@@ -138,7 +108,7 @@ void bench_key(StoreReader& reader, Position end, std::uint64_t keys) {
       must(state->row_at(key_of(i * 0x9E37'79B9 % keys), end));
     }
   });
-  report("state at a past moment, one key", took * 1000 / count, "ms", 1,
+  report("state at a past moment, one key", took * 1000 / count, "ms", 1, Better::lower,
          "snapshot and the key's own events after it");
 }
 
@@ -149,7 +119,8 @@ void bench_aggregate(StoreReader& reader) {
   const double took = seconds([&] {
     for (int i = 0; i < count; ++i) must(snapshots.load({9}, "bench-1", {10'000}));
   });
-  report("aggregate snapshot of 10 kB, loaded", took * 1000 / count, "ms", 1, "one file");
+  report("aggregate snapshot of 10 kB, loaded", took * 1000 / count, "ms", 1, Better::lower,
+         "one file");
 }
 
 int run(const std::string& directory, std::uint64_t events) {

@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "bench/bench.h"
 #include "core/clock.h"
 #include "core/crc32c.h"
 #include "core/disk.h"
@@ -30,37 +31,6 @@ namespace tidelog {
 namespace {
 
 constexpr std::size_t event_bytes = 200;
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) {
-    fmt::print(stderr, "store_bench: {}\n", result.error().what);
-    std::exit(1);
-  }
-  return *std::move(result);
-}
-
-void must(const Status& status) {
-  if (status) return;
-  fmt::print(stderr, "store_bench: {}\n", status.error().what);
-  std::exit(1);
-}
-
-double seconds(const std::function<void()>& work) {
-  const auto clock = real_clock();
-  const auto begin = clock->steady();
-  work();
-  return std::chrono::duration<double>(clock->steady() - begin).count();
-}
-
-void report(std::string_view figure, double value, std::string_view unit, double goal,
-            std::string_view how) {
-  fmt::print(
-      R"({{"suite":"store","figure":"{}","value":{:.3f},"unit":"{}","goal":{},"met":{},"how":"{}"}})"
-      "\n",
-      figure, value, unit, goal, value >= goal, how);
-  std::fflush(stdout);
-}
 
 // Events of 200 bytes: an 8-byte key among `keys`, and a payload that compresses like rows do.
 class Rows {
