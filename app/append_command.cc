@@ -273,11 +273,8 @@ Result<std::unique_ptr<EventStore>> open_store(const CommandContext& context,
     }
     TRY_DO(std::move(reader));
   }
-  StoreOptions store;
-  store.segment_bytes = config.segment_bytes;
-  store.disk_floor_bytes = config.disk_floor_bytes;
-  store.holder = lock_holder(context.clock, "append");
-  return EventStore::open(context.disk, context.clock, config.path, store);
+  return EventStore::open(context.disk, context.clock, config.path,
+                          store_options(config, context.clock, "append"));
 }
 
 }  // namespace

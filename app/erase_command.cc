@@ -84,7 +84,7 @@ Status erase_key(const CommandContext& context, const EraseOptions& options) {
                     store->durable().value);
   ErasureOptions erasure;
   erasure.forget = [&](const Erasure& found) {
-    return forget_in_snapshots(*reader, found, "tidelog store erase");
+    return forget_in_snapshots(*reader, found, lock_holder(context.clock, "store erase"));
   };
   erasure.on_progress = [&](Position done) { progress.show(done.value); };
   TRY(const ErasureReport report, erase(*store, options.stream, keys, erasure));

@@ -29,9 +29,6 @@ Status make_base(EventStore& store, const std::string& stream, Position position
   TRY(const auto reader, store.reader());
   const StateDirectory directory(store.disk(), reader->directory());
   TRY(const auto lock, directory.lock(lock_holder(store.clock(), "retention")));
-  TRY(const StreamState state, stream_state(*reader, stream));
-  TRY(const Position newest, base_position(*reader, state.id));
-  if (newest >= position) return {};  // the history begins there already
   TRY_DO(make_base_snapshot(*reader, {stream, position}, std::stop_token{}));
   return {};
 }

@@ -142,10 +142,7 @@ Status Service::run() {
 // A full disk is waited for, at the start as later. None when asked to stop meanwhile.
 Result<std::unique_ptr<EventStore>> open_store(const CommandContext& context, const Config& config,
                                                Log& log, const std::stop_token& stop) {
-  StoreOptions options;
-  options.segment_bytes = config.store.segment_bytes;
-  options.disk_floor_bytes = config.store.disk_floor_bytes;
-  options.holder = lock_holder(context.clock, "run");
+  const StoreOptions options = store_options(config.store, context.clock, "run");
   for (bool told = false;; told = true) {
     auto store = EventStore::open(context.disk, context.clock, config.store.path, options);
     if (store || store.error().code != Code::disk_full) return store;

@@ -1,10 +1,10 @@
 #include "app/snapshot_command.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "app/progress.h"
 #include "app/table.h"
+#include "app/writing.h"
 #include "eventstore/state_directory.h"
 #include "formats/json_text.h"
 #include "projections/snapshot_check.h"
@@ -12,18 +12,6 @@
 
 namespace tidelog {
 namespace {
-
-Result<std::uint64_t> snapshots_to_keep(const CommandContext& context,
-                                        const CommonOptions& options) {
-  if (options.config_file.empty()) return SnapshotPolicy{}.keep;
-  TRY(const Config config, load_config(options.config_file, ConfigUse::store_only,
-                                       {context.disk, context.environment, context.secrets}));
-  return config.store.snapshots.keep;
-}
-
-std::string holder(std::string_view what) {
-  return fmt::format("process {} (tidelog {})", getpid(), what);
-}
 
 Status print_made(const CommandContext& context, const CommonOptions& options,
                   const StateFile& made) {
@@ -57,11 +45,11 @@ Result<std::vector<std::string>> streams_of(const CommandContext&, StoreReader& 
 }  // namespace
 
 Status make_snapshots(const CommandContext& context, const SnapshotCommandOptions& options) {
-  TRY(const std::uint64_t keep, snapshots_to_keep(context, options.common));
+  TRY(const StoreConfig config, store_config(context, options.common));
   TRY(const auto reader, open_reader(context, options.common));
   TRY(const auto names, streams_of(context, *reader, options));
   const StateDirectory directory(context.disk, reader->directory());
-  TRY(const auto lock, directory.lock(holder("store snapshot")));
+  TRY(const auto lock, directory.lock(lock_holder(context.clock, "store snapshot")));
   const Position end = reader->durable();
   for (const std::string& name : names) {
     std::string damage;
@@ -75,7 +63,7 @@ Status make_snapshots(const CommandContext& context, const SnapshotCommandOption
                                      },
                                      std::stop_token{}));
     TRY_DO(context.err.write(damage));
-    TRY_DO(prune_snapshots(directory, made.stream, keep));
+    TRY_DO(prune_snapshots(directory, made.stream, config.snapshots.keep));
     TRY(const auto file, StateFile::open(context.disk, directory.path(made)));
     TRY_DO(print_made(context, options.common, *file));
   }
@@ -85,7 +73,7 @@ Status make_snapshots(const CommandContext& context, const SnapshotCommandOption
 Status verify_states(const CommandContext& context, const CommonOptions& options) {
   TRY(const auto reader, open_reader(context, options));
   const StateDirectory directory(context.disk, reader->directory());
-  TRY(const auto lock, directory.lock(holder("store verify")));
+  TRY(const auto lock, directory.lock(lock_holder(context.clock, "store verify")));
   TRY(const auto names, directory.list());
   Progress progress(context.err, context.clock, context.err_is_terminal, "state snapshots",
                     names.size());

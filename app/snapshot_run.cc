@@ -1,7 +1,6 @@
 #include "app/snapshot_run.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <exception>
@@ -10,6 +9,7 @@
 #include <optional>
 
 #include "app/pause.h"
+#include "app/writing.h"
 #include "eventstore/state_directory.h"
 #include "eventstore/store_reader.h"
 #include "projections/snapshots.h"
@@ -90,7 +90,7 @@ struct SnapshotMaker {
       TRY(const Last* last, last_of(*reader, stream, stats.bytes));
       if (!is_due(stream, *last, stats.bytes)) continue;
       if (!lock) {
-        TRY(lock, directory.lock(fmt::format("process {} (tidelog run)", getpid())));
+        TRY(lock, directory.lock(lock_holder(clock, "run")));
       }
       TRY_DO(make(*reader, directory, stream, stop));
     }

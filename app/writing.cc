@@ -14,16 +14,21 @@ std::string lock_holder(Clock& clock, std::string_view command) {
                      print_time(clock.now()));
 }
 
+StoreOptions store_options(const StoreConfig& config, Clock& clock, std::string_view command) {
+  StoreOptions options;
+  options.segment_bytes = config.segment_bytes;
+  options.disk_floor_bytes = config.disk_floor_bytes;
+  options.holder = lock_holder(clock, command);
+  return options;
+}
+
 Result<std::unique_ptr<EventStore>> open_for_writing(const CommandContext& context,
                                                      const CommonOptions& options,
                                                      std::string_view command) {
   TRY(const StoreConfig config, store_config(context, options));
   TRY_DO(StoreReader::open(context.disk, config.path));  // a misspelt one must not be made
-  StoreOptions store;
-  store.segment_bytes = config.segment_bytes;
-  store.disk_floor_bytes = config.disk_floor_bytes;
-  store.holder = lock_holder(context.clock, command);
-  return EventStore::open(context.disk, context.clock, config.path, store);
+  return EventStore::open(context.disk, context.clock, config.path,
+                          store_options(config, context.clock, command));
 }
 
 }  // namespace tidelog

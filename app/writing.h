@@ -16,6 +16,9 @@ namespace tidelog {
 // 2026-11-24T10:00:00.000000Z".
 std::string lock_holder(Clock& clock, std::string_view command);
 
+// How the configuration wants the store opened, by this command.
+StoreOptions store_options(const StoreConfig& config, Clock& clock, std::string_view command);
+
 // The store must exist: Code::not_found otherwise. Code::conflict names the holder of the lock.
 Result<std::unique_ptr<EventStore>> open_for_writing(const CommandContext& context,
                                                      const CommonOptions& options,
