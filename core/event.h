@@ -34,6 +34,11 @@ inline constexpr std::uint8_t event_type_max = 12;
 // attributes.
 std::string_view name_of(EventType type);
 std::optional<EventType> event_type_named(std::string_view name);
+// Whether it says something of one row.
+constexpr bool is_row_event(EventType type) {
+  return type == EventType::load || type == EventType::insert || type == EventType::update ||
+         type == EventType::remove;
+}
 
 // What is known of the old row.
 enum class Before : std::uint8_t { none = 0, key = 1, row = 2 };

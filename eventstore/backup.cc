@@ -9,6 +9,7 @@
 #include <set>
 
 #include "eventstore/recovery.h"
+#include "eventstore/state_directory.h"
 #include "eventstore/store_files.h"
 #include "eventstore/store_marks.h"
 #include "eventstore/verified_copy.h"
@@ -22,15 +23,6 @@ namespace {
 constexpr int attempts_max = 100;
 // Between two notes of what is copied: no more than this is copied again after an interruption.
 constexpr std::uint64_t note_bytes = 64 << 20;
-
-// The larger of two lower bounds: after a power loss the page may be the older one.
-Result<DurablePage::Value> durable_end(Disk& disk, const StorePaths& paths) {
-  DurablePage::Value end;
-  if (const auto page = DurablePage::open(disk, paths, false)) end = page->load().value_or(end);
-  TRY(const auto superblock, read_superblock(disk, paths));
-  if (!superblock || superblock->durable_batches <= end.durable_batches) return end;
-  return DurablePage::Value{superblock->durable, superblock->durable_batches};
-}
 
 class Backup {
  public:
@@ -137,7 +129,7 @@ class Backup {
 
   Status load_manifest() {
     // In this order the manifest names all that the end covers.
-    TRY(end_, durable_end(disk_, from_));
+    TRY(end_, read_durable_end(disk_, from_));
     auto manifest = read_manifest(disk_, from_);
     if (!manifest && manifest.error().code == Code::not_found) {
       return fail(Code::not_found,
@@ -250,31 +242,28 @@ class Backup {
   // Saved states up to the end. A base one goes only when there is a newer one: when that one is
   // of after the end, all is looked at again, with a newer end.
   Status copy_states() {
-    const auto names = disk_.list(state_folder(from_));
-    if (!names && names.error().code == Code::not_found) return {};
-    if (!names) return error_of(names);
-    TRY_DO(disk_.make_directory(state_folder(to_)));
-    for (const std::string& name : *names) {
-      const auto position = position_of_state_file(name);
-      if (!position) continue;
-      const bool is_base = name.ends_with(".base");
-      if (*position > end_.durable) {
-        if (is_base) return fail(Code::not_found, "a state as of the backup's end");
+    const StateDirectory from(disk_, from_.directory);
+    const StateDirectory to(disk_, to_.directory);
+    TRY(const auto names, from.list());
+    if (names.empty()) return {};
+    TRY_DO(disk_.make_directory(to.path()));
+    for (const SnapshotName& name : names) {
+      if (name.position > end_.durable) {
+        if (name.base) return fail(Code::not_found, "a state as of the backup's end");
         continue;
       }
-      const std::string path = state_folder(from_) + "/" + name;
+      const std::string path = from.path(name);
       const auto file = disk_.open_read(path);
-      if (!file && file.error().code == Code::not_found && !is_base) continue;
+      if (!file && file.error().code == Code::not_found && !name.base) continue;
       if (!file) return error_of(file);
       TRY_DO(copy_plain(relative(path), **file));
     }
-    return disk_.sync_directory(state_folder(to_));
+    return disk_.sync_directory(to.path());
   }
 
   // A segment's index, if there is one: it can be made anew, but not in no time.
   Status copy_index(const format::ManifestSegment& segment) {
-    const std::string path =
-        fmt::format("{}/{:08}-{}.index", from_.segments, segment.id, segment.generation);
+    const std::string path = from_.index(segment.id, segment.generation);
     const auto file = disk_.open_read(path);
     if (!file && file.error().code == Code::not_found) return {};
     if (!file) return error_of(file);
@@ -401,7 +390,7 @@ class Backup {
 
   // What the store no longer has, erased events among it, and what an interrupted backup left.
   Status remove_the_rest() {
-    for (const std::string& folder : {to_.segments, state_folder(to_)}) {
+    for (const std::string& folder : {to_.segments, StateDirectory(disk_, to_.directory).path()}) {
       const auto names = disk_.list(folder);
       if (!names && names.error().code == Code::not_found) continue;
       if (!names) return error_of(names);

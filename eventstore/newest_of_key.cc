@@ -20,23 +20,7 @@ Result<bool> lacks_values(std::string_view row, const Schema& schema) {
 
 // Of the types that say something of a key's row.
 bool NewestOfKey::has_key(const Event& event) {
-  switch (event.type) {
-    case EventType::load:
-    case EventType::insert:
-    case EventType::update:
-    case EventType::remove:
-    case EventType::application:
-      return event.key.has_value();
-    case EventType::truncate:
-    case EventType::schema:
-    case EventType::ddl:
-    case EventType::message:
-    case EventType::gap:
-    case EventType::undecoded:
-    case EventType::erased:
-      return false;
-  }
-  return false;
+  return event.key && (is_row_event(event.type) || event.type == EventType::application);
 }
 
 const std::string& NewestOfKey::name_of(const Event& event) {

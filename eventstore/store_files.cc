@@ -167,4 +167,12 @@ void DurablePage::store(const Value& value) {
   page_->word(word_current).store(next, std::memory_order_release);
 }
 
+Result<DurablePage::Value> read_durable_end(Disk& disk, const StorePaths& paths) {
+  DurablePage::Value end;
+  if (const auto page = DurablePage::open(disk, paths, false)) end = page->load().value_or(end);
+  TRY(const auto superblock, read_superblock(disk, paths));
+  if (!superblock || superblock->durable_batches <= end.durable_batches) return end;
+  return DurablePage::Value{superblock->durable, superblock->durable_batches};
+}
+
 }  // namespace tidelog

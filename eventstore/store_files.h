@@ -69,4 +69,8 @@ class DurablePage {
   std::unique_ptr<SharedPage> page_;
 };
 
+// The durable end, for one look at it: of the page and the superblock the larger. Both are lower
+// bounds, and after a power loss the page may be the older one.
+Result<DurablePage::Value> read_durable_end(Disk& disk, const StorePaths& paths);
+
 }  // namespace tidelog

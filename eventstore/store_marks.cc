@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <random>
 
 #include "core/bytes.h"
@@ -57,30 +56,12 @@ Result<std::optional<Mark>> read_mark(Disk& disk, const std::string& path,
   return std::optional<Mark>(*std::move(mark));
 }
 
-std::optional<std::uint64_t> number(std::string_view digits) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (error != std::errc() || end != digits.data() + digits.size()) return {};
-  return value;
-}
-
 }  // namespace
 
 MarkPaths::MarkPaths(const StorePaths& paths)
     : backup(paths.directory + "/backup"),
       unfinished_backup(paths.directory + "/backup.unfinished"),
       origin(paths.directory + "/origin") {}
-
-std::string state_folder(const StorePaths& paths) { return paths.directory + "/state"; }
-
-std::optional<Position> position_of_state_file(std::string_view file_name) {
-  const std::size_t dash = file_name.find('-');
-  const std::size_t dot = file_name.find('.');
-  if (dash == std::string_view::npos || dot == std::string_view::npos || dot < dash) return {};
-  const auto position = number(file_name.substr(dash + 1, dot - dash - 1));
-  if (!position || !number(file_name.substr(0, dash))) return {};
-  return Position{*position};
-}
 
 std::string new_uuid() {
   std::random_device random;

@@ -21,11 +21,6 @@ struct MarkPaths {
   std::string backup, unfinished_backup, origin;
 };
 
-// Saved states are in a folder of their own, in files named STREAM-POSITION.*.
-std::string state_folder(const StorePaths& paths);
-// Nothing for another name.
-std::optional<Position> position_of_state_file(std::string_view file_name);
-
 // 16 random bytes: which store this is.
 std::string new_uuid();
 

@@ -56,23 +56,28 @@ Result<Position> StoreReader::end_through(UnixMicros time, std::string_view sour
   return end;
 }
 
-// The last segment before whose begin the time is not passed. It only rises from head to head; a
-// source that a head does not know has not written yet.
-Result<std::size_t> StoreReader::last_segment_before(UnixMicros time, std::string_view source) {
+// What is asked of the heads only turns from false to true, from head to head.
+Result<std::size_t> StoreReader::last_segment_not(
+    const std::function<bool(const format::SegmentHead&)>& is_beyond) {
   std::size_t low = 0;
   for (std::size_t high = manifest_.segments.size(); high - low > 1;) {
     const std::size_t middle = low + (high - low) / 2;
     const format::ManifestSegment& segment = manifest_.segments[middle];
     TRY(const auto file, open_named(disk_, paths_.segment(segment.id, segment.generation)));
     TRY(const auto opened, read_head(*file, paths_, segment));
-    const auto entry = std::find_if(opened.head.sources.begin(), opened.head.sources.end(),
-                                    [&](const format::SourceEntry& s) { return s.name == source; });
-    const bool is_beyond = source.empty()
-                               ? opened.head.append_time > time
-                               : entry != opened.head.sources.end() && entry->commit_time > time;
-    (is_beyond ? high : low) = middle;
+    (is_beyond(opened.head) ? high : low) = middle;
   }
   return low;
+}
+
+// A source that a head does not know has not written yet.
+Result<std::size_t> StoreReader::last_segment_before(UnixMicros time, std::string_view source) {
+  return last_segment_not([&](const format::SegmentHead& head) {
+    if (source.empty()) return head.append_time > time;
+    const auto entry = std::find_if(head.sources.begin(), head.sources.end(),
+                                    [&](const format::SourceEntry& s) { return s.name == source; });
+    return entry != head.sources.end() && entry->commit_time > time;
+  });
 }
 
 // The segment's first batch, below `end`, with which the time is passed.
@@ -131,22 +136,16 @@ Result<Position> StoreReader::first_transaction_beyond(const Beyond& batch, Unix
 
 Status StoreReader::seek(std::string_view stream, Revision revision) {
   TRY_DO(seek(Position{0}));
-  // The last segment whose head does not pass the revision.
-  std::size_t low = 0;
-  for (std::size_t high = manifest_.segments.size(); high - low > 1;) {
-    const std::size_t middle = low + (high - low) / 2;
-    const format::ManifestSegment& segment = manifest_.segments[middle];
-    TRY(const auto file, open_named(disk_, paths_.segment(segment.id, segment.generation)));
-    TRY(const auto opened, read_head(*file, paths_, segment));
-    const auto entry = std::find_if(opened.head.streams.begin(), opened.head.streams.end(),
-                                    [&](const format::StreamEntry& s) { return s.name == stream; });
-    const bool is_beyond = entry != opened.head.streams.end() && entry->next > revision;
-    (is_beyond ? high : low) = middle;
-  }
-  position_ = manifest_.segments[low].base;
+  TRY(const std::size_t segment, last_segment_not([&](const format::SegmentHead& head) {
+        const auto entry =
+            std::find_if(head.streams.begin(), head.streams.end(),
+                         [&](const format::StreamEntry& s) { return s.name == stream; });
+        return entry != head.streams.end() && entry->next > revision;
+      }));
+  position_ = manifest_.segments[segment].base;
   const EventFilter own = filter_.filter();
   only_streams({std::string(stream)});
-  auto found = skip_to(low, revision);
+  auto found = skip_to(segment, revision);
   set_filter(own);
   if (!found) return error_of(found);
   position_ = *found;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -146,6 +147,8 @@ class StoreReader {
   Result<Position> skip_to(std::size_t index, Revision revision);
   Result<const WalkedBlock*> block_at_position();
   Result<std::vector<SchemaId>> read_schema_versions(std::string_view stream);
+  Result<std::size_t> last_segment_not(
+      const std::function<bool(const format::SegmentHead&)>& is_beyond);
   Result<std::size_t> last_segment_before(UnixMicros time, std::string_view source);
   struct Beyond {
     Position base;

@@ -25,7 +25,7 @@ class Verification {
 
   Result<VerifyReport> run() {
     // In this order: beside a running service, the manifest then names all that the end covers.
-    TRY(end_, durable_end());
+    TRY(end_, read_durable_end(disk_, paths_));
     TRY(const auto manifest, read_manifest(disk_, paths_));
     report_.durable = end_.durable;
     for (const auto& segment : manifest.segments) {
@@ -44,15 +44,6 @@ class Verification {
   }
 
  private:
-  Result<DurablePage::Value> durable_end() {
-    if (const auto page = DurablePage::open(disk_, paths_, false)) {
-      if (const auto value = page->load()) return *value;
-    }
-    TRY(const auto superblock, read_superblock(disk_, paths_));
-    if (!superblock) return DurablePage::Value{};
-    return DurablePage::Value{superblock->durable, superblock->durable_batches};
-  }
-
   Status note_damage(const Status& status) {
     if (status) return {};
     const Code code = status.error().code;

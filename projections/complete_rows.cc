@@ -11,11 +11,6 @@ namespace {
 // What an entry takes beside its bytes: list, map and strings.
 constexpr std::uint64_t entry_overhead_bytes = 160;
 
-bool is_row_event(EventType type) {
-  return type == EventType::load || type == EventType::insert || type == EventType::update ||
-         type == EventType::remove;
-}
-
 // From here on changes of rows are seen. A schema event is none, and it gives the rows the shape
 // in which they are asked for.
 Position after_schema(const Event& event) {

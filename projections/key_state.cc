@@ -115,8 +115,7 @@ Result<std::optional<KeyedRow>> KeyState::row_at(std::string_view key, Position 
   for (;;) {
     auto row = row_once(key, end);
     TRY(const Position base, base_position(*reader_, stream_.id));
-    if (names_ && base == history_begin_) return row;
-    if (!names_ && !row) return row;
+    if (!names_ || base == history_begin_) return row;  // without names it is an error
     begin_anew();
   }
 }

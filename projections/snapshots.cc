@@ -184,14 +184,16 @@ Result<SnapshotName> make_base_snapshot(StoreReader& reader, const SnapshotReque
                                         const std::stop_token& stop) {
   TRY(const StreamState stream, stream_state(reader, request.stream));
   const StateDirectory directory = directory_of(reader);
-  TRY(const Candidates candidates, snapshots_before(reader, stream, request.end));
   StateMaking making = making_of(stream, request, directory);
   making.base = true;
-  if (const auto base = newest_base({candidates.names.rbegin(), candidates.names.rend()})) {
+  TRY(const auto names, directory.list(stream.id));
+  if (const auto base = newest_base(names)) {
     auto file = whole_snapshot(reader, stream, *base);
     if (!file) return fail_in("the base snapshot of " + stream.name, file.error());
-    if (base->position == request.end) return *base;
+    if (base->position >= request.end) return *base;
     making.previous = *std::move(file);
+  } else {
+    TRY_DO(snapshots_before(reader, stream, request.end));  // that the log has all of it
   }
   const std::string temporary = making.path;
   TRY_DO(make_state_file(reader, std::move(making), stop));

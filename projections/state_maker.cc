@@ -18,11 +18,6 @@ constexpr std::size_t key_overhead_bytes = 80;
 constexpr std::size_t row_overhead_bytes = 56;
 constexpr std::uint64_t stop_interval_events = 4096;
 
-bool is_row_event(EventType type) {
-  return type == EventType::load || type == EventType::insert || type == EventType::update ||
-         type == EventType::remove;
-}
-
 // A part of the history, and the keys that its events touch.
 struct Window {
   absl::flat_hash_map<std::string, std::size_t> keys;  // with the largest row seen
