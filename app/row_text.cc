@@ -121,7 +121,13 @@ Result<std::string> change_text(const Event& event, const Schema* schema) {
     case EventType::gap:
     case EventType::application:
       return std::string(event.body.value_or(""));
+    case EventType::stream_truncated: {
+      TRY(const Revision first, read_first_kept(event.body.value_or("")));
+      return fmt::format("begins at revision {}", first.value);
+    }
     case EventType::erased:
+    case EventType::stream_deleted:
+    case EventType::stream_tombstoned:
       return std::string();
   }
   return fail(Code::corrupt, "an event of no known type");

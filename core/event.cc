@@ -9,9 +9,22 @@
 namespace tidelog {
 namespace {
 
-constexpr std::array<std::string_view, event_type_max + 1> type_names = {
-    "",    "load",    "insert", "update",    "delete",      "truncate", "schema",
-    "ddl", "message", "gap",    "undecoded", "application", "erased"};
+constexpr std::array<std::string_view, event_type_max + 1> type_names = {"",
+                                                                         "load",
+                                                                         "insert",
+                                                                         "update",
+                                                                         "delete",
+                                                                         "truncate",
+                                                                         "schema",
+                                                                         "ddl",
+                                                                         "message",
+                                                                         "gap",
+                                                                         "undecoded",
+                                                                         "application",
+                                                                         "erased",
+                                                                         "stream_truncated",
+                                                                         "stream_deleted",
+                                                                         "stream_tombstoned"};
 
 constexpr std::uint8_t type_transaction = 0;
 constexpr std::uint8_t type_removed = 255;
@@ -127,6 +140,30 @@ std::string_view name_of(EventType type) {
   const auto number = static_cast<std::size_t>(type);
   INVARIANT(number >= 1 && number < type_names.size(), "an event has a type of ours");
   return type_names[number];
+}
+
+std::string_view name_of(StreamStatus status) {
+  switch (status) {
+    case StreamStatus::open:
+      return "open";
+    case StreamStatus::deleted:
+      return "deleted";
+    case StreamStatus::tombstoned:
+      return "tombstoned";
+  }
+  return "unknown";
+}
+
+std::string put_first_kept(Revision first) {
+  std::string body;
+  put_varint(body, first.value);
+  return body;
+}
+
+Result<Revision> read_first_kept(std::string_view body) {
+  ByteReader in(body);
+  const Revision first{in.varint()};
+  return in.finish(Revision{first}, "first revision of a truncated stream");
 }
 
 std::optional<EventType> event_type_named(std::string_view name) {

@@ -27,8 +27,13 @@ enum class EventType : std::uint8_t {
   undecoded = 10,
   application = 11,  // attribute `name` is its event type
   erased = 12,       // what an erasure left: that an event was here, without key and content
+  // What was done to a stream as a whole. Events of that stream like any other: with a position and
+  // a revision. StreamLife (below) says what they do to those before them.
+  stream_truncated = 13,   // body: the first revision that counts from here on (put_first_kept)
+  stream_deleted = 14,     // the stream ends here; the next event begins it anew
+  stream_tombstoned = 15,  // the stream ends here for ever
 };
-inline constexpr std::uint8_t event_type_max = 12;
+inline constexpr std::uint8_t event_type_max = 15;
 
 // "insert", "delete", …: the names of DESIGN.md. An application event's own name is in its
 // attributes.
@@ -39,6 +44,23 @@ constexpr bool is_row_event(EventType type) {
   return type == EventType::load || type == EventType::insert || type == EventType::update ||
          type == EventType::remove;
 }
+
+constexpr bool is_stream_event(EventType type) {
+  return type == EventType::stream_truncated || type == EventType::stream_deleted ||
+         type == EventType::stream_tombstoned;
+}
+
+// Whether a stream takes events, and which of those that it has still count: the others are passed
+// over by whoever reads the stream, and are taken out by the next compaction. The numbers are
+// stored.
+enum class StreamStatus : std::uint8_t { open = 0, deleted = 1, tombstoned = 2 };
+inline constexpr std::uint8_t stream_status_max = 2;
+std::string_view name_of(StreamStatus status);  // "open", "deleted", "tombstoned"
+struct StreamLife {
+  StreamStatus status = StreamStatus::open;
+  Revision first;  // the first that counts; of a stream that ended, the revision after its end
+  bool operator==(const StreamLife&) const = default;
+};
 
 // What is known of the old row.
 enum class Before : std::uint8_t { none = 0, key = 1, row = 2 };
@@ -74,6 +96,10 @@ enum class Attribute : std::uint8_t {
 };
 void put_attribute(std::string& out, Attribute tag, std::string_view bytes);
 std::optional<std::string_view> find_attribute(std::string_view attributes, Attribute tag);
+
+// The body of a stream_truncated event: varint.
+std::string put_first_kept(Revision first);
+Result<Revision> read_first_kept(std::string_view body);
 
 // The source's transaction that events came in. Stored before its first event and again at each
 // block that it continues in.

@@ -52,6 +52,7 @@ Status Catalog::apply(const format::SegmentHead& head) {
   for (const auto& s : head.streams) {
     TRY_DO(name_once(streams_, stream_ids_, s.id, s.name, "stream"));
     streams_[s.id].next = s.next;
+    streams_[s.id].life = s.life;
   }
   for (const auto& s : head.sources) {
     TRY_DO(name_once(sources_, source_ids_, s.id, s.name, "source"));
@@ -73,6 +74,19 @@ Status Catalog::define(const format::BatchExtension& extension) {
   return {};
 }
 
+Status Catalog::apply(const format::BatchHeader& header, const format::StreamChange& change) {
+  const auto it = streams_.find(change.stream);
+  const bool is_there = it != streams_.end() && change.revision < it->second.next &&
+                        change.life.first <= it->second.next;
+  if (!is_there) {
+    return fail(Code::corrupt,
+                fmt::format("batch {} changes stream {} at revision {}, which it does not have",
+                            header.sequence, change.stream.value, change.revision.value));
+  }
+  it->second.life = change.life;
+  return {};
+}
+
 Status Catalog::apply(const format::BatchHeader& header, const format::BatchExtension& extension) {
   TRY_DO(define(extension));
   for (const auto& run : extension.runs) {
@@ -84,6 +98,7 @@ Status Catalog::apply(const format::BatchHeader& header, const format::BatchExte
     }
     it->second.next = run.base + run.count;
   }
+  for (const auto& change : extension.changes) TRY_DO(apply(header, change));
   append_time_ = std::max(append_time_, header.append_time);
   if (header.source.value == 0) return {};
   const auto it = sources_.find(header.source);

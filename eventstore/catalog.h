@@ -56,6 +56,7 @@ class Catalog {
 
  private:
   Status define(const format::SchemaEntry& schema);
+  Status apply(const format::BatchHeader& header, const format::StreamChange& change);
 
   std::map<StreamId, format::StreamEntry> streams_;
   std::map<SourceId, format::SourceEntry> sources_;

@@ -74,6 +74,11 @@ void shorten(format::BatchExtension& extension, const LeftOut& out) {
     if (first != out.first.end()) run.count = std::min(run.count, first->second);
     if (run.count == 0) empty.insert(run.stream);
   }
+  std::erase_if(extension.changes, [&](const format::StreamChange& change) {
+    return std::none_of(extension.runs.begin(), extension.runs.end(), [&](const auto& run) {
+      return run.stream == change.stream && change.revision < run.base + run.count;
+    });
+  });
   std::erase_if(extension.runs, [](const format::StreamRun& run) { return run.count == 0; });
   std::erase_if(extension.streams,
                 [&](const format::StreamName& name) { return empty.contains(name.id); });

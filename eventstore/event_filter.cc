@@ -84,6 +84,9 @@ bool FilterMatch::wants_key(const EventBody& event, Position position) {
     case EventType::gap:
     case EventType::application:
     case EventType::erased:
+    case EventType::stream_truncated:
+    case EventType::stream_deleted:
+    case EventType::stream_tombstoned:
       return own;
   }
   const bool second_half = moved_ && moved_->stream == event.stream &&

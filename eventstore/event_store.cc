@@ -63,6 +63,7 @@ Result<std::unique_ptr<EventStore>> EventStore::open(Disk& disk, Clock& clock,
   store->end_ = recovered.end;
   store->next_staging_id_ = recovered.next_staging_id;
   store->superblock_counter_ = recovered.superblock_counter;
+  store->changed_batches_ = recovered.changed_batches;
   store->last_schema_id_ = store->catalog_.last_schema_id();
   store->durable_ = recovered.end.base.value;
   for (const auto& [id, entry] : store->catalog_.streams()) {
@@ -431,10 +432,11 @@ void EventStore::apply(CommitGroup& group) {
   for (const BatchDraft* draft : group.placed) {
     auto applied = catalog_.apply(draft->header, draft->extension);
     INVARIANT(applied.has_value(), "a batch that we made follows the log");
+    if (!draft->extension.changes.empty()) changed_batches_ = draft->header.sequence + 1;
     if (draft->staged != nullptr) draft->staged->adopted();
   }
   end_ = group.end;
-  page_->store({end_.base, end_.sequence});
+  page_->store({end_.base, end_.sequence, changed_batches_});
   durable_.store(end_.base.value, std::memory_order_release);
   superblock_stale_ = true;
 }

@@ -220,6 +220,7 @@ class EventStore : private NameLookup {
   // Up to here a failed write may have left bytes behind the end; 0: it left none.
   std::uint64_t remainder_end_ = 0;
   std::uint64_t superblock_counter_ = 0;
+  std::uint64_t changed_batches_ = 0;  // DurablePage::Value
   std::optional<DurablePage> page_;
   std::chrono::steady_clock::duration last_sync_{};
   std::unique_ptr<OpenBatch> open_batch_;

@@ -67,6 +67,18 @@ void put_schemas(std::string& out, const std::vector<SchemaEntry>& schemas) {
   });
 }
 
+// life: u8 status | varint first revision that counts
+void put_life(std::string& out, const StreamLife& life) {
+  put_le(out, static_cast<std::uint8_t>(life.status));
+  put_varint(out, life.first.value);
+}
+
+StreamLife read_life(ByteReader& in) {
+  const auto status = in.le<std::uint8_t>();
+  if (status > stream_status_max) in.fail();
+  return {static_cast<StreamStatus>(status), {in.varint()}};
+}
+
 std::vector<SchemaEntry> read_schemas(ByteReader& in) {
   return read_list<SchemaEntry>(in, 3, [&](SchemaEntry& s) {
     s.id.value = narrow(in);
@@ -78,7 +90,8 @@ std::vector<SchemaEntry> read_schemas(ByteReader& in) {
 // sized source position | runs (varint stream | varint base | varint count) | streams (varint id |
 // sized name) | sources (varint id | sized name) | schemas | blocks (varint stored | varint raw |
 // varint events | u8 codec | u32 crc) | adopted (varint staging id | varint generation | varint
-// file bytes | varint batches | varint events | u32 chain)
+// file bytes | varint batches | varint events | u32 chain) | changes (varint stream | varint
+// revision | life)
 std::string encode_extension(const BatchExtension& extension) {
   std::string ext;
   put_sized(ext, extension.source_position);
@@ -110,6 +123,11 @@ std::string encode_extension(const BatchExtension& extension) {
     put_varint(ext, a.batch_count);
     put_varint(ext, a.event_count);
     put_le(ext, a.chain);
+  });
+  put_list(ext, extension.changes, [&](const StreamChange& c) {
+    put_varint(ext, c.stream.value);
+    put_varint(ext, c.revision.value);
+    put_life(ext, c.life);
   });
   INVARIANT(ext.size() <= extension_bytes_max, "a batch's extension stays within its limit");
   return ext;
@@ -205,8 +223,8 @@ Result<Superblock> read_superblock(std::string_view slot) {
 // segment id | u64 base |
 //        u64 base sequence | i64 append time | u32 chain | u32 next schema | u64 next staging id |
 //        u64 body bytes | u32 body crc | u32 0
-// body: streams (varint id | sized name | varint next) | sources (varint id | sized name | sized
-// position | zigzag commit time |
+// body: streams (varint id | sized name | varint next | life) | sources (varint id | sized name |
+// sized position | zigzag commit time |
 //       zigzag append time) | schemas
 std::string encode(const SegmentHead& head) {
   std::string body;
@@ -214,6 +232,7 @@ std::string encode(const SegmentHead& head) {
     put_varint(body, s.id.value);
     put_sized(body, s.name);
     put_varint(body, s.next.value);
+    put_life(body, s.life);
   });
   put_list(body, head.sources, [&](const SourceEntry& s) {
     put_varint(body, s.id.value);
@@ -280,10 +299,11 @@ Result<SegmentHead> read_segment_head(std::string_view fixed, std::string_view b
   TRY_DO(expect_crc(in.le<std::uint32_t>(), crc32c(body), "segment head body"));
 
   ByteReader b(body);
-  head.streams = read_list<StreamEntry>(b, 3, [&](StreamEntry& s) {
+  head.streams = read_list<StreamEntry>(b, 5, [&](StreamEntry& s) {
     s.id.value = narrow(b);
     s.name = b.sized();
     s.next.value = b.varint();
+    s.life = read_life(b);
   });
   head.sources = read_list<SourceEntry>(b, 5, [&](SourceEntry& s) {
     s.id.value = narrow(b);
@@ -452,6 +472,11 @@ Result<BatchExtension> read_batch_extension(const BatchHeader& header, std::stri
     a.batch_count = in.varint();
     a.event_count = in.varint();
     a.chain = in.le<std::uint32_t>();
+  });
+  e.changes = read_list<StreamChange>(in, 4, [&](StreamChange& c) {
+    c.stream.value = narrow(in);
+    c.revision.value = in.varint();
+    c.life = read_life(in);
   });
   return in.finish(std::move(e), "batch extension");
 }

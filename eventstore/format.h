@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/event.h"
 #include "core/ids.h"
 #include "core/result.h"
 
@@ -74,6 +75,7 @@ struct StreamEntry {
   StreamId id;
   std::string name;
   Revision next;  // revision of its next event
+  StreamLife life = {};
 };
 
 struct SourceEntry {
@@ -144,6 +146,15 @@ struct SourceName {
   std::string name;
 };
 
+// A stream that was truncated, deleted or tombstoned by an event of the batch, or that the batch's
+// first event of it began anew. In the order of the events; the last one of a stream counts.
+struct StreamChange {
+  StreamId stream;
+  Revision revision;  // of the event that changed it
+  StreamLife life;
+  bool operator==(const StreamChange&) const = default;
+};
+
 // A staging file that a commit batch makes visible.
 struct AdoptedFile {
   std::uint64_t staging_id = 0;
@@ -195,6 +206,7 @@ struct BatchExtension {
   std::vector<SchemaEntry> schemas;  // versions that begin here; an adopted file's are all listed
   std::vector<BlockEntry> blocks;
   std::vector<AdoptedFile> adopted;
+  std::vector<StreamChange> changes;
 };
 
 // Sets extension_bytes, extension_crc and crc of `header`. The body (the blocks' stored bytes)

@@ -49,6 +49,7 @@ class LastSegment {
         return {};
       }
       TRY_DO(to_.catalog.apply(cursor.header(), cursor.extension()));
+      if (!cursor.extension().changes.empty()) to_.changed_batches = cursor.header().sequence + 1;
       durable_batches_ = std::max(durable_batches_, cursor.header().durable_batches);
       for (const auto& file : cursor.extension().adopted) adopted_.insert(file.staging_id);
       to_.end = cursor.expected();
@@ -292,6 +293,10 @@ Result<Recovered> recover(Disk& disk, const StorePaths& paths, DurablePage& page
   TRY(const auto opened, read_head(*r.segment, paths, last));
   TRY_DO(r.catalog.apply(opened.head));
   r.end = opened.first;
+  const bool any_changed =
+      std::any_of(opened.head.streams.begin(), opened.head.streams.end(),
+                  [](const format::StreamEntry& stream) { return stream.life != StreamLife{}; });
+  if (any_changed) r.changed_batches = std::max<std::uint64_t>(r.end.sequence, 1);
 
   LastSegment segment(disk, paths, r, durable_batches);
   TRY_DO(segment.recover());
@@ -312,7 +317,7 @@ Result<Recovered> recover(Disk& disk, const StorePaths& paths, DurablePage& page
   TRY_DO(write_superblock(
       disk, paths,
       {r.superblock_counter, r.end.sequence, r.end.base, r.end.file_id, r.end.file_offset}));
-  page.store({r.end.base, r.end.sequence});
+  page.store({r.end.base, r.end.sequence, r.changed_batches});
   return r;
 }
 

@@ -24,6 +24,7 @@ struct Recovered {
   BatchCursor::Expected end;  // what the next batch will say of itself
   std::uint64_t next_staging_id = 1;
   std::uint64_t superblock_counter = 0;
+  std::uint64_t changed_batches = 0;  // DurablePage::Value
 };
 
 // The store must exist and be locked by the caller. Everything that Recovered holds is on disk when

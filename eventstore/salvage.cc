@@ -53,7 +53,10 @@ class Survey final : public DamagedStoreVisitor {
 
   Status head(const format::SegmentHead& head) override {
     names.take(head);
-    for (const auto& s : head.streams) go_to(s.id, s.next);
+    for (const auto& s : head.streams) {
+      go_to(s.id, s.next);
+      live_on(s);
+    }
     if (is_begun_) return {};
     is_begun_ = true;
     first_.sources = head.sources;
@@ -70,6 +73,7 @@ class Survey final : public DamagedStoreVisitor {
       go_to(run.stream, run.base);
       next_[run.stream] = run.base + run.count;
     }
+    for (const auto& change : cursor.extension().changes) lives_[change.stream] = change.life;
     for (const auto& adopted : cursor.extension().adopted) {
       const auto file =
           disk_.open_read(paths_.adopted(segment_id, adopted.staging_id, adopted.generation));
@@ -88,18 +92,25 @@ class Survey final : public DamagedStoreVisitor {
   Status gap(const LogGap& gap) override {
     begin_at(gap.begin);
     runs.emplace_back();
+    changes.emplace_back();
     return {};
   }
 
   // The head of the new log: what is known before its first batch.
   format::SegmentHead head_of_new_log() const {
     format::SegmentHead head = first_;
-    for (const auto& [id, next] : before_) head.streams.push_back({id, names.stream(id), next});
+    for (const auto& [id, next] : before_) {
+      const auto life = lives_before_.find(id);
+      head.streams.push_back(
+          {id, names.stream(id), next, life == lives_before_.end() ? StreamLife{} : life->second});
+    }
     return head;
   }
 
   Names names;
-  std::vector<std::vector<format::StreamRun>> runs;  // of each gap
+  // Of each gap.
+  std::vector<std::vector<format::StreamRun>> runs;
+  std::vector<std::vector<format::StreamChange>> changes;
 
  private:
   void begin_at(Position base) {
@@ -117,6 +128,19 @@ class Survey final : public DamagedStoreVisitor {
       before_.insert_or_assign(stream, revision);
     } else {
       runs.back().push_back({stream, from, revision.value - from.value});
+      lost_[stream] = {runs.size() - 1, {revision.value - 1}};
+    }
+  }
+
+  // A head tells what became of a stream by then, also by events that were lost.
+  void live_on(const format::StreamEntry& entry) {
+    if (lives_[entry.id] == entry.life) return;
+    lives_[entry.id] = entry.life;
+    const auto lost = lost_.find(entry.id);
+    if (lost == lost_.end()) {
+      lives_before_[entry.id] = entry.life;
+    } else if (entry.life.first <= lost->second.last + std::uint64_t{1}) {
+      changes[lost->second.gap].push_back({entry.id, lost->second.last, entry.life});
     }
   }
 
@@ -126,6 +150,14 @@ class Survey final : public DamagedStoreVisitor {
   bool is_begun_ = false;
   std::map<StreamId, Revision> next_;
   std::map<StreamId, Revision> before_;  // before the first batch
+  // The last gap with events of the stream, and the last of them.
+  struct Lost {
+    std::size_t gap = 0;
+    Revision last;
+  };
+  std::map<StreamId, Lost> lost_;
+  std::map<StreamId, StreamLife> lives_;
+  std::map<StreamId, StreamLife> lives_before_;
 };
 
 // The second walk: writes what can be read, and notes what cannot.
@@ -145,11 +177,13 @@ class Salvager final : public DamagedStoreVisitor {
   Status head(const format::SegmentHead& /*head*/) override { return {}; }
 
   Status gap(const LogGap& gap) override {
-    const auto& runs = survey_.runs[gap_index_++];
+    const auto& runs = survey_.runs[gap_index_];
+    const auto& changes = survey_.changes[gap_index_++];
     miss(gap.begin, gap.end.value - gap.begin.value, gap.file, gap.why, runs);
     RebuiltBatch batch;
     batch.header.append_time = log_.catalog().append_time();
     batch.extension.runs = runs;
+    batch.extension.changes = changes;
     TRY_DO(put_removed(batch, gap.end.value - gap.begin.value));
     return add(batch);
   }
@@ -164,6 +198,7 @@ class Salvager final : public DamagedStoreVisitor {
     batch.header = cursor.header();
     batch.header.commit = false;
     batch.extension.runs = cursor.extension().runs;
+    batch.extension.changes = cursor.extension().changes;
     batch.extension.schemas = cursor.extension().schemas;
     batch.extension.source_position = cursor.extension().source_position;
     if (adopted.empty()) {

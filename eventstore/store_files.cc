@@ -7,14 +7,16 @@
 namespace tidelog {
 namespace {
 
-// Words of the durable page: two slots of {batches, durable, check}, used in turn, and the number
-// of the slot that counts.
+// Words of the durable page: two slots of {batches, durable, changed batches, check}, used in turn,
+// and the number of the slot that counts.
 enum Word : std::size_t { word_current = 0, word_slots = 1 };
-constexpr std::size_t words_per_slot = 3;
+constexpr std::size_t words_per_slot = 4;
 
 std::uint64_t check_of(const DurablePage::Value& value) {
   constexpr std::uint64_t salt = 0x7469'6465'6C6F'6731;
-  return (value.durable.value * 0x9E37'79B9'7F4A'7C15) ^ (value.durable_batches + salt);
+  constexpr std::uint64_t odd = 0x9E37'79B9'7F4A'7C15;
+  return ((value.changed_batches * odd + value.durable.value) * odd) ^
+         (value.durable_batches + salt);
 }
 
 std::optional<std::uint64_t> number_between(std::string_view name, std::string_view before,
@@ -151,7 +153,8 @@ std::optional<DurablePage::Value> DurablePage::load() const {
     Value value;
     value.durable_batches = page_->word(slot).load(std::memory_order_acquire);
     value.durable.value = page_->word(slot + 1).load(std::memory_order_acquire);
-    if (page_->word(slot + 2).load(std::memory_order_acquire) == check_of(value)) return value;
+    value.changed_batches = page_->word(slot + 2).load(std::memory_order_acquire);
+    if (page_->word(slot + 3).load(std::memory_order_acquire) == check_of(value)) return value;
     if (current == 0) return {};
   }
   return {};
@@ -160,11 +163,16 @@ std::optional<DurablePage::Value> DurablePage::load() const {
 void DurablePage::store(const Value& value) {
   const std::uint64_t next = page_->word(word_current).load(std::memory_order_relaxed) + 1;
   const std::size_t slot = word_slots + (next % 2) * words_per_slot;
-  page_->word(slot + 2).store(0, std::memory_order_release);
+  page_->word(slot + 3).store(0, std::memory_order_release);
   page_->word(slot).store(value.durable_batches, std::memory_order_release);
   page_->word(slot + 1).store(value.durable.value, std::memory_order_release);
-  page_->word(slot + 2).store(check_of(value), std::memory_order_release);
+  page_->word(slot + 2).store(value.changed_batches, std::memory_order_release);
+  page_->word(slot + 3).store(check_of(value), std::memory_order_release);
   page_->word(word_current).store(next, std::memory_order_release);
+}
+
+DurablePage::Value bound_of(const format::Superblock& superblock) {
+  return {superblock.durable, superblock.durable_batches, superblock.durable_batches};
 }
 
 Result<DurablePage::Value> read_durable_end(Disk& disk, const StorePaths& paths) {
@@ -172,7 +180,7 @@ Result<DurablePage::Value> read_durable_end(Disk& disk, const StorePaths& paths)
   if (const auto page = DurablePage::open(disk, paths, false)) end = page->load().value_or(end);
   TRY(const auto superblock, read_superblock(disk, paths));
   if (!superblock || superblock->durable_batches <= end.durable_batches) return end;
-  return DurablePage::Value{superblock->durable, superblock->durable_batches};
+  return bound_of(*superblock);
 }
 
 }  // namespace tidelog

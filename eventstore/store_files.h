@@ -58,6 +58,9 @@ class DurablePage {
   struct Value {
     Position durable;
     std::uint64_t durable_batches = 0;
+    // 0: no stream was ever truncated or ended. Otherwise every durable batch that did so has a
+    // smaller sequence.
+    std::uint64_t changed_batches = 0;
   };
   static Result<DurablePage> open(Disk& disk, const StorePaths& paths, bool writable);
   // Nothing when the page is new or damaged.
@@ -68,6 +71,9 @@ class DurablePage {
   explicit DurablePage(std::unique_ptr<SharedPage> page) : page_(std::move(page)) {}
   std::unique_ptr<SharedPage> page_;
 };
+
+// What a superblock bounds. It does not tell where streams' lives changed: anywhere.
+DurablePage::Value bound_of(const format::Superblock& superblock);
 
 // The durable end, for one look at it: of the page and the superblock the larger. Both are lower
 // bounds, and after a power loss the page may be the older one.

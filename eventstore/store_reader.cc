@@ -35,7 +35,7 @@ DurablePage::Value StoreReader::bound() {
     if (const auto value = page_->load()) return *value;
   }
   const auto superblock = read_superblock(disk_, paths_);
-  if (superblock && *superblock) return {(*superblock)->durable, (*superblock)->durable_batches};
+  if (superblock && *superblock) return bound_of(**superblock);
   return {};
 }
 

@@ -202,6 +202,13 @@ void put_application(std::string& out, const Event& event) {
   put_text_if_given(out, "causation_id", attributes.causation_id);
 }
 
+Status put_stream_truncated(std::string& out, const Event& event) {
+  TRY(const Revision first, read_first_kept(event.body.value_or("")));
+  put_member(out, "first_revision");
+  put_json_number(out, first.value);
+  return {};
+}
+
 Status put_content(std::string& out, const Event& event, const Schema* schema) {
   switch (event.type) {
     case EventType::load:
@@ -229,7 +236,11 @@ Status put_content(std::string& out, const Event& event, const Schema* schema) {
     case EventType::application:
       put_application(out, event);
       return {};
+    case EventType::stream_truncated:
+      return put_stream_truncated(out, event);
     case EventType::erased:
+    case EventType::stream_deleted:
+    case EventType::stream_tombstoned:
       return {};
   }
   return fail(Code::corrupt, "an event of no known type");

@@ -99,6 +99,9 @@ Status CompleteRows::complete_keyed(Table& table, const Event& event) {
     case EventType::undecoded:
     case EventType::application:
     case EventType::erased:
+    case EventType::stream_truncated:
+    case EventType::stream_deleted:
+    case EventType::stream_tombstoned:
       return {};
   }
   return {};

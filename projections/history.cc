@@ -69,6 +69,9 @@ class KeyWalk {
       case EventType::gap:
       case EventType::application:
       case EventType::erased:
+      case EventType::stream_truncated:
+      case EventType::stream_deleted:
+      case EventType::stream_tombstoned:
         return {};
     }
     return {};

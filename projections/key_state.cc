@@ -220,6 +220,9 @@ Status KeyState::see(Walked& walked, std::string_view key, const Event& event) {
     case EventType::gap:
     case EventType::application:
     case EventType::erased:
+    case EventType::stream_truncated:
+    case EventType::stream_deleted:
+    case EventType::stream_tombstoned:
       return {};
   }
   if (event.key != key) return {};

@@ -203,6 +203,9 @@ Status SqliteTarget::apply(const Event& event, const Schema* schema) {
     case EventType::gap:
     case EventType::application:
     case EventType::erased:
+    case EventType::stream_truncated:
+    case EventType::stream_deleted:
+    case EventType::stream_tombstoned:
       return {};
   }
   return fail(Code::corrupt, "an event of no known type");

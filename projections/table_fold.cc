@@ -66,6 +66,9 @@ Status TableFold::apply_by_type(const Event& event) {
     case EventType::message:
     case EventType::application:
     case EventType::erased:
+    case EventType::stream_truncated:
+    case EventType::stream_deleted:
+    case EventType::stream_tombstoned:
       return {};
   }
   return fail(Code::corrupt, "an event of no known type");

@@ -122,19 +122,26 @@ def superblock_bound(data):
 
 
 def durable_bound(data):
-    if len(data) < 56:
+    if len(data) < 72:
         return None
-    words = struct.unpack_from("<7Q", data)
-    batches, position, check = words[1:4] if words[0] % 2 == 0 else words[4:7]
-    expected = (position * 0x9E3779B97F4A7C15) ^ (batches + 0x746964656C6F6731)
-    return (batches, position) if check == expected % 2**64 else None
+    words = struct.unpack_from("<9Q", data)
+    batches, position, changed, check = words[1:5] if words[0] % 2 == 0 else words[5:9]
+    expected = (changed * 0x9E3779B97F4A7C15 + position) * 0x9E3779B97F4A7C15 % 2**64
+    expected ^= (batches + 0x746964656C6F6731) % 2**64
+    return (batches, position) if check == expected else None
 
 
 # -- section 4: segment --
 
 
+def life(data):
+    status, first = data.u8(), data.varint()
+    expect(status in (0, 1, 2), "a stream's state of a newer format")
+    return status, first
+
+
 def stream_entry(data):
-    return data.varint(), data.name(), data.varint()
+    return data.varint(), data.name(), data.varint(), life(data)
 
 
 def source_entry(data):
@@ -213,11 +220,15 @@ def adopted_entry(data):
     return data.varint(), data.varint(), data.varint(), data.varint(), data.varint(), data.fixed("I")
 
 
+def change_entry(data):
+    return data.varint(), data.varint(), life(data)
+
+
 def read_extension(data):
     data = Bytes(data)
     extension = {"source_position": data.sized()}
     for name, item in (("runs", run_entry), ("streams", named), ("sources", named), ("schemas", schema_entry),
-                       ("blocks", block_entry), ("adopted", adopted_entry)):
+                       ("blocks", block_entry), ("adopted", adopted_entry), ("changes", change_entry)):
         extension[name] = data.list(item)
     data.end()
     return extension
@@ -278,7 +289,8 @@ class Walk:
 
 # -- records --
 
-TYPES = ("transaction load insert update delete truncate schema ddl message gap undecoded application erased").split()
+TYPES = ("transaction load insert update delete truncate schema ddl message gap undecoded application erased "
+         "stream_truncated stream_deleted stream_tombstoned").split()
 ROWS = ("load", "insert", "update", "delete")
 
 
@@ -424,7 +436,7 @@ class Store:
             if head["sequence"] > self.batches:
                 break
             expect(before in (None, (head["sequence"], head["chain"], base)), f"segment {number} does not follow")
-            for stream, name, _ in head["streams"]:
+            for stream, name, _, _ in head["streams"]:
                 self.streams[stream] = name
             for source, name, _, _, _ in head["sources"]:
                 self.sources[source] = name
