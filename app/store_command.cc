@@ -23,16 +23,29 @@ Status print_stats_json(const CommandContext& context, const StoreStats& stats) 
   return context.out.flush();
 }
 
-std::string print_json(const VerifyReport& report) {
-  std::string damage;
-  for (const std::string& each : report.damage) {
-    if (!damage.empty()) damage += ',';
-    put_json_text(damage, each);
+std::string print_json(const std::vector<std::string>& texts) {
+  std::string list;
+  for (const std::string& text : texts) {
+    if (!list.empty()) list += ',';
+    put_json_text(list, text);
   }
+  return "[" + list + "]";
+}
+
+std::string print_json(const VerifyReport& report) {
   return fmt::format(
-      R"({{"events":{},"position":{},"batches":{},"bytes":{},"whole":{},"damage":[{}]}})",
+      R"({{"events":{},"position":{},"batches":{},"bytes":{},"indexes":{},"state_snapshots":{},)"
+      R"("aggregate_snapshots":{},"whole":{},"damage":{},"warnings":{}}})",
       report.progress.events, last_position(report.durable), report.batches, report.progress.bytes,
-      report.damage.empty(), damage);
+      report.index_count, report.state_count, report.aggregate_count, report.damage.empty(),
+      print_json(report.damage), print_json(report.warnings));
+}
+
+std::string print_whole(const VerifyReport& report) {
+  return fmt::format(
+      "The store is whole: every checksum, the chain and all positions agree, and {} indexes with "
+      "their segments; {} state snapshots read.",
+      with_commas(report.index_count), with_commas(report.state_count + report.aggregate_count));
 }
 
 Table source_table(const StoreStats& stats) {
@@ -56,12 +69,14 @@ Status verify_store(const CommandContext& context, const CommonOptions& options)
       }));
   TRY_DO(progress.finish("verified", report.progress.bytes));
   for (const std::string& damage : report.damage) TRY_DO(context.err.line("damaged: " + damage));
+  for (const std::string& warning : report.warnings) {
+    TRY_DO(context.err.line("warning: " + warning));
+  }
   const bool is_whole = report.damage.empty();
   if (options.json) {
     TRY_DO(context.out.line(print_json(report)));
   } else if (is_whole) {
-    TRY_DO(
-        context.out.line("The store is whole: every checksum, the chain and all positions agree."));
+    TRY_DO(context.out.line(print_whole(report)));
   }
   TRY_DO(context.out.flush());
   if (is_whole) return {};

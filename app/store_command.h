@@ -5,8 +5,9 @@
 
 namespace tidelog {
 
-// Reads everything: every checksum, the chain of batches, that no position is missing.
-// Code::corrupt names segment, offset and position.
+// Reads everything: every checksum, the chain of batches, that no position is missing, that indexes
+// say what their segments do, that snapshots are whole. Code::corrupt names segment, offset and
+// position; damage of what is made anew is a warning.
 Status verify_store(const CommandContext& context, const CommonOptions& options);
 
 Status print_store_stats(const CommandContext& context, const CommonOptions& options);

@@ -1,6 +1,7 @@
 // Reading a part of the store against reading all of it: filters, one aggregate, one key, and the
 // opening of a large store after its writer was killed. Run by scripts/bench.sh store.
 //   read_bench DIRECTORY [MILLION_EVENTS]     prints one JSON object a figure
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include "core/value_codec.h"
 #include "eventstore/event_store.h"
 #include "eventstore/store_reader.h"
+#include "eventstore/verify.h"
 
 namespace tidelog {
 namespace {
@@ -166,6 +168,53 @@ void bench_keys(StoreReader& reader, std::uint64_t count, std::uint64_t segments
                      segments, found));
 }
 
+// Drops a file from the page cache.
+void forget_cached(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY);
+  if (file < 0) return;
+  ::fdatasync(file);
+  ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+  ::close(file);
+}
+
+// Verify against a loop that reads the same files and does nothing with them, as cat does.
+void bench_verify(Disk& disk, const std::string& directory) {
+  const std::string segments = directory + "/segments";
+  const auto names = must(disk.list(segments));
+  const auto forget_all = [&] {
+    for (const std::string& name : names) forget_cached(segments + "/" + name);
+  };
+  std::uint64_t bytes = 0;
+  const auto read_all = [&] {
+    constexpr std::size_t chunk_bytes = 1 << 20;
+    std::string chunk;
+    bytes = 0;
+    for (const std::string& name : names) {
+      const auto file = must(disk.open_read(segments + "/" + name));
+      for (std::uint64_t offset = 0;; offset += chunk.size()) {
+        must(file->read(offset, chunk_bytes, chunk));
+        if (chunk.empty()) break;
+        bytes += chunk.size();
+      }
+    }
+  };
+  const auto verify_all = [&] {
+    if (!must(verify_store(disk, directory, [](const VerifyProgress&) {})).damage.empty())
+      std::exit(1);
+  };
+  for (const bool cold : {true, false}) {
+    if (cold) forget_all();
+    const double reading = seconds(read_all);
+    if (cold) forget_all();
+    const double verifying = seconds(verify_all);
+    const double megabytes = static_cast<double>(bytes) / 1e6;
+    report(cold ? "verify, from disk" : "verify, from the page cache", reading / verifying,
+           "x of reading", cold ? 0.9 : 0, Better::higher,
+           fmt::format("{:.0f} MB in {} files: {:.0f} MB/s, reading alone {:.0f} MB/s", megabytes,
+                       names.size(), megabytes / verifying, megabytes / reading));
+  }
+}
+
 // A writer that ends without closing anything, as kill -9 ends it; then the store is opened.
 void bench_open(Disk& disk, Clock& clock, const std::string& directory, std::uint64_t bytes) {
   StoreOptions options;
@@ -221,6 +270,7 @@ int main(int argc, char** argv) {
   bench_filters(*reader);
   bench_aggregates(*reader);
   bench_keys(*reader, count, stats.segment_count);
+  bench_verify(*disk, directory);
   bench_open(*disk, *clock, directory, stats.bytes);
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 #include <vector>
 
@@ -18,18 +19,33 @@ namespace {
 constexpr std::uint32_t magic = 0x41474C54;  // "TLGA"
 constexpr std::size_t snapshot_bytes_min = 2;
 
-using Snapshots = std::vector<AggregateSnapshot>;  // rising revisions
+constexpr std::size_t uuid_bytes = 16;
+constexpr std::string_view file_end = ".aggregate";
 
-std::string encode(std::string_view uuid, StreamId stream, std::string_view name,
-                   const Snapshots& snapshots) {
+std::string directory_in(const std::string& store_directory) {
+  return store_directory + "/state/aggregates";
+}
+
+// The snapshots of a file that must be of this stream of this store.
+Result<std::vector<AggregateSnapshot>> snapshots_in(std::string_view bytes, std::string_view store,
+                                                    StreamId stream, std::string_view name) {
+  TRY(AggregateFile file, read_aggregate_file(bytes));
+  if (file.store == store && file.stream == stream && file.stream_name == name)
+    return std::move(file.snapshots);
+  return fail(Code::corrupt, "it is of another store or stream");
+}
+
+}  // namespace
+
+std::string encode(const AggregateFile& file) {
   std::string out;
   put_le(out, magic);
   put_le(out, format::version);
-  out += uuid;
-  put_varint(out, stream.value);
-  put_sized(out, name);
-  put_varint(out, snapshots.size());
-  for (const AggregateSnapshot& snapshot : snapshots) {
+  out += file.store;
+  put_varint(out, file.stream.value);
+  put_sized(out, file.stream_name);
+  put_varint(out, file.snapshots.size());
+  for (const AggregateSnapshot& snapshot : file.snapshots) {
     put_varint(out, snapshot.revision.value);
     put_sized(out, snapshot.bytes);
   }
@@ -37,55 +53,72 @@ std::string encode(std::string_view uuid, StreamId stream, std::string_view name
   return out;
 }
 
-Result<Snapshots> decode(std::string_view file, std::string_view uuid, StreamId stream,
-                         std::string_view name) {
+Result<AggregateFile> read_aggregate_file(std::string_view bytes) {
   constexpr std::size_t crc_bytes = 4;
-  if (file.size() < crc_bytes) return fail(Code::corrupt, "too short");
-  ByteReader end(file.substr(file.size() - crc_bytes));
-  file.remove_suffix(crc_bytes);
-  if (crc32c(file) != end.le<std::uint32_t>()) {
+  if (bytes.size() < crc_bytes) return fail(Code::corrupt, "too short");
+  ByteReader end(bytes.substr(bytes.size() - crc_bytes));
+  bytes.remove_suffix(crc_bytes);
+  if (crc32c(bytes) != end.le<std::uint32_t>()) {
     return fail(Code::corrupt, "its checksum does not fit");
   }
-  ByteReader in(file);
+  ByteReader in(bytes);
   if (in.le<std::uint32_t>() != magic) return fail(Code::corrupt, "not an aggregate snapshot");
   const auto version = in.le<std::uint32_t>();
   if (version != format::version) {
     return fail(Code::unsupported, fmt::format("format version {}: use a newer tidelog", version));
   }
-  const bool is_ours =
-      in.bytes(uuid.size()) == uuid && in.varint() == stream.value && in.sized() == name;
-  if (!is_ours) return fail(Code::corrupt, "it is of another store or stream");
-  Snapshots snapshots(in.varint_count(snapshot_bytes_min));
-  for (AggregateSnapshot& snapshot : snapshots) {
+  AggregateFile file;
+  file.store = in.bytes(uuid_bytes);
+  const std::uint64_t stream = in.varint();
+  if (stream > UINT32_MAX) in.fail();
+  file.stream = {static_cast<std::uint32_t>(stream)};
+  file.stream_name = in.sized();
+  file.snapshots.resize(in.varint_count(snapshot_bytes_min));
+  for (std::size_t i = 0; i < file.snapshots.size(); ++i) {
+    AggregateSnapshot& snapshot = file.snapshots[i];
     snapshot.revision = {in.varint()};
     snapshot.bytes = in.sized();
+    if (i > 0 && snapshot.revision <= file.snapshots[i - 1].revision) in.fail();
   }
-  return in.finish(std::move(snapshots), "aggregate snapshot");
+  return in.finish(std::move(file), "aggregate snapshot");
 }
 
-}  // namespace
+Result<std::vector<AggregateFileName>> aggregate_files(Disk& disk,
+                                                       const std::string& store_directory) {
+  std::vector<AggregateFileName> found;
+  const std::string directory = directory_in(store_directory);
+  const auto names = disk.list(directory);
+  if (!names && names.error().code == Code::not_found) return found;
+  if (!names) return error_of(names);
+  for (const std::string& name : *names) {
+    if (!name.ends_with(file_end)) continue;
+    AggregateFileName file{directory + "/" + name, {}};
+    const char* const end = name.data() + name.size() - file_end.size();
+    const auto [rest, error] = std::from_chars(name.data(), end, file.stream.value);
+    if (error == std::errc() && rest == end) found.push_back(std::move(file));
+  }
+  return found;
+}
 
 AggregateSnapshots::AggregateSnapshots(Disk& disk, const std::string& store_directory,
                                        std::string store_uuid)
-    : disk_(disk),
-      directory_(store_directory + "/state/aggregates"),
-      store_uuid_(std::move(store_uuid)) {}
+    : disk_(disk), directory_(directory_in(store_directory)), store_uuid_(std::move(store_uuid)) {}
 
 std::string AggregateSnapshots::file_name(StreamId stream) const {
-  return fmt::format("{:08}.aggregate", stream.value);
+  return fmt::format("{:08}{}", stream.value, file_end);
 }
 
 Status AggregateSnapshots::save(StreamId stream, std::string_view stream_name,
                                 const AggregateSnapshot& snapshot) {
   const std::lock_guard hold(mutex_);
   TRY_DO(disk_.make_directory(directory_));
-  Snapshots snapshots;
+  std::vector<AggregateSnapshot> snapshots;
   const std::string path = directory_ + "/" + file_name(stream);
   const auto file = read_file(disk_, path);
   if (!file && file.error().code != Code::not_found) return error_of(file);
   if (file) {
     // A damaged one is replaced.
-    if (auto earlier = decode(*file, store_uuid_, stream, stream_name)) {
+    if (auto earlier = snapshots_in(*file, store_uuid_, stream, stream_name)) {
       snapshots = *std::move(earlier);
     } else if (earlier.error().code != Code::corrupt) {
       return fail_in(path, earlier.error());
@@ -98,8 +131,9 @@ Status AggregateSnapshots::save(StreamId stream, std::string_view stream_name,
   std::sort(snapshots.begin(), snapshots.end(),
             [](const auto& a, const auto& b) { return a.revision < b.revision; });
   if (snapshots.size() > kept_max) snapshots.erase(snapshots.begin());
-  return replace_file(disk_, directory_, file_name(stream),
-                      encode(store_uuid_, stream, stream_name, snapshots));
+  return replace_file(
+      disk_, directory_, file_name(stream),
+      encode(AggregateFile{store_uuid_, stream, std::string(stream_name), snapshots}));
 }
 
 Result<std::optional<AggregateSnapshot>> AggregateSnapshots::load(StreamId stream,
@@ -110,7 +144,7 @@ Result<std::optional<AggregateSnapshot>> AggregateSnapshots::load(StreamId strea
   const auto file = read_file(disk_, path);
   if (!file && file.error().code == Code::not_found) return found;
   if (!file) return error_of(file);
-  auto snapshots = decode(*file, store_uuid_, stream, stream_name);
+  auto snapshots = snapshots_in(*file, store_uuid_, stream, stream_name);
   if (!snapshots) return fail_in(path, snapshots.error());
   for (AggregateSnapshot& snapshot : *snapshots) {
     if (snapshot.revision <= revision) found = std::move(snapshot);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/disk.h"
 #include "core/ids.h"
@@ -18,6 +19,23 @@ struct AggregateSnapshot {
   Revision revision;  // of the last event that is in it
   std::string bytes;
 };
+
+// One file, whole.
+struct AggregateFile {
+  std::string store;  // uuid, 16 bytes
+  StreamId stream;
+  std::string stream_name;
+  std::vector<AggregateSnapshot> snapshots;  // rising revisions
+};
+std::string encode(const AggregateFile& file);
+Result<AggregateFile> read_aggregate_file(std::string_view bytes);
+// The folder's files and the streams that their names say, for verify.
+struct AggregateFileName {
+  std::string path;
+  StreamId stream;
+};
+Result<std::vector<AggregateFileName>> aggregate_files(Disk& disk,
+                                                       const std::string& store_directory);
 
 // Any thread of the process that writes to the store. The disk must outlive it.
 class AggregateSnapshots {

@@ -160,6 +160,13 @@ std::optional<DurablePage::Value> DurablePage::load() const {
   return {};
 }
 
+bool DurablePage::is_new() const {
+  for (std::size_t n = 0; n < SharedPage::word_count; ++n) {
+    if (page_->word(n).load(std::memory_order_acquire) != 0) return false;
+  }
+  return true;
+}
+
 void DurablePage::store(const Value& value) {
   const std::uint64_t next = page_->word(word_current).load(std::memory_order_relaxed) + 1;
   const std::size_t slot = word_slots + (next % 2) * words_per_slot;

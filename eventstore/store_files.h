@@ -65,6 +65,7 @@ class DurablePage {
   static Result<DurablePage> open(Disk& disk, const StorePaths& paths, bool writable);
   // Nothing when the page is new or damaged.
   std::optional<Value> load() const;
+  bool is_new() const;  // nothing was stored yet
   void store(const Value& value);
 
  private:

@@ -8,6 +8,9 @@
 #include "core/event.h"
 #include "eventstore/batch_cursor.h"
 #include "eventstore/catalog.h"
+#include "eventstore/derived_files.h"
+#include "eventstore/erasure.h"
+#include "eventstore/index_checks.h"
 #include "eventstore/recovery.h"
 #include "eventstore/store_files.h"
 #include "eventstore/store_marks.h"
@@ -15,6 +18,14 @@
 
 namespace tidelog {
 namespace {
+
+// Files whose every byte is looked at anyway.
+bool has_checksums(std::string_view name) {
+  for (const std::string_view end : {".log", ".adopted", ".index", ".state", ".base"}) {
+    if (name.ends_with(end)) return true;
+  }
+  return false;
+}
 
 // Errors of the disk end the verification; damage is noted and the next segment is looked at.
 class Verification {
@@ -35,20 +46,57 @@ class Verification {
       }
     }
     TRY_DO(note_damage(verify_small_files()));
-    for (const auto& segment : manifest.segments) TRY_DO(note_damage(verify_present(segment)));
+    DerivedFiles derived(disk_, paths_, manifest.uuid);
+    TRY(const std::uint64_t derived_bytes, derived.bytes(manifest));
+    report_.progress.bytes_total += derived_bytes;
+    TRY_DO(verify_segments(manifest, derived));
     if (report_.damage.empty() && next_ && next_->sequence < end_.durable_batches) {
       report_.damage.push_back(fmt::format("the log ends before position {}, but {} was durable",
                                            next_->base.value, end_.durable.value));
     }
+    TRY_DO(derived.check_snapshots(catalog_, [this](std::uint64_t bytes) { advance(bytes); }));
+    take(derived.findings());
     return std::move(report_);
   }
 
  private:
-  Status note_damage(const Status& status) {
-    if (status) return {};
-    const Code code = status.error().code;
-    if (code != Code::corrupt && code != Code::not_found) return status;
-    report_.damage.push_back(status.error().what);
+  Status verify_segments(const format::Manifest& manifest, DerivedFiles& derived) {
+    IndexChecks indexes(derived);
+    indexes_ = &indexes;
+    for (std::size_t n = 0; n < manifest.segments.size(); ++n) {
+      const std::size_t damage_count = report_.damage.size();
+      TRY_DO(note_damage(verify_present(manifest.segments[n])));
+      const bool is_sealed = n + 1 < manifest.segments.size();
+      if (is_sealed && report_.damage.size() == damage_count)
+        indexes.add(manifest.segments[n], manifest.segments[n + 1].base);
+    }
+    TRY_DO(indexes.finish([this] { advance(0); }));
+    report_.progress.bytes += indexes.bytes();
+    indexes_ = nullptr;
+    return {};
+  }
+
+  void advance(std::uint64_t bytes) {
+    report_.progress.bytes += bytes;
+    VerifyProgress shown = report_.progress;
+    if (indexes_ != nullptr) shown.bytes += indexes_->bytes();
+    on_progress_(shown);
+  }
+
+  void take(const DerivedFiles::Findings& found) {
+    report_.index_count = found.index_count;
+    report_.state_count = found.state_count;
+    report_.aggregate_count = found.aggregate_count;
+    report_.damage.insert(report_.damage.end(), found.damage.begin(), found.damage.end());
+    report_.warnings.insert(report_.warnings.end(), found.warnings.begin(), found.warnings.end());
+  }
+
+  template <class T>
+  Status note_damage(const Result<T>& checked) {
+    if (checked) return {};
+    const Error& error = checked.error();
+    if (error.code != Code::corrupt && error.code != Code::not_found) return error_of(checked);
+    report_.damage.push_back(error.what);
     next_.reset();  // the next segment's head says where it begins
     return {};
   }
@@ -58,32 +106,45 @@ class Verification {
     TRY(const bool exists, disk_.exists(paths_.superblock));
     TRY(const auto superblock, read_superblock(disk_, paths_));
     if (exists && !superblock) {
-      TRY_DO(note_damage(fail(Code::corrupt, fmt::format("{}: neither of its slots is whole; the "
-                                                         "next writer makes it anew",
-                                                         paths_.superblock))));
+      TRY_DO(note_damage<void>(
+          fail(Code::corrupt, fmt::format("{}: neither of its slots is whole; the "
+                                          "next writer makes it anew",
+                                          paths_.superblock))));
     }
-    TRY_DO(read_origin(disk_, paths_));
+    look_at_durable_page();
+    TRY_DO(note_damage(read_origin(disk_, paths_)));
+    TRY_DO(note_damage(pending_erasures(disk_, paths_)));
+    TRY_DO(note_damage(read_backup_record(disk_, MarkPaths(paths_).unfinished_backup)));
     TRY(const auto record, read_backup_record(disk_, MarkPaths(paths_).backup));
     return record ? verify_listed(*record) : Status();
   }
 
-  // The log's files have checksums of their own; of a backup's other files only its record tells.
+  void look_at_durable_page() {
+    const auto page = DurablePage::open(disk_, paths_, false);
+    if (!page || page->is_new() || page->load()) return;
+    report_.warnings.push_back(paths_.durable_page +
+                               " is damaged: without a writer, readers stop where the superblock "
+                               "says; the next writer makes it anew");
+  }
+
+  // Of a backup's files that have no checksums of their own only its record tells.
   Status verify_listed(const BackupRecord& record) {
     for (const BackupFile& listed : record.files) {
       const std::string path = paths_.directory + "/" + listed.name;
       TRY(const auto file, open_named(disk_, path));
       TRY(const std::uint64_t bytes, file->size());
       if (bytes < listed.bytes) {
-        TRY_DO(note_damage(
+        TRY_DO(note_damage<void>(
             fail(Code::corrupt, fmt::format("{} has {} bytes, the backup's record says {}", path,
                                             bytes, listed.bytes))));
       }
-      if (listed.name.ends_with(".log") || listed.name.ends_with(".adopted")) continue;
+      if (has_checksums(listed.name)) continue;
       TRY(const std::uint32_t crc, checksum_of(*file, listed.bytes));
       if (crc == listed.crc) continue;
-      TRY_DO(note_damage(fail(Code::corrupt, fmt::format("{}: its bytes are not those that the "
-                                                         "backup's record tells of",
-                                                         path))));
+      TRY_DO(
+          note_damage<void>(fail(Code::corrupt, fmt::format("{}: its bytes are not those that the "
+                                                            "backup's record tells of",
+                                                            path))));
     }
     return {};
   }
@@ -119,21 +180,22 @@ class Verification {
                               next_->sequence, next_->base.value));
     }
     catalog_.restart();
+    known_stream_ = {};
     TRY_DO(catalog_.apply(opened.head));
     TRY(const std::uint64_t file_bytes, file->size());
-    const std::uint64_t before = report_.progress.bytes;
     BatchCursor cursor(*file, opened.first);
+    std::uint64_t counted = 0;
     while (cursor.expected().sequence < end_.durable_batches) {
       TRY(const auto step, cursor.next());
       if (step == BatchCursor::Step::bad) return fail(Code::corrupt, cursor.why());
       if (step == BatchCursor::Step::zeros) break;
       TRY_DO(catalog_.apply(cursor.header(), cursor.extension()));
       TRY_DO(verify_batch(cursor));
-      report_.progress.bytes = before + cursor.expected().file_offset;
-      on_progress_(report_.progress);
+      advance(cursor.expected().file_offset - counted);
+      counted = cursor.expected().file_offset;
     }
     next_ = cursor.expected();
-    report_.progress.bytes = before + file_bytes;
+    report_.progress.bytes += file_bytes - std::min(counted, file_bytes);
     return {};
   }
 
@@ -156,10 +218,7 @@ class Verification {
         positions += std::max<std::uint64_t>(record.removed_count, 1);
         if (record.removed_count != 0) continue;
         ++events;
-        const bool named = catalog_.stream(record.event.stream) != nullptr;
-        const bool has_schema =
-            record.event.schema.value == 0 || catalog_.schema(record.event.schema) != nullptr;
-        if (!named || !has_schema) {
+        if (!is_defined(record.event)) {
           return fail(
               Code::corrupt,
               fmt::format(
@@ -179,6 +238,16 @@ class Verification {
     return {};
   }
 
+  // Most events are of the stream and the schema of the one before.
+  bool is_defined(const EventBody& event) {
+    if (event.stream == known_stream_ && event.schema == known_schema_) return true;
+    if (catalog_.stream(event.stream) == nullptr) return false;
+    if (event.schema.value != 0 && catalog_.schema(event.schema) == nullptr) return false;
+    known_stream_ = event.stream;
+    known_schema_ = event.schema;
+    return true;
+  }
+
   Status verify_adopted(const BatchCursor& log, const format::AdoptedFile& adopted) {
     TRY(const auto file, disk_.open_read(paths_.adopted(log.header().file_id, adopted.staging_id,
                                                         adopted.generation)));
@@ -195,8 +264,7 @@ class Verification {
       if (step == BatchCursor::Step::zeros) break;
       TRY_DO(catalog_.define(cursor.extension()));
       TRY_DO(verify_records(cursor));
-      report_.progress.bytes += cursor.expected().file_offset - offset;
-      on_progress_(report_.progress);
+      advance(cursor.expected().file_offset - offset);
     }
     const auto& end = cursor.expected();
     if (end.sequence == adopted.batch_count && end.base.value == adopted.event_count &&
@@ -215,6 +283,9 @@ class Verification {
   const std::function<void(const VerifyProgress&)>& on_progress_;
   DurablePage::Value end_;
   Catalog catalog_;
+  StreamId known_stream_;  // 0: none
+  SchemaId known_schema_;
+  const IndexChecks* indexes_ = nullptr;       // while they are at work
   std::optional<BatchCursor::Expected> next_;  // what the next segment must begin with
   VerifyReport report_;
 };

@@ -1,6 +1,7 @@
 // Verify: reads every byte of a store that a checksum covers and checks that all of it fits
 // together: heads, batches, blocks, records, adopted files, the chain from the first batch to the
-// last durable one. Beside a running service, too.
+// last durable one; each index, byte by byte, with what its segment gives; state and aggregate
+// snapshots (derived_files.h); marks and erasures. Beside a running service, too.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,12 @@ struct VerifyReport {
   VerifyProgress progress;
   std::uint64_t batches = 0;
   Position durable;
-  std::vector<std::string> damage;  // one line each: file, offset, positions; empty: all is well
+  std::uint64_t index_count = 0;      // compared with their segments
+  std::uint64_t state_count = 0;      // state snapshots
+  std::uint64_t aggregate_count = 0;  // files of aggregate snapshots
+  std::vector<std::string> damage;    // one line each: file, offset, positions; empty: all is well
+  // Damage of what was made from the log and is made anew: it costs time, never an event.
+  std::vector<std::string> warnings;
 };
 
 // Damage is in the report, not an error: one bad segment does not hide the next. `on_progress` is

@@ -140,7 +140,7 @@ TEST_CASE("store verify: --json tells bytes and each damaged place") {
   Folders folders("verify as json");
   const auto whole = folders.run_well({"store", "verify", "--store", folders.store, "--json"});
   CHECK(contains(whole.out, R"("events":6,"position":5,)"));
-  CHECK(contains(whole.out, R"("whole":true,"damage":[]})"));
+  CHECK(contains(whole.out, R"("whole":true,"damage":[],"warnings":[]})"));
   folders.run_well({"store", "backup", "--store", folders.store, "--to", folders.backup});
   const auto file = folders.disk->open_write(folders.backup + "/backup");
   REQUIRE(file);

@@ -309,7 +309,7 @@ TEST_CASE("store verify: a whole store is said to be whole") {
   CHECK(contains(answer.err, "verified 1.0 MiB"));
   const auto json = shop.run_on({"store", "verify", "--json"});
   CHECK(contains(json.out, R"({"events":8,"position":7,)"));
-  CHECK(contains(json.out, R"("whole":true,"damage":[]})"));
+  CHECK(contains(json.out, R"("whole":true,"damage":[],"warnings":[]})"));
 }
 
 TEST_CASE("store verify: a flipped bit is exit code 3, with segment, offset and position") {
