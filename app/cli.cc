@@ -375,6 +375,14 @@ void add_salvage(CommandLine& line, CLI::App& store) {
   command.add_flag("--json", options->json, "one JSON object a line, and nothing else");
 }
 
+void add_adopt(CommandLine& line, CLI::App& store) {
+  const auto options = add_command<CommonOptions>(
+      store, line, "adopt",
+      "lets `run` write to a store that was copied or moved here, when the other one is gone",
+      "  tidelog store adopt --store /var/lib/tidelog", adopt_store);
+  add_store_options(command_of(store, "adopt"), *options);
+}
+
 struct VerifyCommandOptions {
   CommonOptions common;
   bool state = false;
@@ -388,7 +396,8 @@ Status verify_store_or_states(const CommandContext& context, const VerifyCommand
 void add_compact(CommandLine& line, CLI::App& store) {
   const auto options = add_command<CompactOptions>(
       store, line, "compact",
-      "applies the configuration's `retention` and `max_bytes` now; `run` does it by itself",
+      "applies the configuration's `retention`, `max_bytes` and `compress` now; `run` does it by "
+      "itself",
       "  tidelog store compact -c shop.yaml\n\n"
       "Positions and revisions stay. Tables keep a base snapshot, from which on their state is "
       "told\n"
@@ -403,7 +412,8 @@ void add_compact(CommandLine& line, CLI::App& store) {
 void add_store(CommandLine& line) {
   CLI::App* const store = line.app.add_subcommand(
       "store",
-      "the store's own care: verify, stats, snapshot, backup, restore, salvage, compact, erase");
+      "the store's own care: verify, stats, snapshot, backup, restore, salvage, "
+      "compact, erase, adopt");
   store->require_subcommand(1);
   store->footer(
       "\nExamples:\n"
@@ -441,6 +451,7 @@ void add_store(CommandLine& line) {
   add_erase(line, *store);
   add_backup(line, *store);
   add_salvage(line, *store);
+  add_adopt(line, *store);
 }
 
 void add_source(CommandLine& line) {

@@ -8,6 +8,7 @@
 #include "app/retention_run.h"
 #include "app/table.h"
 #include "app/writing.h"
+#include "eventstore/packing.h"
 #include "projections/sqlite_target.h"
 
 namespace tidelog {
@@ -33,7 +34,7 @@ Result<Position> read_by_all(const CommandContext& context, const Config& config
 }
 
 Status print_report(const CommandContext& context, const CompactOptions& options,
-                    const RetentionReport& report) {
+                    const RetentionReport& report, const PackingReport& packing) {
   if (report.held_back) {
     TRY_DO(
         context.err.line("tidelog: note: some events are kept because a projection has not "
@@ -41,9 +42,15 @@ Status print_report(const CommandContext& context, const CompactOptions& options
   }
   if (options.common.json) {
     return context.out.line(fmt::format(
-        R"({{"removed":{},"rewritten":{},"let_go":{},"bytes_before":{},"bytes_after":{},"held_back":{}}})",
+        R"({{"removed":{},"rewritten":{},"let_go":{},"bytes_before":{},"bytes_after":{},"held_back":{},"packed":{},"packed_bytes_before":{},"packed_bytes_after":{}}})",
         report.events_removed, report.segments_rewritten, report.segments_let_go,
-        report.bytes_before, report.bytes_after, report.held_back));
+        report.bytes_before, report.bytes_after, report.held_back, packing.segments,
+        packing.bytes_before, packing.bytes_after));
+  }
+  if (packing.segments != 0) {
+    TRY_DO(context.out.line(fmt::format("packed {} segments: {} became {}", packing.segments,
+                                        print_bytes(packing.bytes_before),
+                                        print_bytes(packing.bytes_after))));
   }
   return context.out.line(fmt::format(
       "removed {} events: {} segments written anew and {} let go, {} became {}",
@@ -58,9 +65,10 @@ Status compact_store(const CommandContext& context, const CompactOptions& option
     return fail(Code::misconfigured, "the rules are in the configuration: give -c FILE");
   TRY(const Config config, load_config(options.common.config_file, ConfigUse::store_only,
                                        {context.disk, context.environment, context.secrets}));
-  if (config.store.retention.empty() && !config.store.max_bytes) {
+  if (config.store.retention.empty() && !config.store.max_bytes && !packs(config.store)) {
     return fail(Code::misconfigured,
-                fmt::format("{} has neither `retention` nor `max_bytes` in `store`, so all is kept",
+                fmt::format("{} has neither `retention` nor `max_bytes` nor `compress: zstd` in "
+                            "`store`, so all is kept as it is",
                             config.file));
   }
   TRY(const auto store, open_for_writing(context, options.common, "store compact"));
@@ -68,13 +76,19 @@ Status compact_store(const CommandContext& context, const CompactOptions& option
   if (!options.past_consumers) {
     TRY(floor, read_by_all(context, config));
   }
+  TRY_DO(finish_erasures(context, *store, "store compact"));
   TRY_DO(store->seal());
   Progress progress(context.err, context.clock, context.err_is_terminal, "events",
                     store->durable().value);
   RetentionMemory memory;
   TRY(const RetentionReport report, retain(*store, config.store, floor, memory,
                                            [&](Position done) { progress.show(done.value); }));
-  TRY_DO(print_report(context, options, report));
+  PackingReport packing;
+  PackingMemory packed;
+  if (packs(config.store)) {
+    TRY(packing, pack_segments(*store, packed, std::stop_token{}));
+  }
+  TRY_DO(print_report(context, options, report, packing));
   return context.out.flush();
 }
 

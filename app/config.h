@@ -35,6 +35,7 @@ struct StoreConfig {
   std::string path;
   std::uint64_t segment_bytes = 64ULL << 20;
   std::uint64_t disk_floor_bytes = 256ULL << 20;
+  format::Codec sealed_codec = format::Codec::lz4;
   SnapshotPolicy snapshots;
   std::vector<RetentionPolicy> retention;  // the first that takes a stream counts
   std::optional<std::uint64_t> max_bytes;  // of all segments

@@ -197,6 +197,13 @@ Status set_max_bytes(const ConfigReading& reading, const YamlNode& value, StoreC
   return {};
 }
 
+Result<format::Codec> read_codec(const ConfigReading& reading, const YamlNode& value) {
+  TRY(const std::string text, read_text(reading, value));
+  if (text == "lz4") return format::Codec::lz4;
+  if (text == "zstd") return format::Codec::zstd;
+  return reading.fail_at(value.line, fmt::format("expected `lz4` or `zstd`, found `{}`", text));
+}
+
 // ---- The table ----
 
 constexpr Key<Config> root_table[] = {
@@ -217,6 +224,10 @@ constexpr Key<StoreConfig> store_table[] = {
       "how much of the store's disk stays free: with less, sources pause and appends are refused "
       "until there is space again; `0 MiB` is no floor"},
      set<&StoreConfig::disk_floor_bytes, read_size_or_none>},
+    {{"compress", "`lz4` or `zstd`", "lz4",
+      "how segments are kept once they are full: with `zstd` they are written anew, smaller and "
+      "slower to read"},
+     set<&StoreConfig::sealed_codec, read_codec>},
     {{"snapshots", "group", "as below",
       "when a table's state is saved, for fast questions about "
       "the past: at the first of these, if the table changed"},
@@ -286,7 +297,6 @@ constexpr LaterKey later_table[] = {
     {"the configuration", "sinks"},
     {"the configuration", "queries"},
     {"the configuration", "api"},
-    {"`store`", "compress"},
     {"a source", "mysql"},
     {"a source", "initial_load"},
     {"a source", "columns"},

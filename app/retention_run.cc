@@ -9,6 +9,7 @@
 #include "app/pattern.h"
 #include "app/pause.h"
 #include "app/writing.h"
+#include "eventstore/packing.h"
 #include "eventstore/state_directory.h"
 #include "eventstore/store_reader.h"
 #include "projections/snapshots.h"
@@ -40,8 +41,10 @@ class Retaining {
 
   void operator()(const std::stop_token& stop) {
     try {
-      do look();
-      while (pause(look_interval, stop));
+      do {
+        look();
+        if (packs(config_)) pack(stop);
+      } while (pause(look_interval, stop));
     } catch (const std::exception& error) {
       log_.error("retention stopped", {{"error", error.what()}});
     }
@@ -51,10 +54,7 @@ class Retaining {
   void look() {
     const auto report = retain(store_, config_, floor_(), memory_, [](Position) {});
     if (!report) {
-      // The same trouble is told once.
-      if (told_ != report.error().what)
-        log_.warning("retention waits", {{"problem", report.error().what}});
-      told_ = report.error().what;
+      tell_once("retention waits", report.error().what, told_);
       return;
     }
     told_.clear();
@@ -68,12 +68,32 @@ class Retaining {
     told_held_back_ = report->held_back;
   }
 
+  void pack(const std::stop_token& stop) {
+    const auto report = pack_segments(store_, packed_, stop);
+    if (!report) {
+      tell_once("packing waits", report.error().what, told_of_packing_);
+      return;
+    }
+    told_of_packing_.clear();
+    if (report->segments == 0) return;
+    log_.info("packed", {{"segments", fmt::format("{}", report->segments)},
+                         {"bytes_before", fmt::format("{}", report->bytes_before)},
+                         {"bytes_after", fmt::format("{}", report->bytes_after)}});
+  }
+
+  void tell_once(std::string_view what, const std::string& problem, std::string& told) {
+    if (told != problem) log_.warning(what, {{"problem", problem}});
+    told = problem;
+  }
+
   EventStore& store_;
   const StoreConfig& config_;
   const ConsumerFloor floor_;
   Log& log_;
   RetentionMemory memory_;
+  PackingMemory packed_;
   std::string told_;
+  std::string told_of_packing_;
   bool told_held_back_ = false;
 };
 
@@ -93,9 +113,11 @@ Result<RetentionReport> retain(EventStore& store, const StoreConfig& config, Pos
   return apply_retention(store, plan, memory);
 }
 
+bool packs(const StoreConfig& config) { return config.sealed_codec != format::Codec::lz4; }
+
 RetentionRun::RetentionRun(EventStore& store, const StoreConfig& config, ConsumerFloor floor,
                            Log& log) {
-  if (config.retention.empty() && !config.max_bytes) return;
+  if (config.retention.empty() && !config.max_bytes && !packs(config)) return;
   thread_ = std::jthread(Retaining(store, config, std::move(floor), log));
 }
 

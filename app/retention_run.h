@@ -1,5 +1,6 @@
-// Retention: what the configuration's rules no longer keep goes, by hand (`tidelog store compact`)
-// and in the background of a running service.
+// Retention: what the configuration's rules no longer keep goes, and what is kept is packed, by
+// hand
+// (`tidelog store compact`) and in the background of a running service.
 #pragma once
 
 #include <functional>
@@ -20,8 +21,12 @@ Result<RetentionReport> retain(EventStore& store, const StoreConfig& config, Pos
                                RetentionMemory& memory,
                                const std::function<void(Position)>& on_progress);
 
+// Whether the configuration asks for sealed segments to be packed (eventstore/packing.h).
+bool packs(const StoreConfig& config);
+
 // Store, configuration and log must outlive it; destroying it ends the thread. A configuration
-// without rules makes no thread. What fails is logged and tried again; it never stops capture.
+// without rules and packing makes no thread. What fails is logged and tried again; it never stops
+// capture.
 class RetentionRun {
  public:
   RetentionRun(EventStore& store, const StoreConfig& config, ConsumerFloor floor, Log& log);

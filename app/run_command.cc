@@ -181,12 +181,7 @@ Status open_and_run(const CommandContext& context, const Config& config, Log& lo
                     const std::stop_source& stop) {
   TRY(const auto store, open_store(context, config, log, stop.get_token()));
   if (store == nullptr) return {};
-  ErasureOptions erasure;
-  erasure.forget = [&](const Erasure& found) -> Status {
-    TRY(const auto reader, store->reader());
-    return forget_in_snapshots(*reader, found, lock_holder(context.clock, "run"));
-  };
-  TRY(const ErasureReport erased, resume_erasures(*store, erasure));
+  TRY(const ErasureReport erased, finish_erasures(context, *store, "run"));
   if (erased.segments != 0)
     log.info("erasure resumed", {{"events", fmt::format("{}", erased.events)}});
   TRY_DO(check_origin(context, config, log, *store));

@@ -4,6 +4,8 @@
 
 #include "app/progress.h"
 #include "app/table.h"
+#include "app/writing.h"
+#include "eventstore/copied_store.h"
 #include "eventstore/salvage.h"
 #include "eventstore/store_marks.h"
 #include "formats/json_text.h"
@@ -37,9 +39,9 @@ std::string print_json(const SalvageReport& report) {
     missing += print_json(each);
   }
   return fmt::format(
-      R"({{"uuid":"{}","position":{},"events":{},"missing":{},"missing_events":[{}],"notes":{}}})",
+      R"({{"uuid":"{}","position":{},"events":{},"missing":{},"missing_events":[{}],"lost_states":{},"notes":{}}})",
       print_uuid(report.uuid), report.end.value, report.recovered, report.missing, missing,
-      list_json(report.notes));
+      list_json(report.lost_states), list_json(report.notes));
 }
 
 std::string streams_text(const MissingEvents& missing) {
@@ -54,6 +56,8 @@ std::string streams_text(const MissingEvents& missing) {
 Status print_text(const CommandContext& context, const SalvageReport& report,
                   const SalvageOptions& options) {
   for (const std::string& note : report.notes) TRY_DO(context.err.line("damaged: " + note));
+  for (const std::string& lost : report.lost_states)
+    TRY_DO(context.err.line("lost: what a table held where its history begins: " + lost));
   Table table(
       {{"missing from", Align::right}, {"to", Align::right}, {"streams"}, {"file"}, {"why"}});
   for (const MissingEvents& missing : report.missing_events) {
@@ -62,12 +66,11 @@ Status print_text(const CommandContext& context, const SalvageReport& report,
                missing.file, missing.why});
   }
   if (!report.missing_events.empty()) TRY_DO(context.out.write(table.take(false)));
+  const bool whole = report.missing == 0 && report.lost_states.empty();
   return context.out.line(
       fmt::format("{} holds {} events at the positions that they had; {} are missing{}.",
                   options.to, with_commas(report.recovered), with_commas(report.missing),
-                  report.missing == 0 ? ""
-                                      : ", and its sources do not go on from here: `tidelog run` "
-                                        "says how"));
+                  whole ? "" : ", and its sources do not go on from here: `tidelog run` says how"));
 }
 
 }  // namespace
@@ -87,6 +90,19 @@ Status salvage(const CommandContext& context, const SalvageOptions& options) {
   } else {
     TRY_DO(print_text(context, report, options));
   }
+  return context.out.flush();
+}
+
+Status adopt_store(const CommandContext& context, const CommonOptions& options) {
+  TRY(const std::string path, store_path(context, options));
+  TRY_DO(adopt_copy(context.disk, path, lock_holder(context.clock, "store adopt")));
+  std::string line = fmt::format("{} is the store from here on.", path);
+  if (options.json) {
+    line = R"({"store":)";
+    put_json_text(line, path);
+    line += '}';
+  }
+  TRY_DO(context.out.line(line));
   return context.out.flush();
 }
 

@@ -17,4 +17,7 @@ struct SalvageOptions {
 // A new store with everything that can be read, and a list of what is missing.
 Status salvage(const CommandContext& context, const SalvageOptions& options);
 
+// Lets the writer go on in a store that was copied or moved here.
+Status adopt_store(const CommandContext& context, const CommonOptions& options);
+
 }  // namespace tidelog

@@ -5,6 +5,8 @@
 
 #include <array>
 
+#include "projections/snapshots.h"
+
 namespace tidelog {
 
 std::string lock_holder(Clock& clock, std::string_view command) {
@@ -18,6 +20,7 @@ StoreOptions store_options(const StoreConfig& config, Clock& clock, std::string_
   StoreOptions options;
   options.segment_bytes = config.segment_bytes;
   options.disk_floor_bytes = config.disk_floor_bytes;
+  options.sealed_codec = config.sealed_codec;
   options.holder = lock_holder(clock, command);
   return options;
 }
@@ -29,6 +32,16 @@ Result<std::unique_ptr<EventStore>> open_for_writing(const CommandContext& conte
   TRY_DO(StoreReader::open(context.disk, config.path));  // a misspelt one must not be made
   return EventStore::open(context.disk, context.clock, config.path,
                           store_options(config, context.clock, command));
+}
+
+Result<ErasureReport> finish_erasures(const CommandContext& context, EventStore& store,
+                                      std::string_view command) {
+  ErasureOptions options;
+  options.forget = [&](const Erasure& found) -> Status {
+    TRY(const auto reader, store.reader());
+    return forget_in_snapshots(*reader, found, lock_holder(context.clock, command));
+  };
+  return resume_erasures(store, options);
 }
 
 }  // namespace tidelog

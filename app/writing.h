@@ -8,6 +8,7 @@
 
 #include "app/command.h"
 #include "core/clock.h"
+#include "eventstore/erasure.h"
 #include "eventstore/event_store.h"
 
 namespace tidelog {
@@ -23,5 +24,9 @@ StoreOptions store_options(const StoreConfig& config, Clock& clock, std::string_
 Result<std::unique_ptr<EventStore>> open_for_writing(const CommandContext& context,
                                                      const CommonOptions& options,
                                                      std::string_view command);
+
+// Does what an erasure that was cut off left to do.
+Result<ErasureReport> finish_erasures(const CommandContext& context, EventStore& store,
+                                      std::string_view command);
 
 }  // namespace tidelog

@@ -298,6 +298,18 @@ class RealDisk final : public Disk {
     return io_error("cannot look for", path, errno);
   }
 
+  Result<FileIdentity> identity(const std::string& path) override {
+    struct statx status {};
+    if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_BTIME, &status) != 0) {
+      return io_error("cannot look at", path, errno);
+    }
+    constexpr std::int64_t nanos = 1'000'000'000;
+    FileIdentity identity{status.stx_ino, 0};
+    if ((status.stx_mask & STATX_BTIME) != 0)
+      identity.born_nanos = status.stx_btime.tv_sec * nanos + status.stx_btime.tv_nsec;
+    return identity;
+  }
+
   Result<std::uint64_t> free_bytes(const std::string& path) override {
     struct statvfs status {};
     if (uninterrupted([&] { return ::statvfs(path.c_str(), &status); }) != 0) {

@@ -43,6 +43,13 @@ class DiskLock {
   virtual ~DiskLock() = default;
 };
 
+// What a file or directory keeps when it is renamed, and a copy of it does not have.
+struct FileIdentity {
+  std::uint64_t inode = 0;
+  std::int64_t born_nanos = 0;  // when it was made; 0 where the file system does not say
+  bool operator==(const FileIdentity&) const = default;
+};
+
 class Disk {
  public:
   virtual ~Disk() = default;
@@ -59,6 +66,7 @@ class Disk {
       const std::string& path) = 0;  // a failure is as grave as that of File::sync
   virtual Result<std::vector<std::string>> list(const std::string& path) = 0;  // file names, sorted
   virtual Result<bool> exists(const std::string& path) = 0;
+  virtual Result<FileIdentity> identity(const std::string& path) = 0;
   virtual Result<std::uint64_t> free_bytes(const std::string& path) = 0;
   // `writable` makes the page when it is missing (all words zero).
   virtual Result<std::unique_ptr<SharedPage>> map_page(const std::string& path, bool writable) = 0;

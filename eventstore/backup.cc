@@ -157,6 +157,8 @@ class Backup {
   Status copy_segments() {
     needed_.clear();
     segments_.clear();
+    TRY_DO(check_same_history());
+    TRY_DO(copy_erasures());
     progress_.bytes_total = progress_.bytes;
     for (const auto& segment : manifest_.segments) {
       if (is_known(segment)) continue;
@@ -179,6 +181,44 @@ class Backup {
     return fail(Code::corrupt,
                 fmt::format("{}: the log ends before position {}, but {} was durable",
                             from_.directory, next->base.value, end_.durable.value));
+  }
+
+  // A store that was put back to an older state and went on from there has other events at the
+  // same positions. The chain through all headers tells.
+  Status check_same_history() {
+    if (before_.manifest.segments.empty()) return {};
+    const std::uint64_t batches = before_.durable_batches;
+    TRY(const auto there, chain_before(to_, before_.manifest, batches));
+    TRY(const auto here, chain_before(from_, manifest_, batches));
+    if (!there || !here || *there == *here) return {};
+    return fail(
+        Code::conflict,
+        fmt::format("{} holds other events before position {} than {}: this store was put back to "
+                    "an older state and went on from there. Give another folder",
+                    to_.directory, before_.durable.value, from_.directory));
+  }
+
+  // Of the first `batches` of them; nothing when the segments begin after them.
+  Result<std::optional<std::uint32_t>> chain_before(const StorePaths& paths,
+                                                    const format::Manifest& manifest,
+                                                    std::uint64_t batches) {
+    for (auto segment = manifest.segments.rbegin(); segment != manifest.segments.rend();
+         ++segment) {
+      TRY(const auto file, disk_.open_read(paths.segment(segment->id, segment->generation)));
+      TRY(const auto opened, read_head(*file, paths, *segment));
+      if (opened.first.sequence > batches) continue;
+      TRY(const LogExtent extent, extent_of(*file, opened.first, batches, 0));
+      return std::optional(extent.end.chain);
+    }
+    return std::optional<std::uint32_t>();
+  }
+
+  // Erasures that are not done yet: a store made of this backup finishes them.
+  Status copy_erasures() {
+    const auto file = disk_.open_read(from_.erasures);
+    if (!file && file.error().code == Code::not_found) return {};
+    if (!file) return error_of(file);
+    return copy_plain(relative(from_.erasures), **file);
   }
 
   // Sealed and whole when the last backup was made: its files cannot have changed since.
@@ -279,10 +319,13 @@ class Backup {
     const auto known = have_.find(name);
     const bool have = known != have_.end() && known->second == made && is_there(made);
     if (!have) {
-      TRY(const auto copy, disk_.create(to_.directory + "/" + name));
+      // The backup before this one may have the name with other bytes.
+      const std::string path = to_.directory + "/" + name;
+      TRY(const auto copy, disk_.create(path + ".tmp"));
       TRY(const std::uint32_t crc, copy_bytes(source, *copy, 0, bytes, 0, [](std::uint64_t) {}));
       if (crc != made.crc) return fail(Code::failed, name + " changed while it was copied");
       TRY_DO(copy->sync());
+      TRY_DO(disk_.rename(path + ".tmp", path));
       ++report_.copied_files;
       report_.copied_bytes += bytes;
     }
@@ -390,6 +433,10 @@ class Backup {
 
   // What the store no longer has, erased events among it, and what an interrupted backup left.
   Status remove_the_rest() {
+    if (!needed_.contains("erasures")) {
+      TRY(const bool left, disk_.exists(to_.erasures));
+      if (left) TRY_DO(disk_.remove(to_.erasures));
+    }
     for (const std::string& folder : {to_.segments, StateDirectory(disk_, to_.directory).path()}) {
       const auto names = disk_.list(folder);
       if (!names && names.error().code == Code::not_found) continue;

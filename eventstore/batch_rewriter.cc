@@ -106,7 +106,7 @@ void BatchRewriter::end_transaction() {
 
 Status BatchRewriter::flush() {
   if (raw_.empty()) return {};
-  TRY(blocks_.emplace_back(), put_block(body_, raw_, raw_positions_));
+  TRY(blocks_.emplace_back(), put_block(body_, raw_, raw_positions_, codec_));
   raw_.clear();
   raw_positions_ = 0;
   raw_names_transaction_ = false;

@@ -17,6 +17,7 @@ namespace tidelog {
 // One thread; begin() again for each batch, then its records in order.
 class BatchRewriter {
  public:
+  explicit BatchRewriter(format::Codec codec) : codec_(codec) {}
   void begin();
   void transaction(const Transaction& transaction);
   Status keep(std::string_view record);  // with its length
@@ -37,6 +38,7 @@ class BatchRewriter {
   void end_transaction();
   Status flush();
 
+  const format::Codec codec_;
   std::string body_;
   std::vector<format::BlockEntry> blocks_;
   std::uint64_t kept_count_ = 0;

@@ -5,6 +5,7 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "core/crc32c.h"
 #include "core/invariant.h"
@@ -15,11 +16,44 @@ namespace {
 // Below this, compression costs more than it saves.
 constexpr std::size_t compress_bytes_min = 256;
 
-std::size_t compress(std::string_view raw, char* out, std::size_t capacity) {
-  if (raw.size() < compress_bytes_min || raw.size() > LZ4_MAX_INPUT_SIZE) return 0;
-  const int n = LZ4_compress_default(raw.data(), out, static_cast<int>(raw.size()),
-                                     static_cast<int>(capacity));
-  return n > 0 ? static_cast<std::size_t>(n) : 0;
+constexpr int zstd_level = 3;
+
+// Making one takes longer than a block, so each thread keeps its own.
+ZSTD_CCtx* zstd_compressor() {
+  struct Free {
+    void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+  };
+  thread_local const std::unique_ptr<ZSTD_CCtx, Free> context(ZSTD_createCCtx());
+  return context.get();
+}
+
+ZSTD_DCtx* zstd_decompressor() {
+  struct Free {
+    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+  };
+  thread_local const std::unique_ptr<ZSTD_DCtx, Free> context(ZSTD_createDCtx());
+  return context.get();
+}
+
+// 0: not within `capacity`.
+std::size_t compress(format::Codec codec, std::string_view raw, char* out, std::size_t capacity) {
+  if (raw.size() < compress_bytes_min) return 0;
+  switch (codec) {
+    case format::Codec::none:
+      return 0;
+    case format::Codec::lz4: {
+      if (raw.size() > LZ4_MAX_INPUT_SIZE) return 0;
+      const int n = LZ4_compress_default(raw.data(), out, static_cast<int>(raw.size()),
+                                         static_cast<int>(capacity));
+      return n > 0 ? static_cast<std::size_t>(n) : 0;
+    }
+    case format::Codec::zstd: {
+      const std::size_t n =
+          ZSTD_compressCCtx(zstd_compressor(), out, capacity, raw.data(), raw.size(), zstd_level);
+      return ZSTD_isError(n) != 0 ? 0 : n;
+    }
+  }
+  return 0;
 }
 
 Status inflate(const format::BlockEntry& entry, std::string_view stored, std::string& buffer) {
@@ -31,7 +65,8 @@ Status inflate(const format::BlockEntry& entry, std::string_view stored, std::st
                             static_cast<int>(buffer.size()));
     n = got < 0 ? SIZE_MAX : static_cast<std::size_t>(got);
   } else {
-    n = ZSTD_decompress(buffer.data(), buffer.size(), stored.data(), stored.size());
+    n = ZSTD_decompressDCtx(zstd_decompressor(), buffer.data(), buffer.size(), stored.data(),
+                            stored.size());
   }
   if (n != entry.raw_bytes) {
     return fail(Code::corrupt,
@@ -43,7 +78,7 @@ Status inflate(const format::BlockEntry& entry, std::string_view stored, std::st
 }  // namespace
 
 Result<format::BlockEntry> put_block(std::string& body, std::string_view raw,
-                                     std::uint64_t event_count) {
+                                     std::uint64_t event_count, format::Codec codec) {
   if (raw.size() > format::block_raw_bytes_max) {
     return fail(Code::unsupported, fmt::format("an event takes {} bytes, limit {}", raw.size(),
                                                format::block_raw_bytes_max));
@@ -54,10 +89,10 @@ Result<format::BlockEntry> put_block(std::string& body, std::string_view raw,
   const std::size_t offset = body.size();
   body.resize(offset + raw.size());  // as large as the raw bytes: a longer result is not wanted
   const std::size_t capacity = raw.size() - raw.size() / 8;
-  const std::size_t compressed = compress(raw, body.data() + offset, capacity);
+  const std::size_t compressed = compress(codec, raw, body.data() + offset, capacity);
   if (compressed != 0) {
     body.resize(offset + compressed);
-    entry.codec = format::Codec::lz4;
+    entry.codec = codec;
   } else {
     body.replace(offset, raw.size(), raw);
   }

@@ -11,10 +11,11 @@
 
 namespace tidelog {
 
-// Appends the stored form of `raw` to `body` and describes it. Compressed when that saves an eighth
-// or more. Code::unsupported for more than a reader takes.
+// Appends the stored form of `raw` to `body` and describes it. Compressed with `codec` when that
+// saves an eighth or more. Code::unsupported for more than a reader takes.
 Result<format::BlockEntry> put_block(std::string& body, std::string_view raw,
-                                     std::uint64_t event_count);
+                                     std::uint64_t event_count,
+                                     format::Codec codec = format::Codec::lz4);
 
 // The raw bytes, verified and inflated: `stored` itself when it was not compressed, otherwise in
 // `buffer`.

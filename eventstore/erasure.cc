@@ -61,12 +61,6 @@ Result<std::vector<Erasure>> read_erasures(std::string_view bytes) {
   return in.finish(std::move(erasures), "erasures");
 }
 
-Status write_erasures(Disk& disk, const StorePaths& paths, const std::vector<Erasure>& erasures) {
-  if (!erasures.empty()) return replace_file(disk, paths.directory, "erasures", encode(erasures));
-  TRY_DO(disk.remove(paths.erasures));
-  return disk.sync_directory(paths.directory);
-}
-
 class ErasedPositions : public RewritePlan {
  public:
   explicit ErasedPositions(const std::vector<Position>& positions) : positions_(positions) {}
@@ -90,8 +84,9 @@ Result<ErasureReport> erase_found(EventStore& store, const Erasure& found,
   ErasureReport report;
   ErasedPositions plan(found.events);
   for (std::size_t i = 0; i + 1 < manifest.segments.size(); ++i) {
-    TRY(const auto rewritten, rewrite_segment(store.disk(), store.paths(), manifest.segments[i],
-                                              manifest.segments[i + 1].base, plan));
+    TRY(const auto rewritten,
+        rewrite_segment(store.disk(), store.paths(), manifest.segments[i],
+                        manifest.segments[i + 1].base, plan, store.sealed_codec()));
     if (options.on_progress) options.on_progress(manifest.segments[i + 1].base);
     if (!rewritten) continue;
     TRY_DO(store.replace_segment(rewritten->segment));
@@ -118,6 +113,20 @@ Result<std::vector<Erasure>> pending_erasures(Disk& disk, const StorePaths& path
   auto erasures = read_erasures(bytes);
   if (!erasures) return fail_in(paths.erasures, erasures.error());
   return erasures;
+}
+
+Status write_erasures(Disk& disk, const StorePaths& paths, const std::vector<Erasure>& erasures) {
+  if (!erasures.empty()) return replace_file(disk, paths.directory, "erasures", encode(erasures));
+  TRY_DO(disk.remove(paths.erasures));
+  return disk.sync_directory(paths.directory);
+}
+
+// Whatever comes to stand at a later position is none of theirs.
+Status inherit_erasures(Disk& disk, const StorePaths& from, const StorePaths& to, Position end) {
+  TRY(std::vector<Erasure> erasures, pending_erasures(disk, from));
+  for (Erasure& erasure : erasures)
+    std::erase_if(erasure.events, [&](Position position) { return position >= end; });
+  return erasures.empty() ? Status() : write_erasures(disk, to, erasures);
 }
 
 Result<ErasureReport> erase(EventStore& store, const std::string& stream,

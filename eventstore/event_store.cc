@@ -7,6 +7,7 @@
 #include "core/invariant.h"
 #include "eventstore/block.h"
 #include "eventstore/commit_group.h"
+#include "eventstore/copied_store.h"
 #include "eventstore/sealed_files.h"
 #include "eventstore/store_marks.h"
 #include "eventstore/store_reader.h"
@@ -53,6 +54,7 @@ Result<std::unique_ptr<EventStore>> EventStore::open(Disk& disk, Clock& clock,
   TRY_DO(disk.make_directory(paths.staging));
   TRY(const bool exists, disk.exists(paths.manifest));
   if (!exists) TRY_DO(make_store(disk, paths, options.segment_bytes));
+  TRY_DO(check_home(disk, paths));
   TRY(store->page_, DurablePage::open(disk, paths, true));
   TRY(auto recovered, recover(disk, paths, *store->page_));
 

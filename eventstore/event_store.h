@@ -46,6 +46,8 @@ struct StoreOptions {
   std::uint64_t segment_bytes = 64ULL << 20;
   // With less than this free on its disk the store takes nothing (Code::disk_full). 0: no floor.
   std::uint64_t disk_floor_bytes = 0;
+  // Of segments that are written anew: by packing (packing.h), erasure and retention.
+  format::Codec sealed_codec = format::Codec::lz4;
   // A thread that keeps a zeroed spare segment ready and the superblock fresh. Without it both
   // happen in the appending thread, at a segment's end: for tests that count disk calls.
   bool background = true;
@@ -132,6 +134,7 @@ class EventStore : private NameLookup {
   Disk& disk() { return disk_; }
   Clock& clock() { return clock_; }
   const StorePaths& paths() const { return paths_; }
+  format::Codec sealed_codec() const { return options_.sealed_codec; }
 
  private:
   EventStore(Disk& disk, Clock& clock, const std::string& directory, const StoreOptions& options);

@@ -154,6 +154,11 @@ Status remove_leftovers(Disk& disk, const StorePaths& paths, const Recovered& re
     const bool keep = in_last ? adopted.contains(file->staging_id) : file && sealed.names(*file);
     if (!keep) TRY_DO(disk.remove(paths.segments + "/" + name));
   }
+  // What a replace_file() went through.
+  TRY(const auto beside, disk.list(paths.directory));
+  for (const std::string& name : beside) {
+    if (name.ends_with(".tmp")) TRY_DO(disk.remove(paths.directory + "/" + name));
+  }
   TRY(const auto staged, disk.list(paths.staging));
   for (const std::string& name : staged) TRY_DO(disk.remove(paths.staging + "/" + name));
   TRY_DO(disk.sync_directory(paths.staging));

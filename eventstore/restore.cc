@@ -9,6 +9,7 @@
 #include "core/crc32c.h"
 #include "eventstore/catalog.h"
 #include "eventstore/cut_batch.h"
+#include "eventstore/erasure.h"
 #include "eventstore/recovery.h"
 #include "eventstore/state_directory.h"
 #include "eventstore/state_file.h"
@@ -40,6 +41,7 @@ class Restore {
     TRY_DO(check_end());
     report_.uuid = new_uuid();
     TRY_DO(restore_states());
+    TRY_DO(inherit_erasures(disk_, from_, to_, last_.base));
     TRY_DO(name_everything());
     return report_;
   }

@@ -243,8 +243,9 @@ class RetentionRun : private RewritePlan {
     for (std::size_t i = 0; i + 1 < boundaries_.size(); ++i) {
       Boundary& boundary = boundaries_[i];
       if (boundary.segment.base >= end) return {};
-      TRY(const auto rewritten, rewrite_segment(store_.disk(), store_.paths(), boundary.segment,
-                                                boundaries_[i + 1].segment.base, *this));
+      TRY(const auto rewritten,
+          rewrite_segment(store_.disk(), store_.paths(), boundary.segment,
+                          boundaries_[i + 1].segment.base, *this, store_.sealed_codec()));
       if (plan_.on_progress) plan_.on_progress(boundaries_[i + 1].segment.base);
       if (!rewritten) continue;
       TRY_DO(store_.replace_segment(rewritten->segment));

@@ -55,17 +55,33 @@ struct Place {
   std::map<StreamId, Revision> revision;  // of each stream's first event in the file
 };
 
+// What becomes of a file from which no event is taken.
+enum class Untouched : std::uint8_t { left, written };
+
+class KeepAll : public RewritePlan {
+ public:
+  bool touches(Position, Position) override { return true; }
+  Result<Fate> fate(const Event&) override { return Fate::keep; }
+};
+
 class SegmentRewriting {
  public:
   SegmentRewriting(Disk& disk, const StorePaths& paths, const format::ManifestSegment& segment,
-                   Position end, RewritePlan& plan)
-      : disk_(disk), paths_(paths), old_(segment), new_(segment), end_(end), plan_(plan) {
+                   Position end, RewritePlan& plan, format::Codec codec, Untouched untouched)
+      : disk_(disk),
+        paths_(paths),
+        old_(segment),
+        new_(segment),
+        end_(end),
+        plan_(plan),
+        untouched_(untouched),
+        batch_(codec) {
     ++new_.generation;
   }
 
   Result<std::optional<RewrittenSegment>> run() {
     auto done = rewrite();
-    const bool changed = done && counts_.removed + counts_.erased != 0;
+    const bool changed = done && is_wanted({});
     if (!changed) drop_new_files();
     if (!done) return error_of(done);
     if (!changed) return std::optional<RewrittenSegment>();
@@ -110,6 +126,11 @@ class SegmentRewriting {
     return out.sync();
   }
 
+  bool is_wanted(const RewriteCounts& before) const {
+    return untouched_ == Untouched::written ||
+           counts_.removed + counts_.erased != before.removed + before.erased;
+  }
+
   Result<AppendFile> create(const std::string& path) {
     made_.push_back(path);
     return AppendFile::create(disk_, path);
@@ -152,8 +173,7 @@ class SegmentRewriting {
       return fail(Code::corrupt, paths_.adopted(old_.id, adopted.staging_id, adopted.generation) +
                                      ": does not end as its commit says");
     TRY_DO(out.sync());
-    const bool changed = counts_.removed + counts_.erased != before.removed + before.erased;
-    if (!changed) {
+    if (!is_wanted(before)) {
       made_.pop_back();
       return disk_.remove(new_path);
     }
@@ -270,6 +290,7 @@ class SegmentRewriting {
   format::ManifestSegment new_;
   const Position end_;  // where the segment ends
   RewritePlan& plan_;
+  const Untouched untouched_;
   Catalog catalog_;
   BatchRewriter batch_;
   RewriteCounts counts_;
@@ -295,9 +316,19 @@ RewriteCounts& RewriteCounts::operator+=(const RewriteCounts& other) {
 
 Result<std::optional<RewrittenSegment>> rewrite_segment(Disk& disk, const StorePaths& paths,
                                                         const format::ManifestSegment& segment,
-                                                        Position end, RewritePlan& plan) {
+                                                        Position end, RewritePlan& plan,
+                                                        format::Codec codec) {
   if (!plan.touches(segment.base, end)) return std::optional<RewrittenSegment>();
-  return SegmentRewriting(disk, paths, segment, end, plan).run();
+  return SegmentRewriting(disk, paths, segment, end, plan, codec, Untouched::left).run();
+}
+
+Result<RewrittenSegment> repack_segment(Disk& disk, const StorePaths& paths,
+                                        const format::ManifestSegment& segment, Position end,
+                                        format::Codec codec) {
+  KeepAll plan;
+  TRY(auto written,
+      SegmentRewriting(disk, paths, segment, end, plan, codec, Untouched::written).run());
+  return *std::move(written);
 }
 
 }  // namespace tidelog

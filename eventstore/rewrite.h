@@ -44,9 +44,16 @@ struct RewrittenSegment {
 };
 
 // `end` is where the segment after this one begins. Nothing when all events are kept: then no file
-// was made. The new files are synced, with their names, when this returns.
+// was made. The new files are synced, with their names, when this returns; what they hold is
+// compressed with `codec`.
 Result<std::optional<RewrittenSegment>> rewrite_segment(Disk& disk, const StorePaths& paths,
                                                         const format::ManifestSegment& segment,
-                                                        Position end, RewritePlan& plan);
+                                                        Position end, RewritePlan& plan,
+                                                        format::Codec codec);
+
+// The same with every event kept, for the compression alone.
+Result<RewrittenSegment> repack_segment(Disk& disk, const StorePaths& paths,
+                                        const format::ManifestSegment& segment, Position end,
+                                        format::Codec codec);
 
 }  // namespace tidelog

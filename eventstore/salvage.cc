@@ -10,8 +10,11 @@
 #include "core/event.h"
 #include "eventstore/block.h"
 #include "eventstore/damaged_store.h"
+#include "eventstore/erasure.h"
 #include "eventstore/rebuilt_log.h"
 #include "eventstore/recovery.h"
+#include "eventstore/state_directory.h"
+#include "eventstore/state_file.h"
 #include "eventstore/store_marks.h"
 #include "eventstore/verified_copy.h"
 
@@ -431,6 +434,45 @@ class Salvager final : public DamagedStoreVisitor {
   std::size_t gap_index_ = 0;
 };
 
+// Where retention cut a table's history, its rows of then stand in a base snapshot alone.
+Status salvage_bases(Disk& disk, const StorePaths& from, const StorePaths& to,
+                     SalvageReport& report) {
+  const StateDirectory source(disk, from.directory);
+  const StateDirectory copy(disk, to.directory);
+  TRY(const auto names, source.list());
+  for (const SnapshotName& name : names) {
+    if (!name.base) continue;
+    const std::string path = source.path(name);
+    if (name.position > report.end) {
+      report.lost_states.push_back(fmt::format(
+          "{}: it is of position {}, and the events from {} on are lost; the file is as it was",
+          path, name.position.value, report.end.value));
+      continue;
+    }
+    TRY_DO(disk.make_directory(copy.path()));
+    const auto file = StateFile::open(disk, path);
+    const Status copied = file ? copy_state_file(disk, **file, copy.path(name), report.uuid,
+                                                 [](const StoredRow&) { return false; })
+                               : Status(error_of(file));
+    if (copied) continue;
+    if (copied.error().code != Code::corrupt) return copied;
+    report.lost_states.push_back(copied.error().what);
+    TRY(const bool begun, disk.exists(copy.path(name)));
+    if (begun) TRY_DO(disk.remove(copy.path(name)));
+  }
+  TRY(const bool any, disk.exists(copy.path()));
+  return any ? disk.sync_directory(copy.path()) : Status();
+}
+
+// One that cannot be read says so: what it was to erase may be in the new store.
+Status salvage_erasures(Disk& disk, const StorePaths& from, const StorePaths& to,
+                        SalvageReport& report) {
+  Status inherited = inherit_erasures(disk, from, to, report.end);
+  if (inherited || inherited.error().code != Code::corrupt) return inherited;
+  report.notes.push_back(inherited.error().what + ": an erasure that was not done yet is lost");
+  return {};
+}
+
 Status prepare_folder(Disk& disk, const StorePaths& to, std::unique_ptr<DiskLock>& lock) {
   TRY_DO(disk.make_directory(to.directory));
   for (const std::string& folder : {to.directory, to.segments}) {
@@ -466,13 +508,16 @@ Result<SalvageReport> salvage_store(Disk& disk, Clock& clock, const std::string&
   report.notes = from.notes();
   report.uuid = new_uuid();
 
+  TRY(report.end, log.finish_segments());
+  TRY_DO(salvage_bases(disk, from.paths(), to, report));
+  TRY_DO(salvage_erasures(disk, from.paths(), to, report));
+
   Origin origin;
   origin.kind = OriginKind::salvaged;
-  origin.incomplete = report.missing != 0;
+  origin.incomplete = report.missing != 0 || !report.lost_states.empty();
   constexpr std::size_t uuid_bytes = 16;
   origin.uuid = from.manifest() ? from.manifest()->uuid : std::string(uuid_bytes, '\0');
   origin.time = clock.now();
-  TRY(report.end, log.finish_segments());
   origin.position = report.end;
   TRY_DO(write_origin(disk, to, origin));
   TRY_DO(log.name_store(report.uuid));

@@ -1,7 +1,7 @@
-// Salvage: a new store with every event of a damaged one that can be read. Positions and revisions
-// stay; what cannot be read leaves positions that readers pass over, and is listed. The damaged
-// store is only read. The new one has a uuid of its own, and an origin that is incomplete when
-// events are missing.
+// Salvage: a new store with every event and base snapshot of a damaged one that can be read.
+// Positions and revisions stay; what cannot be read leaves positions that readers pass over, and is
+// listed. The damaged store is only read. The new one has a uuid of its own, and an origin that is
+// incomplete when anything is missing.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,9 @@ struct SalvageReport {
   std::uint64_t recovered = 0;                // events
   std::uint64_t missing = 0;                  // events
   std::vector<MissingEvents> missing_events;  // by position
-  std::vector<std::string> notes;             // damage that cost no event
+  // Base snapshots that cannot be read: what the rows of their tables were before the first event.
+  std::vector<std::string> lost_states;
+  std::vector<std::string> notes;  // damage that cost no event
 };
 
 // `store` must not exist or be empty. The positions of sources are those of before the first

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::uint32_t backup_magic = 0x4B474C54;  // "TLGK"
 constexpr std::uint32_t origin_magic = 0x4F474C54;  // "TLGO"
+constexpr std::uint32_t home_magic = 0x44474C54;    // "TLGD"
 constexpr std::size_t uuid_bytes = 16;
 constexpr std::size_t file_bytes_min = 6;
 
@@ -61,7 +62,8 @@ Result<std::optional<Mark>> read_mark(Disk& disk, const std::string& path,
 MarkPaths::MarkPaths(const StorePaths& paths)
     : backup(paths.directory + "/backup"),
       unfinished_backup(paths.directory + "/backup.unfinished"),
-      origin(paths.directory + "/origin") {}
+      origin(paths.directory + "/origin"),
+      home(paths.directory + "/home") {}
 
 std::string new_uuid() {
   std::random_device random;
@@ -122,8 +124,6 @@ std::string_view name_of(OriginKind kind) {
       return "restored";
     case OriginKind::salvaged:
       return "salvaged";
-    case OriginKind::copied:
-      return "copied";
   }
   return "made";
 }
@@ -149,7 +149,7 @@ Result<Origin> read_origin(std::string_view bytes) {
   origin.position.value = in.le<std::uint64_t>();
   origin.time.value = in.le<std::int64_t>();
   if (kind < static_cast<std::uint8_t>(OriginKind::restored) ||
-      kind > static_cast<std::uint8_t>(OriginKind::copied)) {
+      kind > static_cast<std::uint8_t>(OriginKind::salvaged)) {
     in.fail();
   }
   origin.kind = static_cast<OriginKind>(kind);
@@ -162,6 +162,32 @@ Result<std::optional<Origin>> read_origin(Disk& disk, const StorePaths& paths) {
 
 Status write_origin(Disk& disk, const StorePaths& paths, const Origin& origin) {
   return replace_file(disk, paths.directory, "origin", encode(origin));
+}
+
+// u64 inode | i64 nanoseconds
+std::string encode(const FileIdentity& home) {
+  std::string out = begin(home_magic);
+  put_le(out, home.inode);
+  put_le(out, home.born_nanos);
+  return sealed(std::move(out));
+}
+
+Result<FileIdentity> read_home(std::string_view bytes) {
+  TRY(const std::string_view content, open_sealed(bytes, home_magic, "home of a store"));
+  ByteReader in(content);
+  FileIdentity home;
+  home.inode = in.le<std::uint64_t>();
+  home.born_nanos = in.le<std::int64_t>();
+  return in.finish(home, "home of a store");
+}
+
+Result<std::optional<FileIdentity>> read_home(Disk& disk, const StorePaths& paths) {
+  return read_mark<FileIdentity>(disk, MarkPaths(paths).home, read_home);
+}
+
+Status write_home(Disk& disk, const StorePaths& paths) {
+  TRY(const FileIdentity home, disk.identity(paths.directory));
+  return replace_file(disk, paths.directory, "home", encode(home));
 }
 
 std::string print_uuid(std::string_view uuid) {

@@ -1,5 +1,6 @@
 // Marks: small files beside a store that say what its folder is. `backup`: a backup, and what it
-// holds. `origin`: what a store was made from. FORMAT.md section 13.
+// holds. `origin`: what a store was made from. `home`: the folder that it was written in last, so
+// that a copy is noticed. FORMAT.md section 13.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ namespace tidelog {
 
 struct MarkPaths {
   explicit MarkPaths(const StorePaths& paths);
-  std::string backup, unfinished_backup, origin;
+  std::string backup, unfinished_backup, origin, home;
 };
 
 // 16 random bytes: which store this is.
@@ -52,7 +53,7 @@ Status write_backup_record(Disk& disk, const StorePaths& paths, const std::strin
 
 // -- origin --
 
-enum class OriginKind : std::uint8_t { restored = 1, salvaged = 2, copied = 3 };
+enum class OriginKind : std::uint8_t { restored = 1, salvaged = 2 };
 std::string_view name_of(OriginKind kind);
 
 struct Origin {
@@ -69,6 +70,14 @@ Result<Origin> read_origin(std::string_view bytes);
 // Nothing for a store that began empty.
 Result<std::optional<Origin>> read_origin(Disk& disk, const StorePaths& paths);
 Status write_origin(Disk& disk, const StorePaths& paths, const Origin& origin);
+
+// -- home --
+
+std::string encode(const FileIdentity& home);
+Result<FileIdentity> read_home(std::string_view bytes);
+// Nothing when there is none: then nothing is known.
+Result<std::optional<FileIdentity>> read_home(Disk& disk, const StorePaths& paths);
+Status write_home(Disk& disk, const StorePaths& paths);
 
 // "1f0c…", for people.
 std::string print_uuid(std::string_view uuid);

@@ -112,6 +112,7 @@ class Verification {
                                           paths_.superblock))));
     }
     look_at_durable_page();
+    TRY_DO(look_at_home());
     TRY_DO(note_damage(read_origin(disk_, paths_)));
     TRY_DO(note_damage(pending_erasures(disk_, paths_)));
     TRY_DO(note_damage(read_backup_record(disk_, MarkPaths(paths_).unfinished_backup)));
@@ -125,6 +126,15 @@ class Verification {
     report_.warnings.push_back(paths_.durable_page +
                                " is damaged: without a writer, readers stop where the superblock "
                                "says; the next writer makes it anew");
+  }
+
+  Status look_at_home() {
+    const auto home = read_home(disk_, paths_);
+    if (home || home.error().code != Code::corrupt) return home ? Status() : error_of(home);
+    report_.warnings.push_back(home.error().what +
+                               ": a copy of this store is not noticed; the next writer makes it "
+                               "anew");
+    return {};
   }
 
   // Of a backup's files that have no checksums of their own only its record tells.

@@ -10,6 +10,7 @@ namespace tidelog {
 Result<BaseRows> BaseRows::open(StoreReader& reader, const std::vector<std::string>& streams,
                                 Position end) {
   BaseRows rows;
+  rows.streams_ = streams;
   const StateDirectory directory(reader.disk(), reader.directory());
   TRY(const auto names, directory.list());
   const bool has_base =
@@ -17,9 +18,7 @@ Result<BaseRows> BaseRows::open(StoreReader& reader, const std::vector<std::stri
   if (!has_base && reader.first() == Position{0}) return rows;
   TRY(const auto all, reader.streams());
   for (const StreamState& stream : all) {
-    const bool wanted =
-        streams.empty() || std::find(streams.begin(), streams.end(), stream.name) != streams.end();
-    if (!wanted || !stream.is_table) continue;
+    if (!rows.wants(stream.name) || !stream.is_table) continue;
     TRY(const Candidates candidates, snapshots_before(reader, stream, end));
     if (candidates.history_begin == Position{0}) continue;
     TRY(auto file, open_snapshot(reader, stream, {stream.id, candidates.history_begin, true}));
@@ -29,6 +28,31 @@ Result<BaseRows> BaseRows::open(StoreReader& reader, const std::vector<std::stri
     return a.file->about().position < b.file->about().position;
   });
   return rows;
+}
+
+bool BaseRows::wants(const std::string& stream) const {
+  return streams_.empty() || std::find(streams_.begin(), streams_.end(), stream) != streams_.end();
+}
+
+Status BaseRows::check_unchanged(StoreReader& reader, Position next) const {
+  const StateDirectory directory(reader.disk(), reader.directory());
+  TRY(const auto names, directory.list());
+  for (const SnapshotName& name : names) {
+    const bool is_known = std::any_of(bases_.begin(), bases_.end(), [&](const Base& base) {
+      const StateAbout& about = base.file->about();
+      return about.stream == name.stream && about.position >= name.position;
+    });
+    if (!name.base || name.position <= next || is_known) continue;
+    TRY(const auto file, StateFile::open(reader.disk(), directory.path(name)));
+    const std::string& stream = file->about().stream_name;
+    if (!wants(stream)) continue;
+    return fail(Code::conflict,
+                "retention took the events of " + stream + " before position " +
+                    std::to_string(name.position.value) +
+                    " while they were being read: replay again, and it goes on from the state that "
+                    "the table had there");
+  }
+  return {};
 }
 
 Status BaseRows::check_begin(Position from) const {

@@ -29,6 +29,10 @@ class BaseRows {
   // have rows of a stream from before its base snapshot.
   void start_at(Position next, bool is_new);
 
+  // Code::conflict when a base snapshot of after `next` was made since this was opened: what it
+  // covers may have been taken from the log before it was read.
+  Status check_unchanged(StoreReader& reader, Position next) const;
+
   // Whether the event's part in the state is in a base snapshot.
   bool covers(const Event& event) const;
   // Gives, as loads, the rows of those whose history starts at or before `up_to`, each once.
@@ -39,10 +43,12 @@ class BaseRows {
     std::unique_ptr<StateFile> file;
     bool is_given = false;
   };
+  bool wants(const std::string& stream) const;
   Status give_rows(const StateFile& file,
                    const std::function<Status(const Event&, const Schema*)>& apply) const;
 
-  std::vector<Base> bases_;  // by position
+  std::vector<std::string> streams_;  // empty: all
+  std::vector<Base> bases_;           // by position
   bool target_is_new_ = true;
 };
 

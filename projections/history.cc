@@ -1,6 +1,9 @@
 #include "projections/history.h"
 
+#include <memory>
+
 #include "projections/row_shape.h"
+#include "projections/snapshots.h"
 #include "projections/state.h"
 
 namespace tidelog {
@@ -24,12 +27,14 @@ using Visit = std::function<Status(const RowVersion&)>;
 // Follows one key through its stream.
 class KeyWalk {
  public:
-  KeyWalk(StoreReader& reader, const std::string& stream, std::string_view key)
-      : reader_(reader), stream_(stream), key_(key) {}
+  // `base`: where the stream's history begins; null: at its first event.
+  KeyWalk(StoreReader& reader, const std::string& stream, std::string_view key, StateFile* base)
+      : reader_(reader), stream_(stream), key_(key), base_(base) {}
 
   Status run(Position end, const Visit& visit) {
     narrow();
-    TRY_DO(reader_.seek(Position{0}));
+    if (base_ != nullptr) TRY_DO(begin_with_base(visit));
+    TRY_DO(reader_.seek(base_ == nullptr ? Position{0} : base_->about().position));
     for (;;) {
       TRY(const Event* event, reader_.next());
       if (event == nullptr || event->position >= end) return {};
@@ -46,6 +51,27 @@ class KeyWalk {
     filter.keys = {std::string(key_)};
     filter.whole_history = true;
     reader_.set_filter(std::move(filter));
+  }
+
+  // The row as it was when the history was cut, as if it had been loaded then.
+  Status begin_with_base(const Visit& visit) {
+    const StateAbout& about = base_->about();
+    TRY(const auto stored, base_->find(key_));
+    if (!stored) return {};
+    TRY(const Schema* schema, base_->schema(stored->schema));
+    Event event;
+    event.type = EventType::load;
+    event.stream = about.stream;
+    event.stream_name = about.stream_name;
+    event.append_time = about.append_time;
+    event.transaction.commit_time = about.append_time;
+    event.schema = stored->schema;
+    event.position = stored->position;
+    event.revision = stored->revision;
+    event.key = key_;
+    event.body = stored->row;
+    row_.set(std::string(stored->row), schema);
+    return visit({event, row_.bytes, schema});
   }
 
   Status see(const Event& event, const Visit& visit) {
@@ -119,7 +145,7 @@ class KeyWalk {
   Status arrive(const Event& arriving, const Visit& visit) {
     const Position back = arriving.position;
     TRY(const std::string other_key, key_left_before(arriving));
-    KeyWalk old(reader_, stream_, other_key);
+    KeyWalk old(reader_, stream_, other_key, base_);
     TRY_DO(old.run(back, [](const RowVersion&) { return Status{}; }));
     narrow();
     CurrentRow source = old.row();
@@ -165,6 +191,7 @@ class KeyWalk {
   StoreReader& reader_;
   const std::string& stream_;
   std::string_view key_;
+  StateFile* base_;
   CurrentRow row_;
   bool left_ = false;  // the event before was our own move away
 };
@@ -190,7 +217,13 @@ Status history_of(StoreReader& reader, const std::string& stream, std::string_vi
     return fail(Code::misconfigured,
                 stream + " has no key: its rows cannot be told apart, so none has a history");
   }
-  return KeyWalk(reader, stream, key).run(end, visit);
+  TRY(const StreamState state, stream_state(reader, stream));
+  TRY(const Position begin, base_position(reader, state.id));
+  std::unique_ptr<StateFile> base;
+  if (begin != Position{0} && begin <= end) {
+    TRY(base, open_snapshot(reader, state, {state.id, begin, true}));
+  }
+  return KeyWalk(reader, stream, key, base.get()).run(end, visit);
 }
 
 }  // namespace tidelog

@@ -26,7 +26,8 @@ struct RowVersion {
 };
 
 // Hands over, in order, every event before `end` whose key is `key`, or whose old key is, and each
-// truncate that ended the row. `key` is the stored form of a key of the newest schema; a table
+// truncate that ended the row. Where retention cut the history, the row as it was then comes first,
+// as a load. `key` is the stored form of a key of the newest schema; a table
 // without a key is Code::misconfigured, as its rows have no history of their own. Narrows and moves
 // the reader.
 Status history_of(StoreReader& reader, const std::string& stream, std::string_view key,

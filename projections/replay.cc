@@ -143,6 +143,7 @@ class Replay {
   }
 
   Status commit(const std::function<void(const ReplayProgress&)>& report) {
+    TRY_DO(bases_.check_unchanged(reader_, checkpoint_.next));
     checkpoint_.next = whole_;
     if (!last_.stream.empty()) checkpoint_.last_event = last_.text();
     TRY_DO(target_.commit(checkpoint_));

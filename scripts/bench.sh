@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # Benchmarks, each figure a ratio within one run where a peer or a limit exists.
 #   scripts/bench.sh [SUITE...] [--json] [--no-install]
-# Suites: store (beside bare loops on the same disk), postgres (beside pg_recvlogical and COPY). Without a name: all.
+# Suites: store (beside bare loops on the same disk), postgres (beside pg_recvlogical and COPY), space (bytes an event, beside the WAL,
+# MariaDB's binlog and Kafka's log for the same rows). Without a name: store and postgres.
 # Prints a table, or with --json one object a line: {"suite","figure","value","unit","goal","met","how"}.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
-  sed -n '2,5s/^# \{0,1\}//p' scripts/bench.sh
+  sed -n '2,6s/^# \{0,1\}//p' scripts/bench.sh
   exit "$1"
 }
 
 suites=() json=false install=true
 for argument in "$@"; do
   case "$argument" in
-    store | postgres) suites+=("$argument") ;;
+    store | postgres | space) suites+=("$argument") ;;
     --json) json=true ;;
     --no-install) install=false ;;
     -h | --help) usage 0 ;;
@@ -25,8 +26,9 @@ done
 
 {
   ! "$install" || scripts/install-deps.sh build test bench
+  ! "$install" || [[ " ${suites[*]} " != *" space "* ]] || scripts/install-deps.sh space
   cmake --preset release --log-level=WARNING
-  cmake --build --preset release --parallel "$(nproc)" --target tidelog store_bench read_bench state_bench
+  cmake --build --preset release --parallel "$(nproc)" --target tidelog store_bench read_bench state_bench upkeep_bench
 } >&2
 
 folder="$PWD/build/bench"
@@ -40,8 +42,10 @@ run() {
       build/release/bench/store_bench "$folder/store"
       build/release/bench/read_bench "$folder/reads"
       build/release/bench/state_bench "$folder/state"
+      build/release/bench/upkeep_bench "$folder/upkeep"
       ;;
     postgres) python3 bench/postgres_bench.py build/release/app/tidelog scripts/servers/postgres.sh "$folder/postgres" ;;
+    space) python3 bench/space_bench.py build/release/app/tidelog scripts/servers/postgres.sh "$folder/space" ;;
   esac
 }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what tidelog needs on Debian 12, by name and only what is missing. Never asks anything.
-#   scripts/install-deps.sh [build] [postgres] [test] [bench] [matrix]      without a name: build
+#   scripts/install-deps.sh [build] [postgres] [test] [bench] [space] [matrix]      without a name: build
 # `postgres` is the server that tests, benchmarks and the quickstart start for themselves; `test` includes it.
+# `space` is what `scripts/bench.sh space` compares with.
 # `matrix` is what fetches the versions that Debian does not have.
 set -euo pipefail
 
@@ -11,9 +12,10 @@ postgres=(postgresql-15 postgresql-client-15 util-linux procps)
 test=("${postgres[@]}" clang-format clang-tidy-16 sqlite3 python3 python3-lz4 python3-zstd strace)
 matrix=(maven unzip xz-utils)
 bench=("${postgres[@]}" libbenchmark-dev python3)
+space=("${bench[@]}" mariadb-server-core mariadb-client-core default-jre-headless maven kcat)
 
 usage() {
-  sed -n '2,5s/^# \{0,1\}//p' "$0"
+  sed -n '2,6s/^# \{0,1\}//p' "$0"
   exit "$1"
 }
 
@@ -24,6 +26,7 @@ for group in "${@:-build}"; do
     postgres) wanted+=("${postgres[@]}") ;;
     test) wanted+=("${test[@]}") ;;
     bench) wanted+=("${bench[@]}") ;;
+    space) wanted+=("${space[@]}") ;;
     matrix) wanted+=("${matrix[@]}") ;;
     -h | --help) usage 0 ;;
     *) echo "install-deps.sh: unknown group '$group'" >&2 && usage 2 >&2 ;;

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -148,6 +149,28 @@ TEST_CASE("store verify: --json tells bytes and each damaged place") {
   const auto damaged = folders.run({"store", "verify", "--store", folders.backup, "--json"});
   CHECK(damaged.code == 3);
   CHECK(contains(damaged.out, R"("whole":false,"damage":[")"));
+}
+
+TEST_CASE("a copied store is not written to until it is adopted; a renamed one goes on") {
+  Folders folders("copied store");
+  const std::string copy = folders.base + "/copy";
+  std::filesystem::copy(folders.store, copy, std::filesystem::copy_options::recursive);
+  folders.restored = copy;
+  const auto refused = folders.run({"run", "-c", folders.configuration()});
+  CHECK(refused.code == 5);
+  CHECK(contains(refused.err, "is a copy of a store"));
+  CHECK(contains(refused.err, "tidelog store adopt --store " + copy));
+  CHECK(folders.events_of(copy) == folders.events_of(folders.store));
+  CHECK(contains(folders.run_well({"store", "adopt", "--store", copy, "--json"}).out,
+                 R"({"store":")" + copy + R"("})"));
+  ShopStore(*folders.disk, folders.clock, copy);
+  const auto needless = folders.run({"store", "adopt", "--store", copy});
+  CHECK(needless.code == 2);
+  CHECK(contains(needless.err, "is no copy"));
+
+  const std::string renamed = folders.base + "/renamed";
+  std::filesystem::rename(folders.store, renamed);
+  ShopStore(*folders.disk, folders.clock, renamed);
 }
 
 }  // namespace tidelog

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 
 #include "tests/app/cli_fixture.h"
@@ -70,6 +71,66 @@ TEST_CASE("store compact: a restored backup tells the state from its base snapsh
       shop.run({"state", "shop.public.orders", "--json", "--store", shop.folder + "/restored"});
   CHECK_MESSAGE(after.out == before.out, after.err);
   CHECK(contains(after.out, "sent"));
+}
+
+TEST_CASE("history: where retention cut it, the row as it was then comes first") {
+  CompactableShop shop("history", compact_orders);
+  REQUIRE(shop.run_on({"store", "compact"}).code == 0);
+  {
+    ShopStore store(*shop.disk, shop.clock, shop.folder + "/store");
+    store.update(1, "sent", "returned");
+  }
+  const auto told = shop.run_on({"history", "shop.public.orders", "1", "--json"});
+  REQUIRE_MESSAGE(told.code == 0, told.err);
+  CHECK(std::count(told.out.begin(), told.out.end(), '\n') == 2);
+  CHECK_MESSAGE(contains(told.out, R"("type":"load")"), told.out);
+  CHECK(contains(told.out, R"("row":{"id":1,"status":"sent"}})"));
+  CHECK(contains(told.out, R"("row":{"id":1,"status":"returned"}})"));
+}
+
+TEST_CASE("store salvage: base snapshots come along; a damaged one is listed") {
+  CompactableShop shop("salvaged", compact_orders);
+  REQUIRE(shop.run_on({"store", "compact"}).code == 0);
+  const auto before = shop.run_on({"state", "shop.public.orders", "--json"});
+  const auto salvage = [&](const std::string& to) {
+    return shop.run({"store", "salvage", "--from", shop.folder + "/store", "--to", to, "--json"});
+  };
+  const auto whole = salvage(shop.folder + "/whole");
+  CHECK_MESSAGE(contains(whole.out, R"("missing":0,"missing_events":[],"lost_states":[],)"),
+                whole.out);
+  const auto after =
+      shop.run({"state", "shop.public.orders", "--json", "--store", shop.folder + "/whole"});
+  CHECK_MESSAGE(after.out == before.out, after.err);
+
+  for (const auto& entry : std::filesystem::directory_iterator(shop.folder + "/store/state")) {
+    if (entry.path().extension() != ".base") continue;
+    const auto file = shop.disk->open_write(entry.path().string());
+    REQUIRE(file);
+    REQUIRE((*file)->write(12, "?"));
+  }
+  const auto damaged = salvage(shop.folder + "/damaged");
+  CHECK_MESSAGE(contains(damaged.out, R"("lost_states":[")"), damaged.out);
+}
+
+TEST_CASE("store compact: packs sealed segments when the configuration asks for zstd") {
+  CompactableShop shop("packed", "  compress: zstd\n");
+  {
+    ShopStore store(*shop.disk, shop.clock, shop.folder + "/store");
+    for (int id = 3; id < 300; ++id) store.insert(id, "an order like any other");
+  }
+  const auto before = shop.run_on({"events", "--json"});
+  const auto packed = shop.run_on({"store", "compact", "--json"});
+  REQUIRE_MESSAGE(packed.code == 0, packed.err);
+  CHECK_MESSAGE(contains(packed.out, R"("removed":0,"rewritten":0,)"), packed.out);
+  CHECK(shop.run_on({"events", "--json"}).out == before.out);
+  CHECK(shop.run_on({"store", "verify"}).code == 0);
+}
+
+TEST_CASE("the configuration's `compress` is lz4 or zstd") {
+  CompactableShop shop("codec", "  compress: gzip\n");
+  const auto answer = shop.run_on({"store", "compact"});
+  CHECK(answer.code == 2);
+  CHECK_MESSAGE(contains(answer.err, "expected `lz4` or `zstd`, found `gzip`"), answer.err);
 }
 
 TEST_CASE("store erase: a row that only a base snapshot still holds is gone from there, too") {

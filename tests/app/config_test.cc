@@ -93,7 +93,7 @@ TEST_CASE("config: a key that is near to none is answered with all that there ar
   Parser parser;
   CHECK(parser.error("store: { path: s, wallpaper_color: 3 }\n") ==
         "shop.yaml:1: unknown key `wallpaper_color` in `store` (there are: `path`, `segment_size`, "
-        "`disk_floor`, `snapshots`, `retention`, `max_bytes`)");
+        "`disk_floor`, `compress`, `snapshots`, `retention`, `max_bytes`)");
 }
 
 TEST_CASE("config: a key of a later version is refused, not ignored") {

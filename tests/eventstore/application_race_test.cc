@@ -55,6 +55,7 @@ class HoldingDisk final : public Disk {
     return disk_.list(path);
   }
   Result<bool> exists(const std::string& path) override { return disk_.exists(path); }
+  Result<FileIdentity> identity(const std::string& path) override { return disk_.identity(path); }
   Result<std::uint64_t> free_bytes(const std::string& path) override {
     return disk_.free_bytes(path);
   }

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <thread>
 
+#include "eventstore/erasure.h"
 #include "eventstore/event_store.h"
 #include "eventstore/restore.h"
 #include "eventstore/rewrite.h"
@@ -144,6 +145,56 @@ TEST_CASE("backup: a store that is older than its backup does not replace it") {
   check_backup(disk, script.after(operation_count).events);
 }
 
+TEST_CASE("backup: a store that was put back and went on from there does not replace it") {
+  const StoreScript script(operation_count);
+  FaultyDisk disk = store_of(script, operation_count);
+  REQUIRE(back_up(disk));
+  FaultyDisk put_back = store_of(script, 20);
+  {
+    FakeClock clock;
+    clock.advance(std::chrono::hours(1));
+    const auto store = EventStore::open(put_back, clock, directory, script_options());
+    REQUIRE(store);
+    for (std::size_t i = 20; i < operation_count; ++i) REQUIRE(script.run(**store, clock, i));
+  }
+  // The same store to all appearance, but its events were appended at other times.
+  const auto manifest = read_manifest(disk, StorePaths(directory));
+  for (const auto& [path, content] : put_back.files()) disk.put_file(path, content);
+  auto forked = read_manifest(disk, StorePaths(directory));
+  forked->uuid = manifest->uuid;
+  REQUIRE(write_manifest(disk, StorePaths(directory), *forked));
+  const auto report = back_up(disk);
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == Code::conflict);
+  CHECK(report.error().what.find("put back to an older state and went on") != std::string::npos);
+  check_backup(disk, script.after(operation_count).events);
+}
+
+TEST_CASE("backup: an erasure that is not done yet is finished in the store made of it") {
+  const StoreScript script(operation_count);
+  FaultyDisk disk = store_of(script, operation_count);
+  const std::vector<Erasure> pending = {{"a", {"key"}, {Position{2}, Position{9}}}};
+  REQUIRE(write_erasures(disk, StorePaths(directory), pending));
+  REQUIRE(back_up(disk));
+  FakeClock clock;
+  const auto ignore = [](const CopyProgress&) {};
+  REQUIRE(restore_store(disk, clock, backup, "/whole", {}, ignore));
+  CHECK(*pending_erasures(disk, StorePaths("/whole")) == pending);
+  const auto& script_events = script.after(operation_count).events;
+  Position cut{5};
+  while (!restore_store(disk, clock, backup, fmt::format("/cut{}", cut.value), cut, ignore))
+    cut = cut + 1;
+  REQUIRE(cut.value < script_events.size());
+  const auto of_cut = pending_erasures(disk, StorePaths(fmt::format("/cut{}", cut.value)));
+  REQUIRE(of_cut);
+  REQUIRE(of_cut->size() == 1);
+  CHECK(of_cut->front().events.size() == (cut.value > 9 ? 2 : 1));
+
+  REQUIRE(write_erasures(disk, StorePaths(directory), {}));
+  REQUIRE(back_up(disk));
+  CHECK_FALSE(disk.files().contains(backup + "/erasures"));
+}
+
 namespace {
 
 class EraseBefore final : public RewritePlan {
@@ -173,7 +224,7 @@ TEST_CASE("backup: what was erased in the store leaves the backup with the next 
     const format::Manifest manifest = (*store)->manifest();
     EraseBefore plan(manifest.segments[1].base);
     const auto rewritten = rewrite_segment(disk, StorePaths(directory), manifest.segments[0],
-                                           manifest.segments[1].base, plan);
+                                           manifest.segments[1].base, plan, format::Codec::lz4);
     REQUIRE(rewritten);
     REQUIRE(*rewritten);
     REQUIRE((*store)->replace_segment((*rewritten)->segment));

@@ -8,6 +8,7 @@
 #include <random>
 #include <set>
 
+#include "eventstore/packing.h"
 #include "eventstore/verify.h"
 #include "tests/eventstore/store_fixture.h"
 #include "tests/support/seed.h"
@@ -42,9 +43,11 @@ struct History {
 
   explicit History(std::uint64_t seed) : random(seed) { open(); }
 
-  void open() {
+  void open(format::Codec sealed_codec = format::Codec::lz4) {
     store.reset();
-    store = must(EventStore::open(disk, clock, "store", small_store()));
+    StoreOptions options = small_store();
+    options.sealed_codec = sealed_codec;
+    store = must(EventStore::open(disk, clock, "store", options));
   }
 
   std::uint64_t below(std::uint64_t n) { return random() % n; }
@@ -103,8 +106,9 @@ struct History {
     const format::Manifest manifest = store->manifest();
     RewriteCounts counts;
     for (std::size_t i = 0; i + 1 < manifest.segments.size(); ++i) {
-      const auto done = must(rewrite_segment(disk, store->paths(), manifest.segments[i],
-                                             manifest.segments[i + 1].base, plan));
+      const auto done =
+          must(rewrite_segment(disk, store->paths(), manifest.segments[i],
+                               manifest.segments[i + 1].base, plan, store->sealed_codec()));
       if (!done) continue;
       must(store->replace_segment(done->segment));
       counts += done->counts;
@@ -177,6 +181,28 @@ TEST_CASE("rewrite: what is kept stays as it was, again and again, also after a 
       }
     }
   }
+}
+
+TEST_CASE("packing: segments become smaller, every event stays, and nothing is packed twice") {
+  History history(test_seed());
+  history.write(60);
+  const auto expected = read_all(*must(history.store->reader()));
+  PackingMemory memory;
+  CHECK(must(pack_segments(*history.store, memory, {})).segments == 0);  // lz4 as they are
+  history.open(format::Codec::zstd);
+  memory.clear();
+  const PackingReport report = must(pack_segments(*history.store, memory, {}));
+  CHECK(report.segments > 0);
+  CHECK(report.bytes_after < report.bytes_before - report.bytes_before / 8);
+  check_whole(history, expected);
+  memory.clear();  // as after a restart
+  CHECK(must(pack_segments(*history.store, memory, {})).segments == 0);
+
+  const Fates fates = history.some_fates(expected);
+  history.rewrite(fates);
+  check_whole(history, after(expected, fates));
+  memory.clear();
+  CHECK(must(pack_segments(*history.store, memory, {})).segments == 0);
 }
 
 TEST_CASE("rewrite: reading from any position gives the first event that is still there") {

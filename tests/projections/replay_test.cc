@@ -1,5 +1,8 @@
 #include "projections/replay.h"
 
+#include <functional>
+
+#include "projections/snapshots.h"
 #include "projections/sqlite_target.h"
 #include "tests/projections/script.h"
 #include "tests/projections/sqlite_file.h"
@@ -194,6 +197,34 @@ TEST_CASE("replay: progress says where it began, how far it is and what it met")
   CHECK(progress.position == end);
   CHECK(progress.event_count == 8);
   CHECK(progress.gap_count == 1);
+}
+
+TEST_CASE("replay: retention that cuts what is being read stops it, and the next goes on") {
+  StoreScript script;
+  const Position end = fill(script, 4);
+  // Keeps nothing until the store has cut the history behind the reader's back.
+  class CutMeanwhile : public FakeTarget {
+   public:
+    explicit CutMeanwhile(std::function<void()> cut) : cut_(std::move(cut)) {}
+    Status apply(const Event& event, const Schema* schema) override {
+      if (event.position == Position{6}) cut_();
+      return FakeTarget::apply(event, schema);
+    }
+
+   private:
+    std::function<void()> cut_;
+  };
+  CutMeanwhile target([&] {
+    const auto made = make_base_snapshot(*script.reader(), {"shop.public.orders", end}, {});
+    REQUIRE(made);
+  });
+  const auto cut = run(script, target, up_to(end));
+  REQUIRE_FALSE(cut);
+  CHECK(cut.error().code == Code::conflict);
+  CHECK(target.positions.empty());
+  const auto again = run(script, target, up_to(end));
+  REQUIRE_MESSAGE(again, again.error().what);
+  CHECK(target.checkpoint.next == end);
 }
 
 TEST_CASE("replay: a SQLite file of other streams is refused") {

@@ -905,6 +905,13 @@ Result<bool> FaultyDisk::exists(const std::string& given) {
   return state_->names.contains(path) || state_->directories.contains(path);
 }
 
+Result<FileIdentity> FaultyDisk::identity(const std::string& given) {
+  const std::lock_guard hold(state_->mutex);
+  const std::string path = normal(given);
+  TRY_DO(state_->enter(DiskCall::exists, path));
+  return FileIdentity{std::hash<std::string>()(path), 1};
+}
+
 Result<std::uint64_t> FaultyDisk::free_bytes(const std::string& path) {
   const std::lock_guard hold(state_->mutex);
   TRY_DO(state_->enter(DiskCall::free_bytes, path));

@@ -101,6 +101,8 @@ class FaultyDisk final : public Disk {
   Status sync_directory(const std::string& path) override;
   Result<std::vector<std::string>> list(const std::string& path) override;
   Result<bool> exists(const std::string& path) override;
+  // Of directories alone, which no test renames: known by their path.
+  Result<FileIdentity> identity(const std::string& path) override;
   Result<std::uint64_t> free_bytes(const std::string& path) override;
   Result<std::unique_ptr<SharedPage>> map_page(const std::string& path, bool writable) override;
   Result<std::unique_ptr<DiskLock>> lock(const std::string& path,
