@@ -44,6 +44,7 @@ StoreOptions simulated_options() {
   StoreOptions options;
   options.segment_bytes = 4096;
   options.background = false;
+  options.sealed_codec = format::Codec::zstd;
   options.holder = holder;
   return options;
 }

@@ -92,6 +92,7 @@ Status SimulatedStore::step() {
       {4, &SimulatedStore::back_up},
       {4, &SimulatedStore::snapshot},
       {3, &SimulatedStore::save_aggregate},
+      {2, &SimulatedStore::pack},
       {2, &SimulatedStore::open},
   };
   std::uint64_t sum = 0;
@@ -110,6 +111,7 @@ Status SimulatedStore::open() {
   follower_next_ = 0;
   store_.reset();
   memory_ = {};
+  packed_ = {};
   TRY(store_, EventStore::open(disk_, clock_, simulated_folder, simulated_options()));
   return {};
 }
@@ -560,6 +562,12 @@ Status SimulatedStore::erase() {
   TRY_DO(tidelog::erase(*store_, chosen, {key}, options));
   TRY_DO(std::move(between));
   return settle();
+}
+
+Status SimulatedStore::pack() {
+  doing_ = "pack";
+  TRY_DO(pack_segments(*store_, packed_, {}));
+  return {};
 }
 
 Status SimulatedStore::back_up() {

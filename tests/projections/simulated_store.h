@@ -1,8 +1,8 @@
 // SimulatedStore: a random life of a store on a FaultyDisk, one call after the other: sources and
 // applications append, large transactions are staged, adopted and given up, readers read, segments
-// are sealed, indexed, compacted and cut, rows are erased, backups and snapshots made; appends come
-// in the middle of maintenance as well. All of it follows from one seed. SimulatedHistory is told
-// before each call, so at every disk call it says what a crash may leave.
+// are sealed, indexed, packed, compacted and cut, rows are erased, backups and snapshots made;
+// appends come in the middle of maintenance as well. All of it follows from one seed.
+// SimulatedHistory is told before each call, so at every disk call it says what a crash may leave.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@
 #include "core/result.h"
 #include "core/schema.h"
 #include "eventstore/event_store.h"
+#include "eventstore/packing.h"
 #include "eventstore/retention.h"
 #include "eventstore/store_reader.h"
 #include "tests/projections/simulated_history.h"
@@ -69,6 +70,7 @@ class SimulatedStore {
   Status make_indexes();
   Status retain();
   Status erase();
+  Status pack();
   Status back_up();
   Status snapshot();
   Status save_aggregate();
@@ -102,6 +104,7 @@ class SimulatedStore {
 
   std::unique_ptr<EventStore> store_;
   RetentionMemory memory_;
+  PackingMemory packed_;
   std::optional<AppendRequest> last_request_;
   Position last_first_;
   std::unique_ptr<StoreReader> follower_;
