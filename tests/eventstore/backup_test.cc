@@ -186,7 +186,7 @@ TEST_CASE("backup: an erasure that is not done yet is finished in the store made
   const auto& script_events = script.after(operation_count).events;
   Position cut{5};
   while (!restore_store(disk, clock, backup, fmt::format("/cut{}", cut.value), cut, ignore))
-    cut = cut + 1;
+    cut = cut + std::uint64_t{1};
   REQUIRE(cut.value < script_events.size());
   const auto of_cut = pending_erasures(disk, StorePaths(fmt::format("/cut{}", cut.value)));
   REQUIRE(of_cut);
