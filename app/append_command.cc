@@ -212,6 +212,11 @@ class EachLine {
     return expected;
   }
 
+  bool has_arrived() {
+    const std::lock_guard lock(mutex_);
+    return flying_.front().outcome.has_value();
+  }
+
   Flight next_answer() {
     std::unique_lock lock(mutex_);
     arrived_.wait(lock, [this] { return flying_.front().outcome.has_value(); });
@@ -221,6 +226,8 @@ class EachLine {
   }
 
   Status take_answer() {
+    // Before waiting for more, whoever reads the answers gets those that are there.
+    if (!has_arrived()) TRY_DO(context_.out.flush());
     const Flight flight = next_answer();
     const Result<AppendOutcome>& outcome = *flight.outcome;
     if (!outcome) return fail_in(fmt::format("line {}", flight.line), outcome.error());

@@ -108,6 +108,7 @@ Status write_at(const Descriptor& file, const std::string& path, std::uint64_t o
       return ::pwrite(file.number(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
     });
     if (written < 0) return io_error("cannot write", path, errno);
+    if (written == 0) return io_error("nothing was written to", path, EIO);
     offset += static_cast<std::uint64_t>(written);
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }

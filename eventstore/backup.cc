@@ -34,6 +34,7 @@ class Backup {
     TRY_DO(prepare());
     TRY_DO(copy_store());
     TRY_DO(name_everything());
+    TRY_DO(put_in_place(replacing_));
     TRY_DO(remove_the_rest());
     return report_;
   }
@@ -48,6 +49,7 @@ class Backup {
     TRY_DO(look_at_folder());
     TRY(lock_, disk_.lock(to_.lock, fmt::format("a backup of {}", from_.directory)));
     TRY_DO(look_at_folder());  // another backup may have come first
+    TRY_DO(finish_replacing());
     TRY_DO(write_unfinished());
     TRY_DO(disk_.make_directory(to_.segments));
     return disk_.make_directory(to_.staging);
@@ -62,6 +64,16 @@ class Backup {
     if (whole) TRY_DO(check_not_newer(*whole));
     if (whole) before_ = *whole;
     return unfinished ? take_over(*unfinished) : Status();
+  }
+
+  // A backup that was cut off at its very end left them to us.
+  Status finish_replacing() {
+    for (const BackupFile& listed : before_.files) {
+      if (listed.name.ends_with(".log") || listed.name.ends_with(".adopted")) continue;
+      TRY(const std::string path, path_of_listed(disk_, to_.directory, listed));
+      if (path.ends_with(replacement_end)) replacing_.insert(listed.name);
+    }
+    return put_in_place(replacing_);
   }
 
   Status take_over(const BackupRecord& record) {
@@ -156,6 +168,8 @@ class Backup {
 
   Status copy_segments() {
     needed_.clear();
+    new_.clear();
+    replacing_.clear();
     segments_.clear();
     TRY_DO(check_same_history());
     TRY_DO(copy_erasures());
@@ -318,18 +332,22 @@ class Backup {
     TRY(made.crc, checksum_of(source, bytes));
     const auto known = have_.find(name);
     const bool have = known != have_.end() && known->second == made && is_there(made);
-    if (!have) {
-      // The backup before this one may have the name with other bytes.
-      const std::string path = to_.directory + "/" + name;
-      TRY(const auto copy, disk_.create(path + ".tmp"));
+    const std::string copied = to_.directory + "/" + name + std::string(replacement_end);
+    TRY(const std::string there, path_of_listed(disk_, to_.directory, made));
+    // What the backup before this one lists stays as it is until this one counts.
+    const bool replaces =
+        !have && std::any_of(before_.files.begin(), before_.files.end(),
+                             [&](const BackupFile& file) { return file.name == name; });
+    if (!have && there != copied) {
+      TRY(const auto copy, disk_.create(copied));
       TRY(const std::uint32_t crc, copy_bytes(source, *copy, 0, bytes, 0, [](std::uint64_t) {}));
       if (crc != made.crc) return fail(Code::failed, name + " changed while it was copied");
       TRY_DO(copy->sync());
-      TRY_DO(disk_.rename(path + ".tmp", path));
       ++report_.copied_files;
       report_.copied_bytes += bytes;
     }
-    have_[name] = made;
+    if (!have) (replaces ? replacing_ : new_).insert(name);
+    if (!replaces) have_[name] = made;
     needed_[name] = made;
     return {};
   }
@@ -404,6 +422,7 @@ class Backup {
   // -- the end: from here on the folder is this backup --
 
   Status name_everything() {
+    TRY_DO(put_in_place(new_));
     TRY_DO(disk_.sync_directory(to_.segments));
     BackupRecord record;
     record.manifest = {manifest_.uuid, segments_};
@@ -429,6 +448,17 @@ class Backup {
     report_.time = record.time;
     report_.file_count = record.files.size();
     return write_backup_record(disk_, to_, "backup", record);
+  }
+
+  // Half a copy never stands under its own name: readers and `verify` would take it for damage.
+  Status put_in_place(std::set<std::string>& names) {
+    for (const std::string& name : names) {
+      const std::string path = to_.directory + "/" + name;
+      TRY_DO(disk_.rename(path + std::string(replacement_end), path));
+      TRY_DO(disk_.sync_directory(path.substr(0, path.find_last_of('/'))));
+    }
+    names.clear();
+    return {};
   }
 
   // What the store no longer has, erased events among it, and what an interrupted backup left.
@@ -464,6 +494,9 @@ class Backup {
   BackupRecord before_;                     // what the folder held
   std::map<std::string, BackupFile> have_;  // in the folder now, by name: from its begin, whole
   std::map<std::string, BackupFile> needed_;
+  // Copied, and not yet under their names: what the backup did not have, and what takes the place
+  // of a file that the one before lists.
+  std::set<std::string> new_, replacing_;
   std::vector<format::ManifestSegment> segments_;  // of the backup
   CopyProgress progress_;
   std::uint64_t noted_bytes_ = 0;  // copied when the unfinished record was written last

@@ -6,6 +6,16 @@
 #include "eventstore/segment_index.h"
 
 namespace tidelog {
+namespace {
+
+Result<bool> is_in_manifest(Disk& disk, const StorePaths& paths,
+                            const format::ManifestSegment& segment) {
+  TRY(const format::Manifest manifest, read_manifest(disk, paths));
+  const auto& named = manifest.segments;
+  return std::find(named.begin(), named.end(), segment) != named.end();
+}
+
+}  // namespace
 
 void IndexKeeper::notify() {
   const std::lock_guard lock(mutex_);
@@ -68,6 +78,11 @@ Result<IndexKeeper::Step> IndexKeeper::look_after(const Task& task, const std::s
     return Step::was_whole;
   }
   const Status made = make(subject, stop);
+  if (!made) {
+    // Rewritten or let go meanwhile, it needs none.
+    TRY(const bool is_named, is_in_manifest(disk_, paths_, subject.segment));
+    if (!is_named) return Step::made;
+  }
   const bool try_again =
       !made && (made.error().code == Code::disk_full || made.error().code == Code::cancelled);
   if (!try_again) done_.insert(key);
@@ -84,9 +99,7 @@ Status IndexKeeper::make(const IndexSubject& subject, const std::stop_token& sto
     return fail(Code::disk_full, "the last space is for events, not for an index");
   TRY_DO(make_index(disk_, paths_, subject, stop));
   // The segment may have been rewritten or let go meanwhile.
-  TRY(const format::Manifest manifest, read_manifest(disk_, paths_));
-  const bool is_named = std::find(manifest.segments.begin(), manifest.segments.end(),
-                                  subject.segment) != manifest.segments.end();
+  TRY(const bool is_named, is_in_manifest(disk_, paths_, subject.segment));
   if (is_named) return {};
   return disk_.remove(paths_.index(id, generation));
 }

@@ -142,6 +142,15 @@ class LastSegment {
   absl::flat_hash_set<std::uint64_t> adopted_;
 };
 
+// What no manifest ever named. It goes first: whatever follows may need the space.
+Status remove_staged(Disk& disk, const StorePaths& paths) {
+  TRY(const bool spare, disk.exists(paths.spare));
+  if (spare) TRY_DO(disk.remove(paths.spare));
+  TRY(const auto staged, disk.list(paths.staging));
+  for (const std::string& name : staged) TRY_DO(disk.remove(paths.staging + "/" + name));
+  return disk.sync_directory(paths.staging);
+}
+
 // Files that a crash left and that nothing refers to.
 Status remove_leftovers(Disk& disk, const StorePaths& paths, const Recovered& recovered,
                         const absl::flat_hash_set<std::uint64_t>& adopted) {
@@ -156,12 +165,13 @@ Status remove_leftovers(Disk& disk, const StorePaths& paths, const Recovered& re
   }
   // What a replace_file() went through.
   TRY(const auto beside, disk.list(paths.directory));
+  bool any = false;
   for (const std::string& name : beside) {
-    if (name.ends_with(".tmp")) TRY_DO(disk.remove(paths.directory + "/" + name));
+    if (!name.ends_with(".tmp")) continue;
+    TRY_DO(disk.remove(paths.directory + "/" + name));
+    any = true;
   }
-  TRY(const auto staged, disk.list(paths.staging));
-  for (const std::string& name : staged) TRY_DO(disk.remove(paths.staging + "/" + name));
-  TRY_DO(disk.sync_directory(paths.staging));
+  if (any) TRY_DO(disk.sync_directory(paths.directory));
   return disk.sync_directory(paths.segments);
 }
 
@@ -314,9 +324,11 @@ Result<Recovered> recover(Disk& disk, const StorePaths& paths, DurablePage& page
     if (const auto id = id_of_staged(name))
       r.next_staging_id = std::max(r.next_staging_id, *id + 1);
   }
-  TRY_DO(remove_leftovers(disk, paths, r, segment.adopted()));
-  // Its rename may be in the page cache alone: made anew before anything is built on it.
+  TRY_DO(remove_staged(disk, paths));
+  // Its rename may be in the page cache alone, and a power loss bring back the manifest before it:
+  // made anew before anything is built on it, and before what only that one names is removed.
   TRY_DO(write_manifest(disk, paths, r.manifest));
+  TRY_DO(remove_leftovers(disk, paths, r, segment.adopted()));
 
   ++r.superblock_counter;
   TRY_DO(write_superblock(

@@ -188,31 +188,33 @@ class Restore {
     return {};
   }
 
-  // Base snapshots up to the end, made this store's; those of after it are of a history that is
-  // left out, and others can be made again.
+  // Base snapshots up to the end, made this store's; others can be made again. What the record
+  // does not list is of a backup that is not whole yet.
   Status restore_states() {
-    for (const auto& [name, file] : files_) {
-      if (name.ends_with(".base")) TRY_DO(open_named(disk_, from_.directory + "/" + name));
-    }
-    const StateDirectory from(disk_, from_.directory);
     const StateDirectory to(disk_, to_.directory);
-    TRY(const auto names, from.list());
-    for (const SnapshotName& name : names) {
-      if (name.base && name.position > last_.base) {
-        return fail(Code::misconfigured,
-                    fmt::format("the history of stream {} in the backup starts at position {}: "
-                                "what it was at {} cannot be told",
-                                name.stream.value, name.position.value, last_.base.value));
-      }
-      if (!name.base) continue;
-      TRY_DO(disk_.make_directory(to.path()));
-      const auto source = StateFile::open(disk_, from.path(name));
-      if (!source) return fail_in("the backup is damaged", source.error());
-      TRY_DO(copy_state_file(disk_, **source, to.path(name), report_.uuid,
-                             [](const StoredRow&) { return false; }));
-      TRY_DO(disk_.sync_directory(to.path()));
+    for (const auto& [path, file] : files_) {
+      const auto name = StateDirectory::name_of(path.substr(path.find_last_of('/') + 1));
+      if (!name || !name->base) continue;
+      TRY_DO(restore_base(*name, file, to));
     }
     return {};
+  }
+
+  Status restore_base(const SnapshotName& name, const BackupFile& listed,
+                      const StateDirectory& to) {
+    if (name.position > last_.base) {
+      return fail(Code::misconfigured,
+                  fmt::format("the history of stream {} in the backup starts at position {}: "
+                              "what it was at {} cannot be told",
+                              name.stream.value, name.position.value, last_.base.value));
+    }
+    TRY_DO(disk_.make_directory(to.path()));
+    TRY(const std::string path, path_of_listed(disk_, from_.directory, listed));
+    const auto source = StateFile::open(disk_, path);
+    if (!source) return fail_in("the backup is damaged", source.error());
+    TRY_DO(copy_state_file(disk_, **source, to.path(name), report_.uuid,
+                           [](const StoredRow&) { return false; }));
+    return disk_.sync_directory(to.path());
   }
 
   Status check_end() const {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <optional>
 
 namespace tidelog {
 namespace {
@@ -20,8 +19,10 @@ bool read_number(std::string_view digits, Number& number) {
   return error == std::errc() && rest == end;
 }
 
+}  // namespace
+
 // "00000003-00000000000000012345.state"
-std::optional<SnapshotName> read_name(std::string_view file) {
+std::optional<SnapshotName> StateDirectory::name_of(std::string_view file) {
   SnapshotName name;
   name.base = file.ends_with(base_end);
   if (!name.base && !file.ends_with(snapshot_end)) return {};
@@ -34,8 +35,6 @@ std::optional<SnapshotName> read_name(std::string_view file) {
   return name;
 }
 
-}  // namespace
-
 StateDirectory::StateDirectory(Disk& disk, const std::string& store_directory)
     : disk_(disk), path_(store_directory + "/state") {}
 
@@ -45,7 +44,7 @@ Result<std::vector<SnapshotName>> StateDirectory::list() const {
   if (!files && files.error().code == Code::not_found) return names;
   if (!files) return error_of(files);
   for (const std::string& file : *files) {
-    if (const auto name = read_name(file)) names.push_back(*name);
+    if (const auto name = name_of(file)) names.push_back(*name);
   }
   std::sort(names.begin(), names.end());
   return names;

@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,8 @@ class StateDirectory {
   // Those of one stream.
   Result<std::vector<SnapshotName>> list(StreamId stream) const;
   std::string path(const SnapshotName& name) const;
+  // What a file's name in the folder says; nothing for another file.
+  static std::optional<SnapshotName> name_of(std::string_view file);
   const std::string& path() const { return path_; }
 
   // Makes the folder, and holds off everybody else who would change what is in it. Left-overs of a

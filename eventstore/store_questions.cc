@@ -10,6 +10,21 @@
 
 namespace tidelog {
 
+namespace {
+
+// Asks again as long as the files that were asked have successors by now.
+template <class Ask, class MayRepeat>
+auto until_nothing_changed(Ask ask, MayRepeat may_repeat) -> decltype(ask()) {
+  for (;;) {
+    auto answer = ask();
+    if (answer) return answer;
+    TRY(const bool again, may_repeat());
+    if (!again) return answer;
+  }
+}
+
+}  // namespace
+
 // -- places --
 
 Result<Position> StoreReader::end_through(Position last) {
@@ -42,32 +57,38 @@ Result<const WalkedBlock*> StoreReader::block_at_position() {
 Result<Position> StoreReader::end_through(UnixMicros time, std::string_view source) {
   TRY(const auto probe, open(disk_, paths_.directory));
   const Position end = probe->durable();
-  TRY(std::size_t index, probe->last_segment_before(time, source));
-  for (; index < probe->manifest_.segments.size(); ++index) {
-    TRY(const auto batch, probe->first_batch_beyond(index, time, source, end));
-    if (!batch) continue;
-    if (source.empty()) return std::min(batch->base, end);
-    return probe->first_transaction_beyond(*batch, time, source, end);
-  }
-  if (!source.empty() && probe->catalog_.source_named(source) == nullptr) {
-    return fail(Code::not_found,
-                fmt::format("no source named {} has written to this store", source));
-  }
-  return end;
+  const auto ask = [&]() -> Result<Position> {
+    TRY(std::size_t index, probe->last_segment_before(time, source));
+    for (; index < probe->manifest_.segments.size(); ++index) {
+      TRY(const auto batch, probe->first_batch_beyond(index, time, source, end));
+      if (!batch) continue;
+      if (source.empty()) return std::min(batch->base, end);
+      return probe->first_transaction_beyond(*batch, time, source, end);
+    }
+    if (!source.empty() && probe->catalog_.source_named(source) == nullptr) {
+      return fail(Code::not_found,
+                  fmt::format("no source named {} has written to this store", source));
+    }
+    return end;
+  };
+  return until_nothing_changed(ask, [&] { return probe->may_repeat(); });
 }
 
 // What is asked of the heads only turns from false to true, from head to head.
 Result<std::size_t> StoreReader::last_segment_not(
     const std::function<bool(const format::SegmentHead&)>& is_beyond) {
-  std::size_t low = 0;
-  for (std::size_t high = manifest_.segments.size(); high - low > 1;) {
-    const std::size_t middle = low + (high - low) / 2;
-    const format::ManifestSegment& segment = manifest_.segments[middle];
-    TRY(const auto file, open_named(disk_, paths_.segment(segment.id, segment.generation)));
-    TRY(const auto opened, read_head(*file, paths_, segment));
-    (is_beyond(opened.head) ? high : low) = middle;
-  }
-  return low;
+  const auto ask = [&]() -> Result<std::size_t> {
+    std::size_t low = 0;
+    for (std::size_t high = manifest_.segments.size(); high - low > 1;) {
+      const std::size_t middle = low + (high - low) / 2;
+      const format::ManifestSegment& segment = manifest_.segments[middle];
+      TRY(const auto file, open_named(disk_, paths_.segment(segment.id, segment.generation)));
+      TRY(const auto opened, read_head(*file, paths_, segment));
+      (is_beyond(opened.head) ? high : low) = middle;
+    }
+    return low;
+  };
+  return until_nothing_changed(ask, [this] { return may_repeat(); });
 }
 
 // A source that a head does not know has not written yet.
@@ -192,9 +213,12 @@ Result<std::vector<SchemaId>> StoreReader::schema_versions(std::string_view stre
 // The store's first head knows what was in use when it begins.
 Result<std::vector<SchemaId>> StoreReader::read_schema_versions(std::string_view stream) {
   TRY_DO(seek(Position{0}));
-  const format::ManifestSegment& first = manifest_.segments.front();
-  TRY(const auto file, open_named(disk_, paths_.segment(first.id, first.generation)));
-  TRY(const auto opened, read_head(*file, paths_, first));
+  const auto ask = [&]() -> Result<OpenedHead> {
+    const format::ManifestSegment& first = manifest_.segments.front();
+    TRY(const auto file, open_named(disk_, paths_.segment(first.id, first.generation)));
+    return read_head(*file, paths_, first);
+  };
+  TRY(const auto opened, until_nothing_changed(ask, [this] { return may_repeat(); }));
   Catalog head;
   TRY_DO(head.apply(opened.head));
   std::vector<SchemaId> versions;
@@ -215,18 +239,22 @@ Result<std::vector<SchemaId>> StoreReader::read_schema_versions(std::string_view
 Status StoreReader::apply_to_end(Catalog& catalog) {
   const DurablePage::Value end = bound();
   TRY_DO(load_manifest());
-  for (std::size_t index = manifest_.segments.size() - 1;;) {
-    TRY(const auto batches, SegmentWalk::open(disk_, paths_, manifest_.segments[index], catalog));
-    while (batches->expected().sequence < end.durable_batches && !batches->ended())
-      TRY_DO(batches->next_of_log({UINT64_MAX}, [](auto&&...) { return true; }));
-    if (batches->expected().sequence >= end.durable_batches) return {};
-    TRY_DO(load_manifest());
-    if (++index >= manifest_.segments.size()) {
-      return fail(Code::corrupt,
-                  fmt::format("batches {} to {} are missing", batches->expected().sequence,
-                              end.durable_batches - 1));
+  const auto ask = [&]() -> Status {
+    catalog = {};
+    for (std::size_t index = manifest_.segments.size() - 1;;) {
+      TRY(const auto batches, SegmentWalk::open(disk_, paths_, manifest_.segments[index], catalog));
+      while (batches->expected().sequence < end.durable_batches && !batches->ended())
+        TRY_DO(batches->next_of_log({UINT64_MAX}, [](auto&&...) { return true; }));
+      if (batches->expected().sequence >= end.durable_batches) return {};
+      TRY_DO(load_manifest());
+      if (++index >= manifest_.segments.size()) {
+        return fail(Code::corrupt,
+                    fmt::format("batches {} to {} are missing", batches->expected().sequence,
+                                end.durable_batches - 1));
+      }
     }
-  }
+  };
+  return until_nothing_changed(ask, [this] { return may_repeat(); });
 }
 
 // What lies before damage is told; the damage is met by whoever reads that far.

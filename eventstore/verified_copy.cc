@@ -61,6 +61,19 @@ Result<std::uint32_t> checksum_of(const File& file, std::uint64_t bytes) {
   return crc;
 }
 
+Result<std::string> path_of_listed(Disk& disk, const std::string& folder,
+                                   const BackupFile& listed) {
+  const std::string path = folder + "/" + listed.name;
+  const std::string replacement = path + std::string(replacement_end);
+  const auto file = disk.open_read(replacement);
+  if (!file && file.error().code == Code::not_found) return path;
+  if (!file) return error_of(file);
+  TRY(const std::uint64_t bytes, (*file)->size());
+  if (bytes != listed.bytes) return path;
+  TRY(const std::uint32_t crc, checksum_of(**file, bytes));
+  return crc == listed.crc ? replacement : path;
+}
+
 Status verify_batches(const File& file, const BatchCursor::Expected& first,
                       const BatchCursor::Expected& end) {
   BatchCursor cursor(file, first);

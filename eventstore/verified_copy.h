@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/disk.h"
 #include "core/result.h"
 #include "eventstore/batch_cursor.h"
+#include "eventstore/store_marks.h"
 
 namespace tidelog {
 
@@ -35,6 +37,12 @@ Result<std::uint32_t> copy_bytes(const File& from, File& to, std::uint64_t begin
 
 // Of the file's first bytes. Code::corrupt when it has fewer.
 Result<std::uint32_t> checksum_of(const File& file, std::uint64_t bytes);
+
+// Where the bytes lie that a backup's record lists: under the file's name, or, after a backup that
+// was cut off at its very end, still under the name that they were copied to. Not for files of the
+// log.
+inline constexpr std::string_view replacement_end = ".new";
+Result<std::string> path_of_listed(Disk& disk, const std::string& folder, const BackupFile& listed);
 
 // Verifies every checksum of the batches from `first` on, and that they end as `end` says.
 Status verify_batches(const File& file, const BatchCursor::Expected& first,

@@ -140,7 +140,11 @@ class Verification {
   // Of a backup's files that have no checksums of their own only its record tells.
   Status verify_listed(const BackupRecord& record) {
     for (const BackupFile& listed : record.files) {
-      const std::string path = paths_.directory + "/" + listed.name;
+      const bool is_log = listed.name.ends_with(".log") || listed.name.ends_with(".adopted");
+      std::string path = paths_.directory + "/" + listed.name;
+      if (!is_log) {
+        TRY(path, path_of_listed(disk_, paths_.directory, listed));
+      }
       TRY(const auto file, open_named(disk_, path));
       TRY(const std::uint64_t bytes, file->size());
       if (bytes < listed.bytes) {

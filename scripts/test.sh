@@ -13,6 +13,7 @@ usage() {
   exit "$1"
 }
 
+crash_states_min=100000
 labels=() sanitizers=() everything=true install=true
 export TIDELOG_MATRIX=default
 while (($# > 0)); do
@@ -41,7 +42,25 @@ build() {
 
 run() {  # PRESET [ctest argument]...
   echo "== testing $1 =="
+  export TIDELOG_CRASH_STATES_FILE="$PWD/build/$1/crash_states.txt"
+  rm -f "$TIDELOG_CRASH_STATES_FILE"
   ctest --preset "$1" --parallel "$(nproc)" --no-label-summary --no-tests=error "${@:2}"
+  tell_crash_states "$1"
+}
+
+# What the crash tests note (tests/support/crash_states.h).
+tell_crash_states() {  # PRESET
+  [[ -f "$TIDELOG_CRASH_STATES_FILE" ]] || return 0
+  local states
+  states="$(awk -F'\t' '{ sum += $1 } END { print sum }' "$TIDELOG_CRASH_STATES_FILE")"
+  sed 's/^/  /' "$TIDELOG_CRASH_STATES_FILE"
+  echo "crash states in all: $states"
+  # A sanitizer is slow, and looks at other things; and some suites have few of the crash tests.
+  "$everything" || [[ " ${labels[*]} " == *" crash "* ]] || return 0
+  if [[ "$1" == release ]] && ((states < crash_states_min)); then
+    echo "test.sh: $states crash states, at least $crash_states_min are wanted" >&2
+    return 1
+  fi
 }
 
 if "$install"; then

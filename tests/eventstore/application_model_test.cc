@@ -4,6 +4,7 @@
 
 #include "tests/eventstore/application_fixture.h"
 #include "tests/eventstore/application_model.h"
+#include "tests/support/crash_states.h"
 #include "tests/support/seed.h"
 
 namespace tidelog::testing {
@@ -154,7 +155,7 @@ TEST_CASE("crash: applications' appends that were answered are there, and a retr
     check_after_crash(script, disk.after_power_loss(Survives::some, call), answered);
     states += 5;
   }
-  MESSAGE(states << " crash states");
+  report_crash_states("applications' appends", states);
 }
 
 TEST_CASE("fault: an append that failed at any disk call and is given again is stored once" *

@@ -12,7 +12,10 @@
 #include "eventstore/event_store.h"
 #include "eventstore/restore.h"
 #include "eventstore/rewrite.h"
+#include "eventstore/state_directory.h"
+#include "eventstore/state_file.h"
 #include "eventstore/store_marks.h"
+#include "eventstore/store_reader.h"
 #include "eventstore/verify.h"
 #include "tests/eventstore/store_script.h"
 #include "tests/support/child_process.h"
@@ -183,7 +186,7 @@ TEST_CASE("backup: an erasure that is not done yet is finished in the store made
   const auto& script_events = script.after(operation_count).events;
   Position cut{5};
   while (!restore_store(disk, clock, backup, fmt::format("/cut{}", cut.value), cut, ignore))
-    cut = cut + 1;
+    cut = cut + std::uint64_t{1};
   REQUIRE(cut.value < script_events.size());
   const auto of_cut = pending_erasures(disk, StorePaths(fmt::format("/cut{}", cut.value)));
   REQUIRE(of_cut);
@@ -278,6 +281,102 @@ TEST_CASE("backup: interrupted at any disk call, the one before it is whole and 
       }
       if (!crashed) break;
     }
+  }
+}
+
+namespace {
+
+// A base snapshot of the store's first stream, with one row.
+void put_base(FaultyDisk& disk, const std::string& row) {
+  const auto reader = StoreReader::open(disk, directory);
+  REQUIRE(reader);
+  const auto streams = (*reader)->streams();
+  REQUIRE(streams);
+  StateAbout about;
+  about.store = (*reader)->uuid();
+  about.stream = streams->front().id;
+  about.stream_name = streams->front().name;
+  about.position = {3};
+  about.base = true;
+  about.row_count = 1;
+  const StateDirectory states(disk, directory);
+  const auto lock = states.lock("a test");
+  REQUIRE(lock);
+  auto writer = StateFileWriter::create(disk, states.temporary_path("base"));
+  REQUIRE(writer);
+  REQUIRE(writer->add({"key", row, {1}, {1}, {1}}));
+  REQUIRE(writer->finish(about, [](SchemaId) -> Result<std::string> {
+    std::string schema;
+    put_schema(schema, {"public", "t0", ReplicaIdentity::primary_key, {}});
+    return schema;
+  }));
+  REQUIRE(states.publish(states.temporary_path("base"), {about.stream, about.position, true}));
+}
+
+// The row of the base snapshot that is restored from the backup.
+std::string restored_row(FaultyDisk disk) {
+  FakeClock clock;
+  const auto report =
+      restore_store(disk, clock, backup, "/restored", std::nullopt, ignore_progress);
+  REQUIRE_MESSAGE(report, report.error().what);
+  const StateDirectory states(disk, "/restored");
+  const auto names = states.list();
+  REQUIRE(names);
+  REQUIRE(names->size() == 1);
+  const auto file = StateFile::open(disk, states.path(names->front()));
+  REQUIRE_MESSAGE(file, file.error().what);
+  const auto found = (*file)->find("key");
+  REQUIRE(found);
+  REQUIRE(*found);
+  return std::string((*found)->row);
+}
+
+}  // namespace
+
+// As an erasure rewrites one: under the same name.
+TEST_CASE(
+    "backup: a base snapshot that was rewritten takes the old one's place only with the rest" *
+    doctest::test_suite("crash")) {
+  const StoreScript script(10);
+  FaultyDisk start = store_of(script, 10);
+  put_base(start, "old row");
+  REQUIRE(back_up(start));
+  REQUIRE(restored_row(start) == "old row");
+  put_base(start, "new row");
+  for (std::uint64_t call = 0;; ++call) {
+    CAPTURE(call);
+    FaultyDisk disk = start;
+    disk.crash_at(call, 10);
+    const bool done = back_up(disk).has_value();
+    for (const Survives survives : {Survives::nothing, Survives::all, Survives::some}) {
+      FaultyDisk after = disk.after_power_loss(survives, call);
+      const std::string row = restored_row(after);
+      CHECK((row == "new row" || (row == "old row" && !done)));
+      REQUIRE(back_up(after));
+      CHECK(restored_row(after) == "new row");
+      CHECK_FALSE(*after.exists(backup + "/state/00000001-00000000000000000003.base.new"));
+    }
+    if (!disk.crashed()) break;
+  }
+}
+
+TEST_CASE("backup: what one that was cut off has copied is not restored with the one before it") {
+  const StoreScript script(10);
+  FaultyDisk disk = store_of(script, 0);
+  REQUIRE(back_up(disk));
+  disk = store_of(script, 10, disk);
+  put_base(disk, "row");
+  FakeClock clock;
+  for (std::uint64_t call = 0;; ++call) {
+    FaultyDisk cut = disk;
+    cut.crash_at(call);
+    if (back_up(cut)) break;
+    cut = cut.after_kill();
+    const auto report =
+        restore_store(cut, clock, backup, "/restored", std::nullopt, ignore_progress);
+    REQUIRE_MESSAGE(report, report.error().what);
+    CHECK(
+        (report->durable == Position{} || report->durable.value == script.after(10).events.size()));
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "eventstore/store_reader.h"
 #include "tests/eventstore/store_script.h"
+#include "tests/support/crash_states.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/faulty_disk.h"
 #include "tests/support/seed.h"
@@ -211,8 +212,6 @@ void sweep_power_losses(std::uint64_t seed_count, std::uint64_t base, bool with_
   }
 }
 
-void report(const Sweep& sweep) { MESSAGE(sweep.states << " crash states"); }
-
 }  // namespace
 
 TEST_CASE(
@@ -221,7 +220,7 @@ TEST_CASE(
   const std::uint64_t seed = test_seed(1);
   Sweep sweep;
   sweep_power_losses(4, seed, false, sweep);
-  report(sweep);
+  report_crash_states("power losses at any disk call", sweep.states);
 }
 
 TEST_CASE("crash: many kinds of power loss at any disk call, and at any call of the recovery" *
@@ -229,7 +228,7 @@ TEST_CASE("crash: many kinds of power loss at any disk call, and at any call of 
   const std::uint64_t seed = test_seed(5000);
   Sweep sweep;
   sweep_power_losses(10, seed, true, sweep);
-  report(sweep);
+  report_crash_states("power losses at any disk call, and of the recovery", sweep.states);
   CHECK(sweep.states >= 20000);
 }
 
@@ -257,7 +256,7 @@ TEST_CASE(
                   how + ", recovered, power loss");
     }
   }
-  report(sweep);
+  report_crash_states("kills at any disk call", sweep.states);
 }
 
 }  // namespace tidelog::testing

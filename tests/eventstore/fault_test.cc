@@ -8,6 +8,7 @@
 
 #include "eventstore/store_reader.h"
 #include "tests/eventstore/store_script.h"
+#include "tests/support/crash_states.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/faulty_disk.h"
 
@@ -279,7 +280,7 @@ TEST_CASE(
       ++states;
     }
   }
-  MESSAGE(states << " crash states");
+  report_crash_states("failed syncs", states);
 }
 
 }  // namespace tidelog::testing

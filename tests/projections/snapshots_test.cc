@@ -12,6 +12,7 @@
 #include "projections/state_maker.h"
 #include "tests/projections/hostile_history.h"
 #include "tests/projections/sqlite_file.h"
+#include "tests/support/crash_states.h"
 #include "tests/support/seed.h"
 
 namespace tidelog::testing {
@@ -133,7 +134,7 @@ TEST_CASE("snapshots: a crash at any call while one is made leaves the old ones,
     }
     if (!disk.crashed()) break;
   }
-  MESSAGE(states << " crash states");
+  report_crash_states("state snapshots", states);
 }
 
 TEST_CASE("snapshots: with any bit of one flipped the state is right, and the damage told") {

@@ -51,9 +51,26 @@ struct SizeVersion {
 
 using Words = std::array<std::uint64_t, SharedPage::word_count>;
 
+// A value that copies share until one of them changes it.
+template <class T>
+class Shared {
+ public:
+  Shared() : value_(std::make_shared<T>()) {}
+  explicit Shared(T value) : value_(std::make_shared<T>(std::move(value))) {}
+  const T& operator*() const { return *value_; }
+  const T* operator->() const { return value_.get(); }
+  T& to_change() {
+    if (value_.use_count() != 1) value_ = std::make_shared<T>(*value_);
+    return *value_;
+  }
+
+ private:
+  std::shared_ptr<T> value_;
+};
+
 struct Page {
   std::array<std::atomic<std::uint64_t>, SharedPage::word_count> words{};
-  std::vector<Words> history = {Words{}};  // sampled at every disk call
+  Shared<std::vector<Words>> history{std::vector<Words>(1)};  // sampled at every disk call
 
   Words load() const {
     Words values{};
@@ -66,11 +83,15 @@ struct Page {
 };
 
 struct Inode {
-  std::string cache;                                            // what every process sees
-  std::string disk;                                             // what was synced
-  std::map<std::uint64_t, std::vector<SectorVersion>> sectors;  // unsynced, oldest first
-  std::vector<SizeVersion> sizes;                               // unsynced, oldest first
-  std::shared_ptr<Page> page;                                   // of a mapped file
+  using Sectors = std::map<std::uint64_t, std::vector<SectorVersion>>;
+  Shared<std::string> cache;       // what every process sees
+  Shared<std::string> disk;        // what was synced
+  Shared<Sectors> sectors;         // unsynced, oldest first
+  std::vector<SizeVersion> sizes;  // unsynced, oldest first
+  bool some_lost = false;          // of what is unsynced
+  std::shared_ptr<Page> page;      // of a mapped file
+
+  bool is_synced() const { return sectors->empty() && sizes.empty(); }
 };
 using InodePtr = std::shared_ptr<Inode>;
 using Names = std::map<std::string, InodePtr>;
@@ -183,15 +204,15 @@ void cut(std::string& content, std::uint64_t bytes, std::uint64_t sequence,
 }
 
 std::string content_on_disk(const Inode& inode, const Survivors& survivors) {
-  std::string content = inode.disk;
+  std::string content = *inode.disk;
   std::map<std::uint64_t, std::uint64_t> sequence_of_sector;
-  for (const auto& [sector, versions] : inode.sectors) {
+  for (const auto& [sector, versions] : *inode.sectors) {
     const std::size_t count = survivors.sector(sector, versions);
     if (count == 0) continue;
     put_at(content, sector * sector_bytes, versions[count - 1].bytes);
     sequence_of_sector[sector] = versions[count - 1].sequence;
   }
-  std::uint64_t size = inode.disk.size();
+  std::uint64_t size = inode.disk->size();
   const std::size_t size_count = survivors.size(inode.sizes);
   for (std::size_t i = 0; i < size_count; ++i) {
     const SizeVersion& version = inode.sizes[i];
@@ -208,17 +229,26 @@ void forget(std::vector<Version>& versions, std::size_t count) {
 }
 
 void sync_inode(Inode& inode) {
-  inode.disk = content_on_disk(inode, all_but_lost());
-  for (auto& [sector, versions] : inode.sectors) forget(versions, count_that_is_not_lost(versions));
-  std::erase_if(inode.sectors, [](const auto& entry) { return entry.second.empty(); });
+  if (!inode.some_lost) {
+    inode.disk = inode.cache;
+    inode.sectors = {};
+    inode.sizes.clear();
+    return;
+  }
+  inode.disk = Shared(content_on_disk(inode, all_but_lost()));
+  Inode::Sectors& sectors = inode.sectors.to_change();
+  for (auto& [sector, versions] : sectors) forget(versions, count_that_is_not_lost(versions));
+  std::erase_if(sectors, [](const auto& entry) { return entry.second.empty(); });
   forget(inode.sizes, count_that_is_not_lost(inode.sizes));
+  inode.some_lost = !inode.is_synced();
 }
 
 void lose_inode(Inode& inode) {
-  for (auto& [sector, versions] : inode.sectors) {
+  for (auto& [sector, versions] : inode.sectors.to_change()) {
     for (SectorVersion& version : versions) version.lost = true;
   }
   for (SizeVersion& version : inode.sizes) version.lost = true;
+  inode.some_lost = !inode.is_synced();
 }
 
 void apply_change(Names& names, const NameChange& change) {
@@ -339,6 +369,8 @@ struct FaultyDisk::State {
   std::size_t crash_written_bytes = 0;
   bool crashed = false;
   Fault fault;
+  std::vector<InodePtr> mapped;
+  std::function<void(const FaultyDisk&)> watcher;
 
   // Opens every call. `written_bytes` is set when the call is a write that fails but writes so
   // much.
@@ -346,6 +378,7 @@ struct FaultyDisk::State {
                std::optional<std::size_t>* written_bytes = nullptr) {
     if (crashed) return fail(Code::failed, "crashed");
     sample_pages();
+    if (watcher && changes_disk(call)) show(clone());
     const std::uint64_t number = calls.size();
     calls.push_back(call);
     if (number == crash_call) {
@@ -363,11 +396,26 @@ struct FaultyDisk::State {
     return number >= fault.call && (fault.code != Code::disk_full || needs_space(call));
   }
 
+  // `left` is a clone: what the caller does with it needs no mutex of ours.
+  void show(std::shared_ptr<State> left) const { watcher(FaultyDisk(std::move(left))); }
+
+  // A write of which a part is done. How much of it differs from call to call.
+  void show_torn_write(const InodePtr& inode, std::uint64_t offset, std::string_view bytes) const {
+    if (!watcher || bytes.size() < 2) return;
+    std::map<const Inode*, InodePtr> copies;
+    const auto torn = clone(copies);
+    const auto copy = copies.find(inode.get());
+    if (copy == copies.end()) return;  // it has no name any more: nobody will find it
+    const std::size_t part = 1 + calls.size() * 7919 % (bytes.size() - 1);
+    torn->write(copy->second, offset, bytes.substr(0, part));
+    show(torn);
+  }
+
   void sample_pages() {
-    for (const auto& [name, inode] : names) {
-      if (inode->page == nullptr) continue;
+    for (const InodePtr& inode : mapped) {
       const Words words = inode->page->load();
-      if (inode->page->history.back() != words) inode->page->history.push_back(words);
+      auto& history = inode->page->history;
+      if (history->back() != words) history.to_change().push_back(words);
     }
   }
 
@@ -405,53 +453,61 @@ struct FaultyDisk::State {
 
   std::uint64_t used_bytes() const {
     std::uint64_t bytes = 0;
-    for (const auto& [name, inode] : names) bytes += inode->cache.size();
+    for (const auto& [name, inode] : names) bytes += inode->cache->size();
     return bytes;
   }
 
   // As many of the bytes as fit.
   std::string_view that_fit(const Inode& inode, std::uint64_t offset,
                             std::string_view bytes) const {
+    if (capacity == never) return bytes;
     const std::uint64_t used = used_bytes();
-    const std::uint64_t room = inode.cache.size() + (capacity > used ? capacity - used : 0);
-    if (capacity == never || offset + bytes.size() <= room) return bytes;
+    const std::uint64_t room = inode.cache->size() + (capacity > used ? capacity - used : 0);
+    if (offset + bytes.size() <= room) return bytes;
     return bytes.substr(0, room > offset ? room - offset : 0);
   }
 
   void write(const InodePtr& inode, std::uint64_t offset, std::string_view bytes) {
     if (bytes.empty()) return;
     ++sequence;
-    put_at(inode->cache, offset, bytes);
+    std::string& cache = inode->cache.to_change();
+    put_at(cache, offset, bytes);
+    Inode::Sectors& sectors = inode->sectors.to_change();
     const std::uint64_t end = offset + bytes.size();
     const std::uint64_t first = offset / sector_bytes;
     const std::uint64_t last = (end - 1) / sector_bytes;
     for (std::uint64_t sector = first; sector <= last; ++sector) {
-      inode->sectors[sector].push_back(
-          {sequence, inode->cache.substr(sector * sector_bytes, sector_bytes)});
+      sectors[sector].push_back({sequence, cache.substr(sector * sector_bytes, sector_bytes)});
     }
     const std::size_t known = count_that_is_not_lost(inode->sizes);
-    const std::uint64_t size = known == 0 ? inode->disk.size() : inode->sizes[known - 1].bytes;
+    const std::uint64_t size = known == 0 ? inode->disk->size() : inode->sizes[known - 1].bytes;
     if (end > size) inode->sizes.push_back({sequence, end});
     last_write = {inode, sequence, first, last - first + 1};
   }
 
   void truncate(Inode& inode, std::uint64_t bytes) {
-    inode.cache.resize(bytes);
+    inode.cache.to_change().resize(bytes);
     inode.sizes.push_back({++sequence, bytes, true});
   }
 
-  // Deep copies, with the sharing between names kept.
   std::shared_ptr<State> clone() const {
-    auto copy = std::make_shared<State>();
     std::map<const Inode*, InodePtr> copies;
+    return clone(copies);
+  }
+
+  // With the sharing between names kept. Contents are shared until one of the two changes them.
+  std::shared_ptr<State> clone(std::map<const Inode*, InodePtr>& copies) const {
+    auto copy = std::make_shared<State>();
     const auto copied = [&](const InodePtr& inode) -> InodePtr {
       if (inode == nullptr) return nullptr;
       InodePtr& known = copies[inode.get()];
       if (known == nullptr) known = copy_of(*inode);
       return known;
     };
-    for (const auto& [name, inode] : names) copy->names[name] = copied(inode);
-    for (const auto& [name, inode] : durable) copy->durable[name] = copied(inode);
+    for (const auto& [name, inode] : names)
+      copy->names.emplace_hint(copy->names.end(), name, copied(inode));
+    for (const auto& [name, inode] : durable)
+      copy->durable.emplace_hint(copy->durable.end(), name, copied(inode));
     for (const NameChange& change : name_changes) {
       copy->name_changes.push_back({change.directory, {}, change.lost});
       for (const auto& [name, inode] : change.names) {
@@ -463,6 +519,9 @@ struct FaultyDisk::State {
     copy->last_write = last_write;
     copy->last_write.inode = copied(last_write.inode.lock());
     copy->capacity = capacity;
+    for (const auto& [original, inode] : copies) {
+      if (inode->page != nullptr) copy->mapped.push_back(inode);
+    }
     return copy;
   }
 
@@ -472,17 +531,16 @@ struct FaultyDisk::State {
     copy->page = std::make_shared<Page>();
     copy->page->history = inode.page->history;
     // After a crash the dying process's stores no longer count.
-    copy->page->store(crashed ? inode.page->history.back() : inode.page->load());
+    copy->page->store(crashed ? inode.page->history->back() : inode.page->load());
     return copy;
   }
 
   // Every inode that a power loss may leave, in the order of their names.
   std::vector<InodePtr> inodes() const {
     std::vector<InodePtr> all;
+    std::set<const Inode*> known;
     const auto add = [&](const InodePtr& inode) {
-      if (inode != nullptr && std::find(all.begin(), all.end(), inode) == all.end()) {
-        all.push_back(inode);
-      }
+      if (inode != nullptr && known.insert(inode.get()).second) all.push_back(inode);
     };
     for (const auto& [name, inode] : durable) add(inode);
     for (const NameChange& change : name_changes) {
@@ -494,7 +552,7 @@ struct FaultyDisk::State {
   std::size_t unsynced_count() const {
     std::size_t count = 0;
     for (const InodePtr& inode : inodes()) {
-      count += inode->sectors.size() + (inode->sizes.empty() ? 0 : 1);
+      count += inode->sectors->size() + (inode->sizes.empty() ? 0 : 1);
     }
     return count + name_changes.size();
   }
@@ -613,13 +671,14 @@ class PowerLoss {
 void FaultyDisk::State::lose_power(Survives survives, std::uint64_t number) {
   PowerLoss loss(survives, number, last_write);
   for (const InodePtr& inode : inodes()) {
-    inode->disk = content_on_disk(*inode, loss.of(*inode));
+    if (!inode->is_synced()) inode->disk = Shared(content_on_disk(*inode, loss.of(*inode)));
     inode->cache = inode->disk;
-    inode->sectors.clear();
+    inode->sectors = {};
     inode->sizes.clear();
+    inode->some_lost = false;
     if (inode->page == nullptr) continue;
-    inode->page->store(loss.page(inode->page->history));
-    inode->page->history = {inode->page->load()};
+    inode->page->store(loss.page(*inode->page->history));
+    inode->page->history = Shared(std::vector<Words>(1, inode->page->load()));
   }
   for (const NameChange& change : name_changes) {
     if (loss.survives(change)) apply_change(durable, change);
@@ -640,7 +699,7 @@ class FaultyFile final : public File {
     const std::lock_guard hold(state_->mutex);
     out.clear();
     TRY_DO(state_->enter(DiskCall::read, path_));
-    const std::string& content = inode_->cache;
+    const std::string& content = *inode_->cache;
     if (inode_->page != nullptr) {
       out = page_content(*inode_->page).substr(std::min<std::uint64_t>(offset, page_bytes), bytes);
     } else if (offset < content.size()) {
@@ -657,6 +716,7 @@ class FaultyFile final : public File {
       return entered;
     }
     if (inode_->page != nullptr) return fail(Code::failed, path_ + " is mapped: not to be written");
+    state_->show_torn_write(inode_, offset, bytes);
     const std::string_view fitting = state_->that_fit(*inode_, offset, bytes);
     state_->write(inode_, offset, fitting);
     if (fitting.size() < bytes.size()) return fail(Code::disk_full, path_ + ": no space left");
@@ -676,7 +736,7 @@ class FaultyFile final : public File {
   Result<std::uint64_t> size() const override {
     const std::lock_guard hold(state_->mutex);
     TRY_DO(state_->enter(DiskCall::size, path_));
-    return inode_->page == nullptr ? inode_->cache.size() : page_bytes;
+    return inode_->page == nullptr ? inode_->cache->size() : page_bytes;
   }
 
   Status truncate(std::uint64_t bytes) override {
@@ -751,6 +811,11 @@ void FaultyDisk::mend() {
   state_->fault = {};
 }
 
+void FaultyDisk::watch(std::function<void(const FaultyDisk& left)> see) {
+  const std::lock_guard hold(state_->mutex);
+  state_->watcher = std::move(see);
+}
+
 void FaultyDisk::set_capacity(std::uint64_t bytes) {
   const std::lock_guard hold(state_->mutex);
   state_->capacity = bytes;
@@ -786,7 +851,7 @@ std::map<std::string, std::string> FaultyDisk::files() const {
   const std::lock_guard hold(state_->mutex);
   std::map<std::string, std::string> contents;
   for (const auto& [name, inode] : state_->names) {
-    contents[name] = inode->page == nullptr ? inode->cache : page_content(*inode->page);
+    contents[name] = inode->page == nullptr ? *inode->cache : page_content(*inode->page);
   }
   return contents;
 }
@@ -794,8 +859,8 @@ std::map<std::string, std::string> FaultyDisk::files() const {
 void FaultyDisk::put_file(const std::string& path, std::string content) {
   const std::lock_guard hold(state_->mutex);
   const auto inode = std::make_shared<Inode>();
-  inode->cache = content;
-  inode->disk = std::move(content);
+  inode->cache = Shared(std::move(content));
+  inode->disk = inode->cache;
   state_->names[path] = inode;
   state_->durable[path] = inode;
 }
@@ -811,8 +876,21 @@ void FaultyDisk::flip_bit(const std::string& path, std::uint64_t bit) {
     char& byte = content.at(bit / 8);
     byte = static_cast<char>(static_cast<unsigned char>(byte) ^ (1U << (bit % 8)));
   };
-  flip(inode.cache);
-  if (bit / 8 < inode.disk.size()) flip(inode.disk);
+  flip(inode.cache.to_change());
+  if (bit / 8 < inode.disk->size()) flip(inode.disk.to_change());
+}
+
+std::uint64_t FaultyDisk::fingerprint() const {
+  const std::lock_guard hold(state_->mutex);
+  std::uint64_t all = 0;
+  const auto add = [&all](std::string_view bytes) {
+    all = Random(all ^ std::hash<std::string_view>{}(bytes)).next();
+  };
+  for (const auto& [name, inode] : state_->names) {
+    add(name);
+    add(inode->page == nullptr ? *inode->cache : page_content(*inode->page));
+  }
+  return all;
 }
 
 Result<std::unique_ptr<File>> FaultyDisk::open_read(const std::string& path) {
@@ -891,8 +969,11 @@ Result<std::vector<std::string>> FaultyDisk::list(const std::string& given) {
   TRY_DO(state_->enter(DiskCall::list, path));
   TRY_DO(state_->need_directory(path));
   std::vector<std::string> listed;
-  for (const auto& [name, inode] : state_->names) {
-    if (directory_of(name) == path) listed.push_back(name.substr(name.find_last_of('/') + 1));
+  const std::string prefix = path == "." ? "" : path == "/" ? path : path + "/";
+  for (auto at = state_->names.lower_bound(prefix); at != state_->names.end(); ++at) {
+    if (!at->first.starts_with(prefix)) break;
+    if (at->first.find('/', prefix.size()) == std::string::npos)
+      listed.push_back(at->first.substr(prefix.size()));
   }
   std::sort(listed.begin(), listed.end());
   return listed;
@@ -932,6 +1013,7 @@ Result<std::unique_ptr<SharedPage>> FaultyDisk::map_page(const std::string& path
   if (inode->page == nullptr) {
     if (!writable) return fail(Code::not_found, path + " has no page yet");
     inode->page = std::make_shared<Page>();
+    state_->mapped.push_back(inode);
   }
   return std::unique_ptr<SharedPage>(std::make_unique<FaultyPage>(inode->page));
 }
@@ -942,7 +1024,7 @@ Result<std::unique_ptr<DiskLock>> FaultyDisk::lock(const std::string& path,
   TRY_DO(state_->enter(DiskCall::lock, path));
   TRY_DO(state_->need_directory(directory_of(path)));
   if (state_->locked.contains(path)) {
-    return fail(Code::conflict, path + " is locked by " + state_->names.at(path)->cache);
+    return fail(Code::conflict, path + " is locked by " + *state_->names.at(path)->cache);
   }
   if (!state_->names.contains(path)) {
     state_->change_names(directory_of(path), {{path, std::make_shared<Inode>()}});

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -56,8 +57,8 @@ std::string_view name_of(Survives survives);
 class FaultyDisk final : public Disk {
  public:
   FaultyDisk();
-  // A copy shares nothing with its original, and has neither its faults, nor its locks, nor its
-  // count of calls.
+  // A copy changes without its original, and has neither its faults, nor its locks, nor its count
+  // of calls. It is cheap: files share their content until one of them is changed.
   FaultyDisk(const FaultyDisk& other);
   FaultyDisk(FaultyDisk&&) noexcept;
   FaultyDisk& operator=(const FaultyDisk& other);
@@ -76,6 +77,10 @@ class FaultyDisk final : public Disk {
   void fail_at(std::uint64_t call, Repeat repeat, Code code, std::size_t written_bytes = 0);
   void mend();  // no more faults
 
+  // Calls `see` in each call that changes the disk, with what a process that dies in it may leave:
+  // all that came before, and of a write also a part of it. `see` must not touch this disk.
+  void watch(std::function<void(const FaultyDisk& left)> see);
+
   // No more than this for the content of all files.
   void set_capacity(std::uint64_t bytes);
 
@@ -91,6 +96,8 @@ class FaultyDisk final : public Disk {
   std::map<std::string, std::string> files() const;
   void put_file(const std::string& path, std::string content);  // synced, name and all
   void flip_bit(const std::string& path, std::uint64_t bit);
+  // Equal for disks with equal names and contents: to tell crash states apart.
+  std::uint64_t fingerprint() const;
 
   Result<std::unique_ptr<File>> open_read(const std::string& path) override;
   Result<std::unique_ptr<File>> open_write(const std::string& path) override;

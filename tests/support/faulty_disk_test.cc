@@ -282,5 +282,35 @@ TEST_CASE("faulty disk: files in a directory are listed, sorted, without their p
   CHECK_FALSE(disk.create("/nowhere/x"));
 }
 
+TEST_CASE("faulty disk: a copy and its original change without each other") {
+  FaultyDisk disk;
+  const auto file = synced(disk);
+  REQUIRE(file->write(0, "new"));
+  FaultyDisk copy = disk;
+  CHECK(copy.fingerprint() == disk.fingerprint());
+  REQUIRE(file->write(0, "more"));
+  CHECK(copy.files().at(path) == "new");
+  CHECK(copy.fingerprint() != disk.fingerprint());
+  copy.flip_bit(path, 0);
+  CHECK(disk.files().at(path) == "more");
+  CHECK(content_after(disk, Survives::nothing) == "old");
+}
+
+TEST_CASE("faulty disk: who watches is shown what each call may leave, of a write also a part") {
+  FaultyDisk disk;
+  const auto file = synced(disk);
+  std::vector<std::string> shown;
+  disk.watch([&](const FaultyDisk& left) { shown.push_back(left.files().at(path)); });
+  REQUIRE(file->write(0, "newer"));
+  REQUIRE(file->sync());
+  std::string out;
+  REQUIRE(file->read(0, 5, out));
+  REQUIRE(shown.size() == 3);
+  CHECK(shown[0] == "old");
+  CHECK(shown[1] != "newer");
+  CHECK(shown[1].starts_with("n"));
+  CHECK(shown[2] == "newer");
+}
+
 }  // namespace
 }  // namespace tidelog::testing
