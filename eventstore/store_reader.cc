@@ -68,9 +68,7 @@ Status StoreReader::take_limit() {
 }
 
 bool StoreReader::counts(StreamId stream, Revision revision) const {
-  if (lives_.none() || !counts_only()) return true;
-  const StreamLife* const life = lives_.find(stream);
-  return life == nullptr || revision >= life->first;
+  return lives_.none() || !counts_only() || revision >= lives_.of(stream).first;
 }
 
 // Those that the last segment's head knows.
@@ -98,7 +96,7 @@ Result<Position> StoreReader::begin_of_counting() {
   TRY(const std::size_t segment, last_segment_not([&](const format::SegmentHead& head) {
         return std::any_of(head.streams.begin(), head.streams.end(), [&](const auto& entry) {
           return std::find(streams->begin(), streams->end(), entry.id) != streams->end() &&
-                 lives_.find(entry.id)->first < entry.next;
+                 lives_.of(entry.id).first < entry.next;
         });
       }));
   return manifest_.segments[segment].base;

@@ -16,8 +16,9 @@ Status StreamLives::begin_at(const format::ManifestSegment& segment) {
   TRY(auto file, open_named(disk_, paths_.segment(segment.id, segment.generation)));
   TRY(const auto opened, read_head(*file, paths_, segment));
   lives_.clear();
+  any_ = false;
   for (const format::StreamEntry& stream : opened.head.streams) {
-    if (stream.life != StreamLife{}) lives_.emplace(stream.id, stream.life);
+    if (stream.life != StreamLife{}) learn(stream.id, stream.life);
   }
   cursor_.reset();
   file_ = std::move(file);
@@ -27,13 +28,18 @@ Status StreamLives::begin_at(const format::ManifestSegment& segment) {
   return {};
 }
 
+void StreamLives::learn(StreamId stream, const StreamLife& life) {
+  lives_[stream] = life;
+  any_ = true;
+}
+
 Status StreamLives::read_through(std::uint64_t batches) {
   cursor_->forget_window();
   while (cursor_->expected().sequence < batches) {
     TRY(const auto step, cursor_->next());
     if (step != BatchCursor::Step::batch) break;
     for (const format::StreamChange& change : cursor_->extension().changes)
-      lives_[change.stream] = change.life;
+      learn(change.stream, change.life);
   }
   known_batches_ = batches;
   return {};

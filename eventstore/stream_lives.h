@@ -4,7 +4,6 @@
 // last change.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +16,7 @@
 #include "eventstore/batch_cursor.h"
 #include "eventstore/format.h"
 #include "eventstore/store_files.h"
+#include "eventstore/stream_table.h"
 
 namespace tidelog {
 
@@ -29,22 +29,24 @@ class StreamLives {
   // is.
   Status refresh(const DurablePage::Value& bound);
 
-  bool none() const { return lives_.empty(); }
-  // Null: all events of the stream count.
-  const StreamLife* find(StreamId stream) const {
-    const auto at = lives_.find(stream);
-    return at == lives_.end() ? nullptr : &at->second;
+  // All events of all streams count.
+  bool none() const { return !any_; }
+  StreamLife of(StreamId stream) const {
+    const StreamLife* const life = lives_.find(stream);
+    return life == nullptr ? StreamLife{} : *life;
   }
 
  private:
   Status begin_at(const format::ManifestSegment& segment);
+  void learn(StreamId stream, const StreamLife& life);
   Status read_through(std::uint64_t batches);
 
   Disk& disk_;
   const StorePaths& paths_;
-  std::map<StreamId, StreamLife> lives_;  // not of streams of which every event counts
-  std::uint64_t known_batches_ = 0;       // every change in an earlier batch is known
-  std::uint64_t segment_id_ = 0;          // that the cursor reads
+  StreamTable<StreamLife> lives_;
+  bool any_ = false;
+  std::uint64_t known_batches_ = 0;  // every change in an earlier batch is known
+  std::uint64_t segment_id_ = 0;     // that the cursor reads
   std::unique_ptr<File> file_;
   std::optional<BatchCursor> cursor_;
 };
