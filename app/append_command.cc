@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -12,6 +11,7 @@
 #include <variant>
 
 #include "app/append_lines.h"
+#include "app/expectation.h"
 #include "app/progress.h"
 #include "app/table.h"
 #include "app/writing.h"
@@ -24,20 +24,6 @@ namespace {
 
 // Appends on their way at the same time, with --each.
 constexpr std::size_t in_flight_max = 64;
-
-Result<ExpectedRevision> parse_expected(const std::string& text) {
-  if (text == "any") return ExpectedRevision::any();
-  if (text == "no-stream") return ExpectedRevision::no_stream();
-  if (text == "exists") return ExpectedRevision::exists();
-  std::uint64_t revision = 0;
-  const char* const end = text.data() + text.size();
-  const auto read = std::from_chars(text.data(), end, revision);
-  if (read.ec == std::errc() && read.ptr == end) return ExpectedRevision::exactly({revision});
-  return fail(Code::misconfigured,
-              fmt::format("--expected-revision: expected any, no-stream, exists or the revision of "
-                          "the stream's last event, found `{}`",
-                          text));
-}
 
 // ---- Input ----
 
@@ -91,32 +77,6 @@ std::string answer_json(const AppendOptions& options, const AppendedEvents& appe
   return out;
 }
 
-std::string_view name_of(AppendConflict::Kind kind) {
-  switch (kind) {
-    case AppendConflict::Kind::revision:
-      return "revision";
-    case AppendConflict::Kind::other_event:
-      return "other_event";
-    case AppendConflict::Kind::partly_repeated:
-      return "partly_repeated";
-  }
-  return "unknown";
-}
-
-std::string answer_json(const AppendConflict& conflict) {
-  std::string out = "{\"stream\":";
-  put_json_text(out, conflict.stream);
-  out += fmt::format(
-      R"(,"conflict":"{}","expected":"{}","actual":{})", name_of(conflict.kind),
-      print(conflict.expected),
-      conflict.actual ? fmt::format("{}", conflict.actual->value) : std::string("null"));
-  if (conflict.kind != AppendConflict::Kind::revision) {
-    out += fmt::format(R"(,"id":"{}","position":{})", print_event_id(conflict.event_id),
-                       conflict.position.value);
-  }
-  return out + "}";
-}
-
 std::string answer_text(const AppendOptions& options, const AppendedEvents& appended) {
   return fmt::format(
       "{} {} event{} {} stream {}, from position {} on; the stream is at revision {}",
@@ -129,7 +89,7 @@ std::string answer_text(const AppendOptions& options, const AppendedEvents& appe
 Status answer(const CommandContext& context, const AppendOptions& options,
               const AppendOutcome& outcome) {
   if (const auto* conflict = std::get_if<AppendConflict>(&outcome)) {
-    if (options.common.json) TRY_DO(context.out.line(answer_json(*conflict)));
+    if (options.common.json) TRY_DO(context.out.line(print_json(*conflict)));
     return fail(Code::conflict, print(*conflict));
   }
   const auto& appended = std::get<AppendedEvents>(outcome);

@@ -23,6 +23,7 @@
 #include "app/source_command.h"
 #include "app/state_command.h"
 #include "app/store_command.h"
+#include "app/stream_command.h"
 
 namespace tidelog {
 namespace {
@@ -396,8 +397,8 @@ Status verify_store_or_states(const CommandContext& context, const VerifyCommand
 void add_compact(CommandLine& line, CLI::App& store) {
   const auto options = add_command<CompactOptions>(
       store, line, "compact",
-      "applies the configuration's `retention`, `max_bytes` and `compress` now; `run` does it by "
-      "itself",
+      "applies the configuration's `retention`, `max_bytes` and `compress` now, and takes out what "
+      "streams that were truncated or deleted left; `run` does it by itself",
       "  tidelog store compact -c shop.yaml\n\n"
       "Positions and revisions stay. Tables keep a base snapshot, from which on their state is "
       "told\n"
@@ -409,11 +410,56 @@ void add_compact(CommandLine& line, CLI::App& store) {
                    "takes also what a projection of the configuration has not read");
 }
 
+void add_streams(CommandLine& line, CLI::App& store) {
+  const auto add_shared = [](CLI::App& command, StreamCommandOptions& options) {
+    add_store_options(command, options.common);
+    command.add_option("--stream", options.stream, "the stream's whole name")
+        ->type_name("STREAM")
+        ->required();
+    command
+        .add_option("--expected-revision", options.expected,
+                    "any (the usual), no-stream, exists, or the revision of the last event")
+        ->type_name("REVISION");
+  };
+  const auto truncated = add_command<StreamCommandOptions>(
+      store, line, "truncate", "a stream's events before a revision no longer count, and go",
+      "  tidelog store truncate --stream order-7 --before 40 -c shop.yaml\n"
+      "  tidelog store truncate --stream shop.public.orders --before 100000 -c shop.yaml\n\n"
+      "Readers of the stream pass over them from now on; `store compact` or the running service\n"
+      "frees the space. Of a table's stream they go at once, behind a base snapshot that keeps "
+      "its\n"
+      "state, as far as they fill whole segments. The service must not run meanwhile.",
+      truncate_stream);
+  CLI::App& truncating = command_of(store, "truncate");
+  add_shared(truncating, *truncated);
+  truncating
+      .add_option("--before", truncated->before, "the revision of the first event that is kept")
+      ->type_name("REVISION")
+      ->required();
+  truncating.add_flag("--past-consumers", truncated->past_consumers,
+                      "of a table: takes also what a projection of the configuration has not read");
+
+  const auto deleted = add_command<StreamCommandOptions>(
+      store, line, "delete", "ends an application's stream: it has no events any more",
+      "  tidelog store delete --stream cart-4711 -c shop.yaml\n"
+      "  tidelog store delete --stream user-12 --for-ever -c shop.yaml --expected-revision 7\n\n"
+      "The next append begins it anew, its revisions going on; with --for-ever there is none: "
+      "every\n"
+      "append is refused as a conflict. `store compact` or the running service frees the space. "
+      "The\n"
+      "stream of a table ends only with the table. The service must not run meanwhile.\n"
+      "Exit code 5: the stream is not at the expected revision; the message tells where it is.",
+      delete_stream);
+  add_shared(command_of(store, "delete"), *deleted);
+  command_of(store, "delete")
+      .add_flag("--for-ever", deleted->for_ever, "a tombstone: nothing can be appended again");
+}
+
 void add_store(CommandLine& line) {
   CLI::App* const store = line.app.add_subcommand(
       "store",
-      "the store's own care: verify, stats, snapshot, backup, restore, salvage, "
-      "compact, erase, adopt");
+      "the store's own care: verify, stats, snapshot, backup, restore, salvage, compact, truncate, "
+      "delete, erase, adopt");
   store->require_subcommand(1);
   store->footer(
       "\nExamples:\n"
@@ -448,6 +494,7 @@ void add_store(CommandLine& line) {
                                  "  tidelog store stats --store ./store --json", print_store_stats);
   add_store_options(command_of(*store, "stats"), *stats);
   add_compact(line, *store);
+  add_streams(line, *store);
   add_erase(line, *store);
   add_backup(line, *store);
   add_salvage(line, *store);

@@ -120,6 +120,46 @@ Status print_backwards(Reading& reading, const Range& range) {
   return {};
 }
 
+// Where a stream ended, if that event is still there.
+Result<std::string> end_text(StoreReader& reader, const StreamState& stream) {
+  const std::string text = fmt::format("stream {} was {} at revision {}", stream.name,
+                                       name_of(stream.life.status), stream.next.value - 1);
+  EventFilter filter;
+  filter.streams = {stream.name};
+  filter.also_not_counting = true;
+  reader.set_filter(std::move(filter));
+  TRY_DO(reader.seek(reader.durable()));
+  TRY(const Event* const last, reader.previous());
+  if (last == nullptr || !is_stream_event(last->type)) return text;
+  return fmt::format("{}, position {}, {}", text, last->position.value,
+                     print_time(last->append_time));
+}
+
+// A stream that ended has no events, and somebody who asks for it wants to know why.
+Status tell_ended(const CommandContext& context, const EventsOptions& options) {
+  if (options.streams.empty()) return {};
+  TRY(const auto reader, open_reader(context, options.common));
+  TRY(const auto streams, reader->streams());
+  std::size_t by_pattern = 0;
+  for (const StreamState& stream : streams) {
+    if (stream.life.status == StreamStatus::open) continue;
+    const auto& asked = options.streams;
+    if (std::find(asked.begin(), asked.end(), stream.name) != asked.end()) {
+      TRY(const std::string text, end_text(*reader, stream));
+      TRY_DO(context.err.line("tidelog: note: " + text + ": it has no events"));
+    } else if (std::any_of(asked.begin(), asked.end(), [&](const std::string& pattern) {
+                 return matches(pattern, stream.name);
+               })) {
+      ++by_pattern;
+    }
+  }
+  if (by_pattern == 0) return {};
+  return context.err.line(
+      fmt::format("tidelog: note: {} of the streams that fit were deleted or tombstoned: they have "
+                  "no events",
+                  by_pattern));
+}
+
 Status print_range(Reading& reading, const Range& range) {
   if (reading.options.backwards) return print_backwards(reading, range);
   if (reading.options.follow) return follow(reading, range);
@@ -137,6 +177,7 @@ Status print_events(const CommandContext& context, const EventsOptions& options)
   TRY_DO(check_options(options));
   TRY(const auto reader, open_reader(context, options.common));
   TRY(const std::vector<std::string> streams, narrow(*reader, options));
+  TRY_DO(tell_ended(context, options));
   TRY(const Range range, range_of(context, *reader, options, streams));
   TRY(EventChoice choice,
       EventChoice::make(*reader, options.streams, options.types,

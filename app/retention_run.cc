@@ -8,6 +8,7 @@
 
 #include "app/pattern.h"
 #include "app/pause.h"
+#include "app/table.h"
 #include "app/writing.h"
 #include "eventstore/packing.h"
 #include "eventstore/state_directory.h"
@@ -51,7 +52,20 @@ class Retaining {
   }
 
  private:
+  // Without rules only streams that were truncated or ended give work, once each and once again
+  // for what was sealed since.
+  bool may_have_work() {
+    if (!config_.retention.empty() || config_.max_bytes) return true;
+    const auto lives = store_.stream_lives();
+    const std::uint64_t last_segment = store_.manifest().segments.back().id;
+    const bool is_new = lives != lives_ || last_segment != last_segment_;
+    lives_ = lives;
+    last_segment_ = last_segment;
+    return is_new && !lives.empty();
+  }
+
   void look() {
+    if (!may_have_work() && told_.empty() && !told_held_back_) return;
     const auto report = retain(store_, config_, floor_(), memory_, [](Position) {});
     if (!report) {
       tell_once("retention waits", report.error().what, told_);
@@ -92,12 +106,57 @@ class Retaining {
   Log& log_;
   RetentionMemory memory_;
   PackingMemory packed_;
+  std::map<StreamId, StreamLife> lives_;
+  std::uint64_t last_segment_ = 0;
   std::string told_;
   std::string told_of_packing_;
   bool told_held_back_ = false;
 };
 
 }  // namespace
+
+Result<RetentionReport> truncate_table(EventStore& store, const std::string& stream,
+                                       Revision before, Position floor,
+                                       const std::function<void(Position)>& on_progress) {
+  RetentionPlan plan;
+  plan.rule_of = [&](std::string_view name) {
+    RetentionRule rule;
+    if (name == stream) rule.before = before;
+    return rule;
+  };
+  plan.make_base = [&](const std::string& table, Position position) {
+    return make_base(store, table, position);
+  };
+  plan.floor = floor;
+  plan.on_progress = on_progress;
+  RetentionMemory memory;
+  return apply_retention(store, plan, memory);
+}
+
+Status print_retention(const CommandContext& context, bool json, const RetentionReport& report,
+                       const PackingReport& packing) {
+  if (report.held_back) {
+    TRY_DO(
+        context.err.line("tidelog: note: some events are kept because a projection has not "
+                         "read them yet; --past-consumers takes them all the same"));
+  }
+  if (json) {
+    return context.out.line(fmt::format(
+        R"({{"removed":{},"rewritten":{},"let_go":{},"bytes_before":{},"bytes_after":{},"held_back":{},"packed":{},"packed_bytes_before":{},"packed_bytes_after":{}}})",
+        report.events_removed, report.segments_rewritten, report.segments_let_go,
+        report.bytes_before, report.bytes_after, report.held_back, packing.segments,
+        packing.bytes_before, packing.bytes_after));
+  }
+  if (packing.segments != 0) {
+    TRY_DO(context.out.line(fmt::format("packed {} segments: {} became {}", packing.segments,
+                                        print_bytes(packing.bytes_before),
+                                        print_bytes(packing.bytes_after))));
+  }
+  return context.out.line(fmt::format(
+      "removed {} events: {} segments written anew and {} let go, {} became {}",
+      with_commas(report.events_removed), report.segments_rewritten, report.segments_let_go,
+      print_bytes(report.bytes_before), print_bytes(report.bytes_after)));
+}
 
 Result<RetentionReport> retain(EventStore& store, const StoreConfig& config, Position floor,
                                RetentionMemory& memory,
@@ -117,7 +176,6 @@ bool packs(const StoreConfig& config) { return config.sealed_codec != format::Co
 
 RetentionRun::RetentionRun(EventStore& store, const StoreConfig& config, ConsumerFloor floor,
                            Log& log) {
-  if (config.retention.empty() && !config.max_bytes && !packs(config)) return;
   thread_ = std::jthread(Retaining(store, config, std::move(floor), log));
 }
 

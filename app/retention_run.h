@@ -1,13 +1,20 @@
+<<<<<<< HEAD
 // Retention: what the configuration's rules no longer keep goes, and what is kept is packed: by hand
 // (`tidelog store compact`), and in the background of a running service.
+=======
+// Retention: what the configuration's rules no longer keep goes, and what is kept is packed, by
+// hand (`tidelog store compact`) and in the background of a running service.
+>>>>>>> streams
 #pragma once
 
 #include <functional>
 #include <thread>
 
+#include "app/command.h"
 #include "app/config.h"
 #include "app/log.h"
 #include "eventstore/event_store.h"
+#include "eventstore/packing.h"
 #include "eventstore/retention.h"
 
 namespace tidelog {
@@ -23,9 +30,18 @@ Result<RetentionReport> retain(EventStore& store, const StoreConfig& config, Pos
 // Whether the configuration asks for sealed segments to be packed (eventstore/packing.h).
 bool packs(const StoreConfig& config);
 
-// Store, configuration and log must outlive it; destroying it ends the thread. A configuration
-// without rules and packing makes no thread. What fails is logged and tried again; it never stops
-// capture.
+// Takes the stream's events before the revision, behind a base snapshot, as far as whole segments
+// hold them.
+Result<RetentionReport> truncate_table(EventStore& store, const std::string& stream,
+                                       Revision before, Position floor,
+                                       const std::function<void(Position)>& on_progress);
+
+// For the commands that do either.
+Status print_retention(const CommandContext& context, bool json, const RetentionReport& report,
+                       const PackingReport& packing);
+
+// Store, configuration and log must outlive it; destroying it ends the thread. What fails is logged
+// and tried again; it never stops capture.
 class RetentionRun {
  public:
   RetentionRun(EventStore& store, const StoreConfig& config, ConsumerFloor floor, Log& log);

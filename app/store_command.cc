@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "app/progress.h"
 #include "app/table.h"
 #include "core/source_position.h"
@@ -16,11 +19,58 @@ std::string last_position(Position durable) {
   return durable == Position{0} ? "null" : fmt::format("{}", durable.value - 1);
 }
 
-Status print_stats_json(const CommandContext& context, const StoreStats& stats) {
+// What a person reads of streams at once.
+constexpr std::size_t streams_shown_max = 50;
+
+// Those that were truncated, deleted or tombstoned.
+std::vector<StreamState> changed_streams(const std::vector<StreamState>& streams) {
+  std::vector<StreamState> changed;
+  std::copy_if(streams.begin(), streams.end(), std::back_inserter(changed),
+               [](const StreamState& stream) { return stream.life != StreamLife{}; });
+  return changed;
+}
+
+std::string print_json(const std::vector<StreamState>& streams) {
+  std::string out;
+  for (const StreamState& stream : streams) {
+    if (!out.empty()) out += ',';
+    out += "{\"stream\":";
+    put_json_text(out, stream.name);
+    out += fmt::format(R"(,"status":"{}","first_revision":{},"revision":{}}})",
+                       name_of(stream.life.status), stream.life.first.value, stream.next.value - 1);
+  }
+  return '[' + out + ']';
+}
+
+Status print_stats_json(const CommandContext& context, const StoreStats& stats,
+                        const std::vector<StreamState>& streams) {
   TRY_DO(context.out.line(fmt::format(
-      R"({{"events":{},"position":{},"bytes":{},"segments":{},"durable":{}}})", stats.durable.value,
-      last_position(stats.durable), stats.bytes, stats.segment_count, stats.durable.value)));
+      R"({{"events":{},"position":{},"bytes":{},"segments":{},"durable":{},"changed_streams":{}}})",
+      stats.durable.value, last_position(stats.durable), stats.bytes, stats.segment_count,
+      stats.durable.value, print_json(changed_streams(streams)))));
   return context.out.flush();
+}
+
+Table stream_table(const std::vector<StreamState>& changed) {
+  Table table({{"stream"}, {"is"}, {"begins at", Align::right}, {"ends at", Align::right}});
+  for (std::size_t i = 0; i < std::min(changed.size(), streams_shown_max); ++i) {
+    const StreamState& stream = changed[i];
+    const bool is_open = stream.life.status == StreamStatus::open;
+    table.add({stream.name, std::string(is_open ? "truncated" : name_of(stream.life.status)),
+               is_open ? with_commas(stream.life.first.value) : "",
+               with_commas(stream.next.value - 1)});
+  }
+  return table;
+}
+
+Status print_changed_streams(const CommandContext& context,
+                             const std::vector<StreamState>& streams) {
+  const auto changed = changed_streams(streams);
+  if (changed.empty()) return {};
+  TRY_DO(context.out.write("\n" + stream_table(changed).take(context.out_is_terminal)));
+  if (changed.size() <= streams_shown_max) return {};
+  return context.out.line(fmt::format("and {} more; --json lists all",
+                                      with_commas(changed.size() - streams_shown_max)));
 }
 
 std::string print_json(const std::vector<std::string>& texts) {
@@ -89,8 +139,8 @@ Status verify_store(const CommandContext& context, const CommonOptions& options)
 Status print_store_stats(const CommandContext& context, const CommonOptions& options) {
   TRY(const auto reader, open_reader(context, options));
   TRY(const StoreStats stats, reader->stats());
-  if (options.json) return print_stats_json(context, stats);
-  TRY(const auto streams, reader->stream_names());
+  TRY(const auto streams, reader->streams());
+  if (options.json) return print_stats_json(context, stats, streams);
   Table table({{"what"}, {"amount", Align::right}});
   table.add({"events", with_commas(stats.durable.value)});
   table.add({"streams", with_commas(streams.size())});
@@ -102,6 +152,7 @@ Status print_store_stats(const CommandContext& context, const CommonOptions& opt
   if (!stats.sources.empty()) {
     TRY_DO(context.out.write("\n" + source_table(stats).take(context.out_is_terminal)));
   }
+  TRY_DO(print_changed_streams(context, streams));
   return context.out.flush();
 }
 

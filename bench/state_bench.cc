@@ -117,7 +117,7 @@ void bench_aggregate(StoreReader& reader) {
   must(snapshots.save({9}, "bench-1", {{10'000}, std::string(10'000, 's')}));
   constexpr int count = 1000;
   const double took = seconds([&] {
-    for (int i = 0; i < count; ++i) must(snapshots.load({9}, "bench-1", {10'000}));
+    for (int i = 0; i < count; ++i) must(snapshots.load({9}, "bench-1", {10'000}, {}));
   });
   report("aggregate snapshot of 10 kB, loaded", took * 1000 / count, "ms", 1, Better::lower,
          "one file");

@@ -138,7 +138,8 @@ Status AggregateSnapshots::save(StreamId stream, std::string_view stream_name,
 
 Result<std::optional<AggregateSnapshot>> AggregateSnapshots::load(StreamId stream,
                                                                   std::string_view stream_name,
-                                                                  Revision revision) const {
+                                                                  Revision revision,
+                                                                  const StreamLife& life) const {
   std::optional<AggregateSnapshot> found;
   const std::string path = directory_ + "/" + file_name(stream);
   const auto file = read_file(disk_, path);
@@ -147,7 +148,9 @@ Result<std::optional<AggregateSnapshot>> AggregateSnapshots::load(StreamId strea
   auto snapshots = snapshots_in(*file, store_uuid_, stream, stream_name);
   if (!snapshots) return fail_in(path, snapshots.error());
   for (AggregateSnapshot& snapshot : *snapshots) {
-    if (snapshot.revision <= revision) found = std::move(snapshot);
+    const bool whole = snapshot.revision + std::uint64_t{1} >= life.first;
+    if (whole && life.status == StreamStatus::open && snapshot.revision <= revision)
+      found = std::move(snapshot);
   }
   return found;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/disk.h"
+#include "core/event.h"
 #include "core/ids.h"
 #include "core/result.h"
 
@@ -48,11 +49,13 @@ class AggregateSnapshots {
   // Durable when it returns. The events up to `revision` must be durable already: EventStore has
   // acknowledged them.
   Status save(StreamId stream, std::string_view stream_name, const AggregateSnapshot& snapshot);
-  // The newest at or before `revision`; nothing when there is none. One small file is read.
+  // The newest at or before `revision`; nothing when there is none. `life` is the stream's
+  // (StoreReader::streams): a snapshot that lacks events which still count, or is of a stream that
+  // ended since, is not given. One small file is read.
   // Code::corrupt when it is damaged: read the events from the beginning; the next save replaces
   // it.
   Result<std::optional<AggregateSnapshot>> load(StreamId stream, std::string_view stream_name,
-                                                Revision revision) const;
+                                                Revision revision, const StreamLife& life) const;
   // For erasure and deletion: fine when there is none.
   Status remove(StreamId stream);
 

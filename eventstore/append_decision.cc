@@ -1,54 +1,60 @@
 #include "eventstore/append_decision.h"
 
+#include <algorithm>
+
 namespace tidelog {
 namespace {
 
 using Kind = ExpectedRevision::Kind;
 
-bool holds(const ExpectedRevision& expected, Revision next) {
-  switch (expected.kind) {
-    case Kind::any:
-      return true;
-    case Kind::no_stream:
-      return next.value == 0;
-    case Kind::exists:
-      return next.value != 0;
-    case Kind::exactly:
-      return next.value != 0 && next.value - 1 == expected.revision.value;
-  }
-  return false;
-}
-
 bool names_revision(const ExpectedRevision& expected) {
   return expected.kind == Kind::exactly || expected.kind == Kind::no_stream;
 }
 
-// Where the events of an append with such an expectation begin.
-std::optional<Revision> begin_of(const ExpectedRevision& expected) {
-  if (expected.kind == Kind::no_stream) return Revision{0};
+// Where the events of an append with such an expectation begin: those of a stream that was not
+// there at the begin of its present life.
+std::optional<Revision> begin_of(const ExpectedRevision& expected, const StreamNow& now) {
+  if (expected.kind == Kind::no_stream) return now.life.first;
   if (expected.kind != Kind::exactly || expected.revision.value == UINT64_MAX) return std::nullopt;
   return expected.revision + std::uint64_t{1};
 }
 
-AppendConflict conflict_of(AppendConflict::Kind kind, const StreamAppend& stream, Revision next) {
+AppendConflict conflict_of(AppendConflict::Kind kind, const StreamAppend& stream,
+                           const StreamNow& now) {
   AppendConflict conflict;
   conflict.kind = kind;
   conflict.stream = stream.stream;
   conflict.expected = stream.expected;
-  if (next.value != 0) conflict.actual = Revision{next.value - 1};
+  conflict.actual = now.last();
+  conflict.status = now.life.status;
   return conflict;
+}
+
+// What the stream is not where it was expected is called.
+AppendConflict unexpected(const StreamAppend& stream, const StreamNow& now) {
+  const bool ended = now.life.status == StreamStatus::tombstoned;
+  return conflict_of(ended ? AppendConflict::Kind::tombstoned : AppendConflict::Kind::revision,
+                     stream, now);
+}
+
+using FoundOfStream = std::vector<std::vector<FoundEvent>>;
+
+FoundOfStream counting_of(FoundOfStream found, Revision first) {
+  for (auto& events : found)
+    std::erase_if(events, [&](const FoundEvent& event) { return event.revision < first; });
+  return found;
 }
 
 // One stream of the request and what is known of it.
 struct Part {
   const StreamAppend& stream;
-  Revision next;
-  const std::vector<std::vector<FoundEvent>>* found;  // null: not looked for
+  StreamNow now;
+  const FoundOfStream* found;  // null: not looked for
 };
 
 AppendConflict conflict_at(AppendConflict::Kind kind, const Part& part, std::size_t event,
                            const FoundEvent& there) {
-  AppendConflict conflict = conflict_of(kind, part.stream, part.next);
+  AppendConflict conflict = conflict_of(kind, part.stream, part.now);
   conflict.event_id = part.stream.events[event].id;
   conflict.position = there.position;
   return conflict;
@@ -87,8 +93,8 @@ PartDecision repeated_at(const Part& part, Revision begin) {
 
 // With an expected revision, only what stands there counts.
 PartDecision decide_by_revision(const Part& part) {
-  if (holds(part.stream.expected, part.next)) return Append{};
-  const auto begin = begin_of(part.stream.expected);
+  if (holds(part.stream.expected, part.now)) return Append{};
+  const auto begin = begin_of(part.stream.expected, part.now);
   if (begin && part.found != nullptr) {
     if (stands_at(part, *begin)) return repeated_at(part, *begin);
     for (std::size_t i = 0; i < part.stream.events.size(); ++i) {
@@ -97,13 +103,12 @@ PartDecision decide_by_revision(const Part& part) {
         return conflict_at(AppendConflict::Kind::other_event, part, i, *there);
     }
   }
-  return conflict_of(AppendConflict::Kind::revision, part.stream, part.next);
+  return unexpected(part.stream, part.now);
 }
 
 // Without one, the ids count wherever they stand in the stream.
 PartDecision decide_by_ids(const Part& part) {
-  if (!holds(part.stream.expected, part.next))
-    return conflict_of(AppendConflict::Kind::revision, part.stream, part.next);
+  if (!holds(part.stream.expected, part.now)) return unexpected(part.stream, part.now);
   if (part.found == nullptr) return Append{};
   for (const FoundEvent& first : part.found->front()) {
     if (stands_at(part, first.revision)) return repeated_at(part, first.revision);
@@ -122,20 +127,37 @@ PartDecision decide_by_ids(const Part& part) {
 }
 
 PartDecision decide(const Part& part) {
+  if (part.now.life.status == StreamStatus::tombstoned) return unexpected(part.stream, part.now);
   return names_revision(part.stream.expected) ? decide_by_revision(part) : decide_by_ids(part);
 }
 
 }  // namespace
 
-bool needs_look(const StreamAppend& stream, Revision next) {
-  if (stream.events.empty() || next.value == 0) return false;
+bool holds(const ExpectedRevision& expected, const StreamNow& now) {
+  const bool is_there = now.next.value != 0 && now.life.status == StreamStatus::open;
+  if (now.life.status == StreamStatus::tombstoned) return false;
+  switch (expected.kind) {
+    case Kind::any:
+      return true;
+    case Kind::no_stream:
+      return !is_there;
+    case Kind::exists:
+      return is_there;
+    case Kind::exactly:
+      return now.last() == expected.revision;
+  }
+  return false;
+}
+
+bool needs_look(const StreamAppend& stream, const StreamNow& now) {
+  if (stream.events.empty() || now.life.first >= now.next) return false;
   if (!names_revision(stream.expected)) return true;
-  const auto begin = begin_of(stream.expected);
-  return begin && *begin < next;
+  const auto begin = begin_of(stream.expected, now);
+  return begin && *begin < now.next;
 }
 
 AppendDecision decide(const AppendRequest& request,
-                      const std::function<Revision(std::size_t)>& next_of,
+                      const std::function<StreamNow(std::size_t)>& now_of,
                       const FoundEvents& found) {
   AppendedEvents first_answer;
   first_answer.repeated = true;
@@ -144,8 +166,11 @@ AppendDecision decide(const AppendRequest& request,
   for (std::size_t i = 0; i < request.streams.size(); ++i) {
     const StreamAppend& stream = request.streams[i];
     if (stream.events.empty()) continue;
+    const StreamNow now = now_of(i);
     const bool looked = i < found.size() && !found[i].empty();
-    const Part part{stream, next_of(i), looked ? &found[i] : nullptr};
+    FoundOfStream counting;
+    if (looked && now.life.first.value != 0) counting = counting_of(found[i], now.life.first);
+    const Part part{stream, now, !looked ? nullptr : counting.empty() ? &found[i] : &counting};
     const PartDecision decision = decide(part);
     if (const auto* conflict = std::get_if<AppendConflict>(&decision)) return *conflict;
     if (std::holds_alternative<Append>(decision)) {
@@ -166,8 +191,8 @@ AppendDecision decide(const AppendRequest& request,
   if (partly) return *partly;
   for (std::size_t i = 0; i < request.streams.size(); ++i) {
     const StreamAppend& stream = request.streams[i];
-    if (stream.events.empty() && !holds(stream.expected, next_of(i)))
-      return conflict_of(AppendConflict::Kind::revision, stream, next_of(i));
+    if (stream.events.empty() && !holds(stream.expected, now_of(i)))
+      return unexpected(stream, now_of(i));
   }
   return Append{};
 }

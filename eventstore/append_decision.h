@@ -13,6 +13,20 @@
 
 namespace tidelog {
 
+// A stream where the log ends.
+struct StreamNow {
+  Revision next;  // of its next event
+  StreamLife life;
+
+  // Of its last event; nothing: it has none.
+  std::optional<Revision> last() const {
+    if (next.value == 0) return std::nullopt;
+    return Revision{next.value - 1};
+  }
+  bool operator==(const StreamNow&) const = default;
+};
+bool holds(const ExpectedRevision& expected, const StreamNow& now);
+
 // An event of the stream that has the id of a new one.
 struct FoundEvent {
   Position position;
@@ -24,16 +38,16 @@ struct FoundEvent {
 // for, because needs_look() did not ask.
 using FoundEvents = std::vector<std::vector<std::vector<FoundEvent>>>;
 
-// Whether the ids of the stream's events must be looked for, when its next event would have
-// revision `next`.
-bool needs_look(const StreamAppend& stream, Revision next);
+// Whether the ids of the stream's events must be looked for. Those that no longer count are no
+// events of it any more: their ids are free.
+bool needs_look(const StreamAppend& stream, const StreamNow& now);
 
 struct Append {};  // go on
 using AppendDecision = std::variant<Append, AppendedEvents, AppendConflict>;
 
-// `next_of(index)`: the revision of the next event of the request's stream.
+// `now_of(index)`: the request's stream.
 AppendDecision decide(const AppendRequest& request,
-                      const std::function<Revision(std::size_t)>& next_of,
+                      const std::function<StreamNow(std::size_t)>& now_of,
                       const FoundEvents& found);
 
 }  // namespace tidelog

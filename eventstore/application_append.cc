@@ -35,13 +35,6 @@ Status check_ids_differ(const StreamAppend& stream) {
   return {};
 }
 
-Status check_stream_name(const std::string& name) {
-  if (name.empty()) return fail(Code::misconfigured, "an append names no stream");
-  if (name.find('$') == std::string::npos) return {};
-  return fail(Code::misconfigured,
-              fmt::format("the stream name {} is reserved, as every name with a $ in it", name));
-}
-
 Status check_names_differ(const AppendRequest& request) {
   if (request.streams.size() < 2) return {};
   absl::flat_hash_set<std::string_view> names;
@@ -55,10 +48,19 @@ Status check_names_differ(const AppendRequest& request) {
 
 std::string print_actual(const AppendConflict& conflict) {
   if (!conflict.actual) return "has no events";
+  if (conflict.status != StreamStatus::open)
+    return fmt::format("was {} at revision {}", name_of(conflict.status), conflict.actual->value);
   return fmt::format("is at revision {}", conflict.actual->value);
 }
 
 }  // namespace
+
+Status check_stream_name(const std::string& name) {
+  if (name.empty()) return fail(Code::misconfigured, "an append names no stream");
+  if (name.find('$') == std::string::npos) return {};
+  return fail(Code::misconfigured,
+              fmt::format("the stream name {} is reserved, as every name with a $ in it", name));
+}
 
 std::string print(const ExpectedRevision& expected) {
   switch (expected.kind) {
@@ -88,6 +90,12 @@ std::string print(const AppendConflict& conflict) {
           "stream {} has event {} at position {} already, but not all events of this append, or "
           "not in this order: it is no repetition of an earlier one",
           conflict.stream, print_event_id(conflict.event_id), conflict.position.value);
+    case AppendConflict::Kind::tombstoned:
+      return fmt::format("stream {} {}: it ended for ever, use another name", conflict.stream,
+                         print_actual(conflict));
+    case AppendConflict::Kind::beyond_end:
+      return fmt::format("stream {} {}: it can be truncated before the revision after that at most",
+                         conflict.stream, print_actual(conflict));
   }
   return "unknown";
 }

@@ -9,12 +9,14 @@
 #include <variant>
 #include <vector>
 
+#include "core/event.h"
 #include "core/ids.h"
 #include "core/result.h"
 
 namespace tidelog {
 
-// What the caller believes of a stream.
+// What the caller believes of a stream. A deleted stream fits `no_stream`, and `exactly` the event
+// that deleted it, but not `exists`; a tombstoned one fits nothing and takes nothing.
 struct ExpectedRevision {
   enum class Kind : std::uint8_t { any, no_stream, exists, exactly };
   Kind kind = Kind::any;
@@ -66,18 +68,24 @@ struct AppendConflict {
     revision,         // the stream is not where it was expected
     other_event,      // an event of this id is in the stream, with another type, key or data
     partly_repeated,  // some of the events are in the stream already, others are not
+    tombstoned,       // the stream ended for ever
+    beyond_end,       // it cannot be truncated before a revision that it does not have
   };
   Kind kind = Kind::revision;
   std::string stream;
   ExpectedRevision expected;
   std::optional<Revision> actual;  // of the stream's last event; nothing: it has none
-  std::string event_id;            // not for `revision`: which event, and where it is
+  std::string event_id;            // other_event, partly_repeated: which event, and where it is
   Position position;
+  StreamStatus status = StreamStatus::open;  // of the stream
   bool operator==(const AppendConflict&) const = default;
 };
 std::string print(const AppendConflict& conflict);  // for people
 
 using AppendOutcome = std::variant<AppendedEvents, AppendConflict>;
+
+// A stream that applications may name: not empty, not reserved.
+Status check_stream_name(const std::string& name);
 
 // Code::misconfigured says what is wrong with a request that no store could take: no events, an
 // empty or reserved name, an id that is no UUID, a stream or an id given twice.

@@ -21,6 +21,7 @@
 #include "eventstore/format.h"
 #include "eventstore/recent_ids.h"
 #include "eventstore/staging.h"
+#include "eventstore/stream_change.h"
 
 namespace tidelog {
 
@@ -33,6 +34,7 @@ struct BatchDraft {
   std::uint64_t event_count = 0;
   std::vector<format::StreamRun> runs;  // bases are set when it is placed
   std::vector<format::SchemaEntry> schemas;
+  std::vector<format::StreamChange> changes;
   std::vector<format::BlockEntry> blocks;
   std::string body;
   std::vector<EventIdHash> ids;  // applications' events only: of each, in order
@@ -64,11 +66,19 @@ struct ApplicationAppend {
 // Puts the request's events into the builder, as one transaction.
 void put_events(BatchBuilder& batch, const ApplicationAppend& append);
 
+// An application's request for a stream as a whole.
+struct StreamRequested {
+  StreamRequest request;
+  StreamId stream;
+  StreamOutcome outcome;
+};
+
 // One call on its way through the group commit: a batch or adoption of its own, or an application's
 // request.
 struct CommitRequest final : CommitQueue::Entry {
   std::unique_ptr<BatchDraft> draft;
   std::unique_ptr<ApplicationAppend> application;
+  std::unique_ptr<StreamRequested> change;
   Status status;  // of either kind
   AppendOutcome outcome;
   std::function<void(Result<AppendOutcome>)> on_done;
@@ -93,6 +103,7 @@ struct CommitGroup {
   BatchCursor::Expected end;  // after the batches placed so far
   UnixMicros append_time;
   std::map<StreamId, Revision> next_revision;
+  std::map<StreamId, StreamLife> lives;  // of streams that were changed
   std::map<SourceId, UnixMicros> commit_time;
   absl::flat_hash_set<EventIdHash> ids;  // of applications' events that are not durable yet
 };
@@ -101,6 +112,7 @@ struct CommitGroup {
 struct OpenBatch {
   BatchBuilder builder;
   std::vector<EventIdHash> ids;
+  std::vector<format::StreamChange> changes;            // deleted streams that go on in it
   std::vector<std::shared_ptr<CommitRequest>> waiting;  // answered with it
 };
 

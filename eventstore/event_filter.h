@@ -30,6 +30,10 @@ struct EventFilter {
   // Application events with any of these ids (core/application_event.h). Empty: any.
   std::vector<std::string> event_ids;
 
+  // Of streams that are named, also the events that no longer count (core/event.h, StreamLife) and
+  // are still there.
+  bool also_not_counting = false;
+
   bool names_streams() const { return !streams.empty() || !categories.empty(); }
 };
 

@@ -69,6 +69,7 @@ Status EventLookup::find_sealed(const Stream& stream, const NewEvent& event, Pos
   EventFilter filter;
   filter.streams.emplace_back(stream.name);
   filter.event_ids.emplace_back(event.id);
+  filter.also_not_counting = true;  // decide() knows what counts by then
   reader->set_filter(std::move(filter));
   reader->read_until(end);
   TRY_DO(reader->seek({0}));

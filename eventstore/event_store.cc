@@ -257,12 +257,14 @@ void EventStore::place(const std::shared_ptr<CommitRequest>& request, CommitGrou
   }
   if (!request->status) return CommitQueue::finish(*request);
   if (request->application != nullptr) return place_application(request, group);
+  if (request->change != nullptr) return place_change(request, group);
   place_draft(request, group);
 }
 
 void EventStore::place_draft(const std::shared_ptr<CommitRequest>& request, CommitGroup& group) {
   static_cast<void>(close_open_batch(group));
-  request->status = place_in_segment(*request->draft, group);
+  request->status = begin_anew(*request->draft, group);
+  if (request->status) request->status = place_in_segment(*request->draft, group);
   if (!request->status) return CommitQueue::finish(*request);
   group.placed.push_back(request->draft.get());
   group.waiting.push_back(request);
@@ -290,6 +292,8 @@ Status EventStore::place_in_segment(BatchDraft& draft, CommitGroup& group) {
   group.bytes.resize(offset + header.total_bytes(), '\0');
   for (const format::StreamRun& run : draft.extension.runs)
     group.next_revision[run.stream] = run.base + run.count;
+  for (const format::StreamChange& change : draft.extension.changes)
+    group.lives[change.stream] = change.life;
   if (draft.source.value != 0) group.commit_time[draft.source] = header.commit_time;
   group.append_time = header.append_time;
   group.end.file_offset += header.total_bytes();
@@ -319,6 +323,7 @@ void EventStore::describe(BatchDraft& draft, const CommitGroup& group) {
   extension.source_position = draft.source_position;
   extension.blocks = draft.blocks;
   extension.schemas = draft.schemas;
+  extension.changes = draft.changes;
   if (draft.staged != nullptr) extension.adopted.push_back(draft.staged->summary());
   const std::lock_guard lock(mutex_);
   for (format::StreamRun run : draft.runs) {

@@ -32,6 +32,7 @@
 #include "eventstore/recovery.h"
 #include "eventstore/staging.h"
 #include "eventstore/store_files.h"
+#include "eventstore/stream_change.h"
 
 namespace tidelog {
 
@@ -41,6 +42,7 @@ struct BatchDraft;
 struct CommitGroup;
 struct CommitRequest;
 struct OpenBatch;
+struct StreamRequested;
 
 struct StoreOptions {
   std::uint64_t segment_bytes = 64ULL << 20;
@@ -102,6 +104,21 @@ class EventStore : private NameLookup {
   using AppendDone = std::function<void(Result<AppendOutcome>)>;
   void submit(AppendRequest request, AppendDone done);
 
+  // What an application does to a stream of its own as a whole (stream_change.h has the table of
+  // what is answered). Readers of the stream pass over what no longer counts from then on, and
+  // retention takes it out. Code::misconfigured: the stream holds a table's rows.
+  //
+  // Events of a smaller revision than `before` no longer count.
+  Result<StreamOutcome> truncate_stream(std::string_view stream, Revision before,
+                                        const ExpectedRevision& expected);
+  // The stream has no events that count; the next append begins it anew, its revisions going on.
+  Result<StreamOutcome> delete_stream(std::string_view stream, const ExpectedRevision& expected);
+  // The same for ever: nothing is appended to it again. A name that was never used can be barred
+  // so, too.
+  Result<StreamOutcome> tombstone_stream(std::string_view stream, const ExpectedRevision& expected);
+  // Every stream that was truncated or ended, as it is now.
+  std::map<StreamId, StreamLife> stream_lives() const;
+
   // A file for a transaction that is not whole yet.
   Result<std::unique_ptr<StagingWriter>> stage();
   // Makes a whole staged transaction visible at once, together with `source_position`. On error
@@ -148,6 +165,7 @@ class EventStore : private NameLookup {
   Result<std::unique_ptr<ApplicationAppend>> prepare(AppendRequest request);
   Status look(ApplicationAppend& append);
   Result<std::shared_ptr<CommitRequest>> application_request(AppendRequest request);
+  Result<StreamOutcome> change_stream(StreamRequest request);
 
   // The leader's.
   void lead();
@@ -156,11 +174,20 @@ class EventStore : private NameLookup {
   void place_application(const std::shared_ptr<CommitRequest>& request, CommitGroup& group);
   void place_events(const std::shared_ptr<CommitRequest>& request, CommitGroup& group);
   void answer_after(const std::shared_ptr<CommitRequest>& request, CommitGroup& group);
-  Revision next_revision(const ApplicationAppend& append, std::size_t stream,
-                         const CommitGroup& group) const;
+  void place_change(const std::shared_ptr<CommitRequest>& request, CommitGroup& group);
+  static Result<std::unique_ptr<BatchDraft>> draft_of_change(const StreamRequested& change,
+                                                             const StreamNow& now);
+  StreamNow now_of(const ApplicationAppend& append, std::size_t stream,
+                   const CommitGroup& group) const;
+  StreamNow now_of(StreamId stream, const CommitGroup& group) const;
+  StreamLife life_of(StreamId stream, const CommitGroup& group) const;
+  Status begin_anew(BatchDraft& draft, const CommitGroup& group) const;
+  std::vector<format::StreamChange> begun_anew(const ApplicationAppend& append,
+                                               const CommitGroup& group) const;
   Revision next_revision(StreamId stream, const CommitGroup& group) const;
   bool must_look_again(const ApplicationAppend& append, const CommitGroup& group) const;
   Status check_no_table(const ApplicationAppend& append) const;
+  Status check_no_table(const StreamRequested& change) const;
   AppendedEvents answer_of(const ApplicationAppend& append, Position first,
                            const CommitGroup& group) const;
   Status close_open_batch(CommitGroup& group);

@@ -63,14 +63,14 @@ Status EventStore::look(ApplicationAppend& append) {
   std::size_t number = 0;
   for (std::size_t i = 0; i < append.streams.size(); ++i) {
     const StreamAppend& part = append.request.streams[i];
-    Revision next;
+    StreamNow now;
     if (!part.events.empty()) {
       const std::lock_guard lock(mutex_);
       const format::StreamEntry* known = catalog_.stream(append.streams[i]);
-      if (known != nullptr) next = known->next;
+      if (known != nullptr) now = {known->next, known->life};
     }
     auto& found = append.found.emplace_back();
-    if (!needs_look(part, next)) {
+    if (!needs_look(part, now)) {
       number += part.events.size();
       continue;
     }
@@ -121,7 +121,7 @@ void EventStore::place_application(const std::shared_ptr<CommitRequest>& request
   if (!request->status) return CommitQueue::finish(*request);
 
   const auto decision = decide(
-      append.request, [&](std::size_t i) { return next_revision(append, i, group); }, append.found);
+      append.request, [&](std::size_t i) { return now_of(append, i, group); }, append.found);
   if (const auto* repeated = std::get_if<AppendedEvents>(&decision)) request->outcome = *repeated;
   if (const auto* conflict = std::get_if<AppendConflict>(&decision)) request->outcome = *conflict;
   if (!std::holds_alternative<Append>(decision)) return answer_after(request, group);
@@ -138,7 +138,9 @@ void EventStore::place_events(const std::shared_ptr<CommitRequest>& request, Com
   ApplicationAppend& append = *request->application;
   const Position first = group.end.base + open_batch_->builder.event_count();
   request->outcome = answer_of(append, first, group);
+  auto changes = begun_anew(append, group);
   if (append.draft != nullptr) {
+    append.draft->changes = std::move(changes);
     request->status = place_in_segment(*append.draft, group);
     if (!request->status) return CommitQueue::finish(*request);
     group.placed.push_back(append.draft.get());
@@ -146,6 +148,7 @@ void EventStore::place_events(const std::shared_ptr<CommitRequest>& request, Com
   } else {
     put_events(open_batch_->builder, append);
     open_batch_->ids.insert(open_batch_->ids.end(), append.ids.begin(), append.ids.end());
+    open_batch_->changes.insert(open_batch_->changes.end(), changes.begin(), changes.end());
     open_batch_->waiting.push_back(request);
   }
   group.ids.insert(append.ids.begin(), append.ids.end());
@@ -158,14 +161,14 @@ AppendedEvents EventStore::answer_of(const ApplicationAppend& append, Position f
   answer.count = append.ids.size();
   for (std::size_t i = 0; i < append.streams.size(); ++i) {
     const std::uint64_t events = append.request.streams[i].events.size();
-    if (events != 0) answer.next.push_back(next_revision(append, i, group) + events);
+    if (events != 0) answer.next.push_back(now_of(append, i, group).next + events);
   }
   return answer;
 }
 
-// The revision of the stream's next event, behind all that was placed before.
-Revision EventStore::next_revision(const ApplicationAppend& append, std::size_t stream,
-                                   const CommitGroup& group) const {
+// The stream behind all that was placed before.
+StreamNow EventStore::now_of(const ApplicationAppend& append, std::size_t stream,
+                             const CommitGroup& group) const {
   StreamId id = append.streams[stream];
   if (id.value == 0) {  // only read: it need not have a number
     const std::lock_guard lock(mutex_);
@@ -173,7 +176,7 @@ Revision EventStore::next_revision(const ApplicationAppend& append, std::size_t 
     if (it == stream_ids_.end()) return {};
     id = it->second;
   }
-  return next_revision(id, group) + open_batch_->builder.event_count(id);
+  return now_of(id, group);
 }
 
 // An event with one of the ids came in after they were looked for, or is in this very group.
@@ -181,7 +184,7 @@ bool EventStore::must_look_again(const ApplicationAppend& append, const CommitGr
   std::size_t number = 0;
   for (std::size_t i = 0; i < append.streams.size(); ++i) {
     const std::size_t events = append.request.streams[i].events.size();
-    if (events == 0 || !needs_look(append.request.streams[i], next_revision(append, i, group))) {
+    if (events == 0 || !needs_look(append.request.streams[i], now_of(append, i, group))) {
       number += events;
       continue;
     }
@@ -217,9 +220,11 @@ Status EventStore::close_open_batch(CommitGroup& group) {
   Status status;
   if (draft) {
     (*draft)->ids = std::exchange(open_batch_->ids, {});
+    (*draft)->changes = std::exchange(open_batch_->changes, {});
     status = place_in_segment(**draft, group);
   } else {
     open_batch_->ids.clear();
+    open_batch_->changes.clear();
     status = error_of(draft);
   }
   if (status) {

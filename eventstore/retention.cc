@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "eventstore/aggregate_snapshots.h"
 #include "eventstore/batch_cursor.h"
 #include "eventstore/newest_of_key.h"
 #include "eventstore/recovery.h"
@@ -40,6 +41,9 @@ struct RuledStream {
   UnixMicros older_than{INT64_MIN};
   Revision revision;
   bool compact = false;
+  // What of it counts. Up to `counted` nothing else is left.
+  StreamLife life;
+  Position counted;
 
   std::uint64_t bytes_total() const { return bytes_before.empty() ? 0 : bytes_before.back(); }
 };
@@ -69,7 +73,9 @@ class RetentionRun : private RewritePlan {
   // -- what there is --
 
   Status read_boundaries() {
+    lives_ = store_.stream_lives();
     const format::Manifest manifest = store_.manifest();
+    uuid_ = manifest.uuid;
     for (const auto& segment : manifest.segments) {
       TRY(const auto file,
           open_named(store_.disk(), store_.paths().segment(segment.id, segment.generation)));
@@ -93,7 +99,11 @@ class RetentionRun : private RewritePlan {
       stream.is_table =
           std::any_of(head.schemas.begin(), head.schemas.end(),
                       [&](const format::SchemaEntry& schema) { return schema.stream == entry.id; });
-      if (stream.rule.any() || plan_.store_max_bytes) streams_.emplace(entry.id, std::move(stream));
+      const auto life = lives_.find(entry.id);
+      if (life != lives_.end()) stream.life = life->second;
+      const bool is_cut = stream.life != StreamLife{};
+      if (stream.rule.any() || plan_.store_max_bytes || is_cut)
+        streams_.emplace(entry.id, std::move(stream));
     }
   }
 
@@ -153,6 +163,7 @@ class RetentionRun : private RewritePlan {
            (rule.max_count && after >= *rule.max_count) ||
            (rule.max_bytes &&
             stream.bytes_total() - stream.bytes_before[index] >= *rule.max_bytes) ||
+           (stream.is_table && rule.before && boundary.next_of(stream.id) <= *rule.before) ||
            (plan_.store_max_bytes && boundary.bytes_from_here >= *plan_.store_max_bytes);
   }
 
@@ -179,6 +190,9 @@ class RetentionRun : private RewritePlan {
       if (stream.rule.max_count && next > *stream.rule.max_count)
         stream.revision = {next - *stream.rule.max_count};
     }
+    const auto done = memory_.counting.find(stream.id);
+    if (done != memory_.counting.end() && done->second.life == stream.life)
+      stream.counted = done->second.through;
     stream.compact = stream.rule.compact && memory_.compacted[stream.id] < compaction_end();
   }
 
@@ -201,6 +215,20 @@ class RetentionRun : private RewritePlan {
     TRY_DO(rewrite(boundaries_[last_].segment.base));
     for (const auto& [id, stream] : streams_)
       memory_.cut[id] = std::max(memory_.cut[id], stream.cut);
+    return finish_ended();
+  }
+
+  // What an application saved of a stream that ended goes with its events.
+  Status finish_ended() {
+    AggregateSnapshots aggregates(store_.disk(), store_.paths().directory, uuid_);
+    for (const auto& [id, stream] : streams_) {
+      if (stream.life == StreamLife{}) continue;
+      if (stream.life.status != StreamStatus::open && stream.counted == Position{})
+        TRY_DO(aggregates.remove(id));
+      memory_.counting[id] = {stream.life, boundaries_[last_].segment.base};
+      const Revision end = std::min(stream.life.first, boundaries_.back().next_of(id));
+      if (boundaries_[last_].next_of(id) < end) report_.held_back = true;
+    }
     return {};
   }
 
@@ -269,7 +297,8 @@ class RetentionRun : private RewritePlan {
       const bool has_events = after == boundaries_.end() || after->next_of(stream.id) > first;
       if (!has_events) return false;
       if (newest_) return stream.compact;
-      return begin < std::min(end, stream.cut) || first < stream.revision ||
+      const bool all_count = first >= stream.life.first || end <= stream.counted;
+      return begin < std::min(end, stream.cut) || first < stream.revision || !all_count ||
              boundary.append_time < stream.older_than;
     });
   }
@@ -282,9 +311,14 @@ class RetentionRun : private RewritePlan {
     return Fate::keep;
   }
 
+  static bool ended_by(const StreamLife& life, const Event& event) {
+    return life.status != StreamStatus::open && event.revision + std::uint64_t{1} == life.first;
+  }
+
   bool goes(const RuledStream& stream, const Event& event) {
     if (!newest_) {
-      return event.position < stream.cut || event.append_time < stream.older_than ||
+      const bool counts = event.revision >= stream.life.first || ended_by(stream.life, event);
+      return !counts || event.position < stream.cut || event.append_time < stream.older_than ||
              event.revision < stream.revision;
     }
     if (!stream.compact || event.position >= compaction_end()) return false;
@@ -330,6 +364,8 @@ class RetentionRun : private RewritePlan {
   std::vector<Boundary> boundaries_;  // of all segments; the last is written to
   std::size_t last_ = 0;              // that is not beyond the floor
   std::map<StreamId, RuledStream> streams_;
+  std::map<StreamId, StreamLife> lives_;
+  std::string uuid_;
   std::optional<NewestOfKey> newest_;  // while compacting
   RetentionReport report_;
 };

@@ -4,6 +4,11 @@
 //
 // A table stream is cut only where a base snapshot was made before: its state from there on is
 // told as ever, and its history begins there.
+//
+// Without any rule, too, what no longer counts of streams that were truncated or ended
+// (EventStore::truncate_stream, …) is taken out, save the event that ended a stream, and with an
+// ended stream its aggregate snapshots. That event goes by the rules like any other; that the
+// stream ended stays known.
 #pragma once
 
 #include <chrono>
@@ -26,13 +31,16 @@ struct RetentionRule {
   std::optional<std::chrono::microseconds> max_age;  // since the append
   std::optional<std::uint64_t> max_count;            // of events
   std::optional<std::uint64_t> max_bytes;            // of keys, rows, content and attributes
+  // Of a table stream: what comes before the event of this revision. Other streams are truncated by
+  // EventStore::truncate_stream.
+  std::optional<Revision> before;
   // Only the newest event of each key, and what that one needs: an event that lacks values keeps
   // those before it. Streams without keys are left alone.
   bool compact = false;
   // With `compact`: deletions older than this go, too.
   std::chrono::microseconds keep_deletions = std::chrono::hours(24 * 7);
 
-  bool any() const { return max_age || max_count || max_bytes || compact; }
+  bool any() const { return max_age || max_count || max_bytes || before || compact; }
 };
 
 // What earlier runs on this store have done, so that the next one need not read it all again. Kept
@@ -40,6 +48,13 @@ struct RetentionRule {
 struct RetentionMemory {
   std::map<StreamId, Position> cut;        // nothing of the stream is left before
   std::map<StreamId, Position> compacted;  // compacted up to there
+  // Nothing of the stream that does not count is left before the position.
+  struct Counting {
+    StreamLife life;
+    Position through;
+    bool operator==(const Counting&) const = default;
+  };
+  std::map<StreamId, Counting> counting;
 };
 
 struct RetentionPlan {

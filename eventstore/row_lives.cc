@@ -12,7 +12,10 @@ using Keys = std::set<std::string, std::less<>>;
 // Calls `see` for each event of the stream that has a key.
 template <class See>
 Status for_keyed_events(StoreReader& reader, const std::string& stream, Position end, See see) {
-  reader.only_streams({stream});
+  EventFilter filter;
+  filter.streams = {stream};
+  filter.also_not_counting = true;
+  reader.set_filter(std::move(filter));
   reader.read_until(end);
   TRY_DO(reader.seek({0}));
   for (;;) {

@@ -273,7 +273,7 @@ Result<std::vector<StreamState>> StoreReader::streams() {
     if (stream.next.value == 0) continue;
     const format::SchemaEntry* const schema = catalog.newest_schema(id);
     streams.push_back(
-        {id, stream.name, stream.next, schema != nullptr && schema->id != SchemaId{}});
+        {id, stream.name, stream.next, schema != nullptr && schema->id != SchemaId{}, stream.life});
   }
   return streams;
 }

@@ -60,6 +60,48 @@ void StoreReader::only_streams(std::vector<std::string> names) {
   set_filter(std::move(filter));
 }
 
+// The durable end, and which events of streams count there.
+Status StoreReader::take_limit() {
+  const DurablePage::Value now = bound();
+  limit_ = now.durable;
+  return counts_only() ? lives_.refresh(now) : Status();
+}
+
+bool StoreReader::counts(StreamId stream, Revision revision) const {
+  return lives_.none() || !counts_only() || revision >= lives_.of(stream).first;
+}
+
+// Those that the last segment's head knows.
+Status StoreReader::learn_stream_names() {
+  const format::ManifestSegment& last = manifest_.segments.back();
+  TRY(const auto file, open_named(disk_, paths_.segment(last.id, last.generation)));
+  TRY(const auto opened, read_head(*file, paths_, last));
+  format::BatchExtension extension;
+  for (const format::StreamEntry& entry : opened.head.streams)
+    extension.streams.push_back({entry.id, entry.name});
+  return catalog_.define(extension);
+}
+
+// Where to begin to read streams that are named and known, if none of them counts from its begin:
+// in the segment where the first of them does. Elsewhere the store's begin.
+Result<Position> StoreReader::begin_of_counting() {
+  if (lives_.none() || !counts_only()) return Position{};
+  auto streams = filter_.known_streams(catalog_);
+  if (!streams) TRY_DO(learn_stream_names());
+  if (!streams) streams = filter_.known_streams(catalog_);
+  if (!streams) return Position{};
+  for (const StreamId stream : *streams) {
+    if (counts(stream, Revision{})) return Position{};
+  }
+  TRY(const std::size_t segment, last_segment_not([&](const format::SegmentHead& head) {
+        return std::any_of(head.streams.begin(), head.streams.end(), [&](const auto& entry) {
+          return std::find(streams->begin(), streams->end(), entry.id) != streams->end() &&
+                 lives_.of(entry.id).first < entry.next;
+        });
+      }));
+  return manifest_.segments[segment].base;
+}
+
 // The next call of next() or previous() starts anew at position_.
 void StoreReader::stop() {
   walk_.reset();
@@ -79,10 +121,12 @@ std::size_t StoreReader::segment_of(Position position) const {
 }
 
 Status StoreReader::start(Direction direction) {
-  limit_ = durable();
+  TRY_DO(take_limit());
   TRY_DO(load_manifest());
   const bool is_back = direction == Direction::backwards;
   if (is_back) position_ = std::min(position_, limit_);
+  TRY(counting_from_, begin_of_counting());
+  if (!is_back) position_ = std::max(position_, counting_from_);
   const Position in_segment{is_back && position_.value > 0 ? position_.value - 1 : position_.value};
   return start_at(segment_of(in_segment), direction);
 }
@@ -223,6 +267,7 @@ Result<const Event*> StoreReader::step_forwards() {
         }
         TRY(const Event* const event, take());
         position_ = events_.passed();
+        if (event == nullptr) continue;
         return event;
       }
       position_ = std::max(position_, block_end_);
@@ -253,9 +298,9 @@ Result<bool> StoreReader::next_block() {
                               segment().id, walk_->end().base.value, limit_.value - 1));
     }
     if (until_ <= limit_) return false;
-    const Position now = durable();
-    if (now <= limit_) return false;
-    limit_ = now;
+    const Position met = limit_;
+    TRY_DO(take_limit());
+    if (limit_ <= met) return false;
     walk_->forget_windows();
   }
 }
@@ -268,6 +313,7 @@ Result<const Event*> StoreReader::step_backwards() {
         if (events_.position() < back_to_) break;
         TRY(const Event* const event, take());
         position_ = events_.position();
+        if (event == nullptr) continue;
         return event;
       }
       position_ = std::min(position_, block_base_);
@@ -282,7 +328,7 @@ Result<const Event*> StoreReader::step_backwards() {
 
 // False at the store's begin, or where reading is to end.
 Result<bool> StoreReader::previous_block() {
-  while (position_ > back_to_) {
+  while (position_ > std::max(back_to_, counting_from_)) {
     TRY(const WalkedBlock* const block, walk_->previous(position_));
     if (block != nullptr) {
       TRY_DO(begin_block(block));
@@ -313,6 +359,7 @@ Status StoreReader::begin_block(const WalkedBlock* block) {
   return {};
 }
 
+// Null: it does not count.
 Result<const Event*> StoreReader::take() {
   const Record& record = events_.record();
   const StreamId stream = record.event.stream;
@@ -326,9 +373,11 @@ Result<const Event*> StoreReader::take() {
         fmt::format("the event at position {} is of stream {}, which its batch does not name",
                     events_.position().value, stream.value));
   }
+  const Revision revision{base->revision + record.relative_revision};
+  if (!counts(stream, revision)) return nullptr;
   static_cast<EventBody&>(event_) = record.event;
   event_.position = events_.position();
-  event_.revision = {base->revision + record.relative_revision};
+  event_.revision = revision;
   event_.append_time = block_->append_time;
   event_.stream_name = entry->name;
   event_.source_name = source_name_;

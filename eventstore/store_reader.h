@@ -1,5 +1,10 @@
 // StoreReader: reads a store, in the writing process or beside it. It never sees what is not on
 // disk, and never half a transaction. Each reader is one thread's; open as many as needed.
+//
+// Whoever names streams or categories (EventFilter) reads those streams as they stand: events that
+// were truncated away no longer count and are passed over, and a deleted or tombstoned stream has
+// none. What counts is learned when reading begins and each time it comes to the durable end.
+// Whoever names none reads everything that is still on disk, what was done to streams among it.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +27,7 @@
 #include "eventstore/index_cache.h"
 #include "eventstore/indexed_blocks.h"
 #include "eventstore/store_files.h"
+#include "eventstore/stream_lives.h"
 #include "eventstore/stream_table.h"
 
 namespace tidelog {
@@ -38,6 +44,7 @@ struct StreamState {
   std::string name;
   Revision next;          // of its next event
   bool is_table = false;  // it has a schema
+  StreamLife life;
 };
 
 struct StoreStats {
@@ -63,8 +70,8 @@ class StoreReader {
   // next() goes on with the first event at or after `position`, previous() with the last one
   // before it.
   Status seek(Position position);
-  // The same at the stream's event of this revision, or of the next higher one that is kept; at the
-  // durable end when there is none.
+  // The same at the stream's event of this revision, or of the next higher one that is kept and
+  // counts; at the durable end when there is none.
   Status seek(std::string_view stream, Revision revision);
   // Narrows what next() and previous() give. Where segments have an index, only blocks that may
   // hold such events are read.
@@ -114,12 +121,24 @@ class StoreReader {
   enum class Direction : std::uint8_t { forwards, backwards };
 
   StoreReader(Disk& disk, const std::string& directory)
-      : disk_(disk), paths_(directory), indexes_(disk, paths_), events_(filter_, catalog_) {}
+      : disk_(disk),
+        paths_(directory),
+        lives_(disk, paths_),
+        indexes_(disk, paths_),
+        events_(filter_, catalog_) {}
 
   DurablePage::Value bound();
+  Status take_limit();
   Status load_manifest();
   std::size_t segment_of(Position position) const;
   const format::ManifestSegment& segment() const { return manifest_.segments[segment_index_]; }
+
+  bool counts_only() const {
+    return filter_.filter().names_streams() && !filter_.filter().also_not_counting;
+  }
+  bool counts(StreamId stream, Revision revision) const;
+  Result<Position> begin_of_counting();
+  Status learn_stream_names();
 
   // One walk over a segment's blocks at a time.
   Status start(Direction direction);
@@ -168,10 +187,12 @@ class StoreReader {
   Position position_;  // of the next event to give
   Position until_{UINT64_MAX};
   Position back_to_;
+  Position counting_from_;  // nothing before it counts
   Event event_;
 
   FilterMatch filter_;
   Catalog catalog_;
+  StreamLives lives_;
   IndexCache indexes_;
 
   // The segment that is being read.

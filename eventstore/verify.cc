@@ -193,6 +193,7 @@ class Verification {
                               segment.id, opened.first.sequence, opened.first.base.value,
                               next_->sequence, next_->base.value));
     }
+    if (next_) TRY_DO(check_streams(opened.head));
     catalog_.restart();
     known_stream_ = {};
     TRY_DO(catalog_.apply(opened.head));
@@ -210,6 +211,19 @@ class Verification {
     }
     next_ = cursor.expected();
     report_.progress.bytes += file_bytes - std::min(counted, file_bytes);
+    return {};
+  }
+
+  // A head repeats what the segments before it have made of the streams.
+  Status check_streams(const format::SegmentHead& head) const {
+    for (const format::StreamEntry& entry : head.streams) {
+      const format::StreamEntry* const known = catalog_.stream(entry.id);
+      if (known != nullptr && known->next == entry.next && known->life == entry.life) continue;
+      return fail(Code::corrupt,
+                  fmt::format("segment {}: its head says of stream {} what the segments before it "
+                              "do not",
+                              head.segment_id, entry.name));
+    }
     return {};
   }
 

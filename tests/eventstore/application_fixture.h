@@ -53,19 +53,40 @@ inline std::string text_of(const AppendOutcome& outcome) {
   return text;
 }
 
-// One line an event: "stream/revision id data".
-inline std::vector<std::string> application_events(EventStore& store) {
+// "deleted at 3, from 4, next 4", "deleted as before, from 4, next 4", or the conflict as people
+// see it.
+inline std::string text_of(const StreamOutcome& outcome) {
+  if (const auto* conflict = std::get_if<AppendConflict>(&outcome)) return print(*conflict);
+  const auto& changed = std::get<StreamChanged>(outcome);
+  return std::string(name_of(changed.life.status)) +
+         (changed.position ? " at " + std::to_string(changed.position->value) : " as before") +
+         ", from " + std::to_string(changed.life.first.value) + ", next " +
+         std::to_string(changed.next.value);
+}
+
+// "stream/revision id data", or "stream/revision ! stream_deleted".
+inline std::string line_of(const Event& event) {
+  const std::string place =
+      std::string(event.stream_name) + "/" + std::to_string(event.revision.value) + " ";
+  if (is_stream_event(event.type)) return place + "! " + std::string(name_of(event.type));
+  const auto attributes = read_application_attributes(event.attributes);
+  return place + std::string(attributes.id.substr(0, 2)) + " " +
+         std::string(event.body.value_or(""));
+}
+
+inline std::vector<std::string> lines_of(StoreReader& reader) {
   std::vector<std::string> all;
-  const auto reader = must(store.reader());
   for (;;) {
-    const Event* event = must(reader->next());
+    const Event* event = must(reader.next());
     if (event == nullptr) return all;
-    if (event->type != EventType::application) continue;
-    const auto attributes = read_application_attributes(event->attributes);
-    all.push_back(std::string(event->stream_name) + "/" + std::to_string(event->revision.value) +
-                  " " + std::string(attributes.id.substr(0, 2)) + " " +
-                  std::string(event->body.value_or("")));
+    if (event->type == EventType::application || is_stream_event(event->type))
+      all.push_back(line_of(*event));
   }
+}
+
+// Everything that is there.
+inline std::vector<std::string> application_events(EventStore& store) {
+  return lines_of(*must(store.reader()));
 }
 
 }  // namespace tidelog::testing

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "tests/core/sample_values.h"
+#include "tests/eventstore/application_fixture.h"
 #include "tests/eventstore/event_json.h"
 #include "tests/eventstore/store_fixture.h"
 #include "tests/support/child_process.h"
@@ -145,6 +146,19 @@ void adopt_every_kind(EventStore& store) {
   must(store.adopt(*staged, store.source("shop"), "after"));
 }
 
+// Streams that are truncated, deleted, begun anew and ended for ever.
+void change_streams(EventStore& store) {
+  const auto append = [&](const std::string& stream, const std::string& name) {
+    must(store.append(request_of(stream, ExpectedRevision::any(), {name, name + "2"})));
+  };
+  append("cart-1", "a");
+  must(store.truncate_stream("cart-1", {1}, ExpectedRevision::any()));
+  must(store.delete_stream("cart-1", ExpectedRevision::any()));
+  append("cart-1", "b");
+  append("cart-2", "a");
+  must(store.tombstone_stream("cart-2", ExpectedRevision::any()));
+}
+
 void append_rows(EventStore& store, std::int64_t first, int count) {
   Writer writer(store, "shop.public.orders");
   for (int i = 0; i < count; ++i) {
@@ -164,6 +178,7 @@ TEST_CASE("format: a reader written from FORMAT.md alone reads what ours reads")
     const auto store = must(EventStore::open(*disk, clock, folder, small_store()));
     append_every_kind(*store);
     append_rows(*store, 1, 5);
+    change_streams(*store);
     adopt_every_kind(*store);
     clock.advance(std::chrono::seconds(1));
     append_rows(*store, 100, 40);

@@ -160,7 +160,7 @@ TEST_CASE("aggregate snapshots: the newest at or before a revision, damage is to
   must(disk.make_directory("store"));
   AggregateSnapshots snapshots(disk, "store", "0123456789abcdef");
   const auto load = [&](std::uint64_t revision) {
-    const auto found = must(snapshots.load({9}, "cart-1", {revision}));
+    const auto found = must(snapshots.load({9}, "cart-1", {revision}, {}));
     return found ? found->bytes : "none";
   };
   CHECK(load(100) == "none");
@@ -172,13 +172,13 @@ TEST_CASE("aggregate snapshots: the newest at or before a revision, damage is to
   must(snapshots.save({9}, "cart-1", {{20}, "twenty"}));  // two are kept
   CHECK(load(19) == "none");
   CHECK(load(29) == "twenty");
-  CHECK(snapshots.load({9}, "cart-2", {30}).error().code == Code::corrupt);
+  CHECK(snapshots.load({9}, "cart-2", {30}, {}).error().code == Code::corrupt);
   const std::string file = "store/state/aggregates/00000009.aggregate";
   const FaultyDisk whole = disk;
   for (std::uint64_t bit = 0; bit < whole.files().at(file).size() * 8; ++bit) {
     disk = whole;
     disk.flip_bit(file, bit);
-    REQUIRE(!snapshots.load({9}, "cart-1", {30}));
+    REQUIRE(!snapshots.load({9}, "cart-1", {30}, {}));
   }
   must(snapshots.save({9}, "cart-1", {{40}, "forty"}));
   CHECK(load(50) == "forty");
@@ -199,7 +199,7 @@ TEST_CASE("aggregate snapshots: a crash at any call leaves the old or the new on
     for (const Survives survives : {Survives::nothing, Survives::all, Survives::some}) {
       FaultyDisk left = disk.after_power_loss(survives, call);
       AggregateSnapshots after(left, "store", "0123456789abcdef");
-      const auto found = must(after.load({9}, "cart-1", {50}));
+      const auto found = must(after.load({9}, "cart-1", {50}, {}));
       REQUIRE(found);
       REQUIRE((found->bytes == "twenty" || (!saved && found->bytes == "ten")));
     }
