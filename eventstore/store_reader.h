@@ -117,6 +117,8 @@ class StoreReader {
       : disk_(disk), paths_(directory), indexes_(disk, paths_), events_(filter_, catalog_) {}
 
   DurablePage::Value bound();
+  std::optional<DurablePage::Value> bound_of_page();
+  Status check_bound();
   Status load_manifest();
   std::size_t segment_of(Position position) const;
   const format::ManifestSegment& segment() const { return manifest_.segments[segment_index_]; }

@@ -2,10 +2,14 @@
 // against our own.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <sstream>
 
-#include "tests/core/sample_values.h"
+#include "eventstore/retention.h"
+#include "eventstore/salvage.h"
 #include "tests/eventstore/event_json.h"
+#include "tests/eventstore/every_file.h"
+#include "tests/eventstore/every_kind.h"
 #include "tests/eventstore/store_fixture.h"
 #include "tests/support/child_process.h"
 #include "tests/support/paths.h"
@@ -41,110 +45,6 @@ void check_same(const std::string& by_page, const std::string& by_us) {
   }
 }
 
-// A table with one column of each sample value.
-struct Sampler {
-  explicit Sampler(EventStore& to) : store(to) {
-    schema = {"public", "every_kind", ReplicaIdentity::full, {}};
-    schema.columns.push_back({"id", "bigint", ValueKind::int64, true, 20, -1});
-    for (const Value& value : sample_values()) {
-      const ValueKind kind = value.kind() <= ValueKind::unchanged ? ValueKind::text : value.kind();
-      schema.columns.push_back(
-          {"c" + std::to_string(schema.columns.size()), "type", kind, false, 1, 77});
-    }
-  }
-
-  template <class Into>
-  void add(Into& into) {
-    const StreamId stream = store.stream("shop.public.every_kind");
-    const auto version = store.schema(stream, schema);
-    EventBody event;
-    event.stream = stream;
-    event.schema = version.id;
-    std::string encoded;
-    if (version.is_new) {
-      put_schema(encoded, schema);
-      event.type = EventType::schema;
-      event.body = encoded;
-      into(event);
-    }
-    std::string row;
-    put_value(row, Value(std::int64_t{-5}));
-    const std::string key = row;
-    for (const Value& value : sample_values()) put_value(row, value);
-    event.key = key;
-    for (const EventType type : {EventType::load, EventType::update, EventType::remove}) {
-      event.type = type;
-      event.moved = type == EventType::remove;
-      event.before_kind = type == EventType::load     ? Before::none
-                          : type == EventType::update ? Before::row
-                                                      : Before::key;
-      event.before = event.before_kind == Before::row   ? std::string_view(row)
-                     : event.before_kind == Before::key ? std::string_view(key)
-                                                        : std::string_view();
-      event.body = row;
-      if (type == EventType::remove) event.body.reset();
-      ++event.ordinal;
-      into(event);
-    }
-  }
-
-  EventStore& store;
-  Schema schema;
-};
-
-// Events that are no rows.
-template <class Into>
-void add_others(EventStore& store, Into into) {
-  std::string attributes;
-  put_attribute(attributes, Attribute::name, "greeting");
-  put_attribute(attributes, Attribute::message_lsn, encode(Lsn{77}));
-  EventBody event;
-  event.stream = store.stream("shop.$source");
-  for (const EventType type : {EventType::ddl, EventType::message, EventType::gap,
-                               EventType::undecoded, EventType::application}) {
-    event.type = type;
-    event.body = std::string_view("content \xff");
-    event.attributes = type == EventType::message ? std::string_view(attributes) : "";
-    into(event);
-  }
-  event.type = EventType::truncate;
-  event.body.reset();
-  into(event);
-}
-
-Transaction transaction_of(std::string_view id, std::string_view position) {
-  Transaction transaction;
-  transaction.id = id;
-  transaction.commit_time = {-1};
-  transaction.position = position;
-  transaction.origin = "elsewhere";
-  return transaction;
-}
-
-void append_every_kind(EventStore& store) {
-  BatchBuilder batch;
-  const auto into = [&](const EventBody& event) { batch.add(event); };
-  const std::string position = encode(Lsn{500});
-  batch.begin(transaction_of("771", position));
-  Sampler(store).add(into);
-  batch.commit();
-  batch.begin(transaction_of("772", position));
-  add_others(store, into);
-  batch.commit();
-  batch.set_source(store.source("shop"), position);
-  must(store.append(batch));
-}
-
-void adopt_every_kind(EventStore& store) {
-  auto staged = must(store.stage());
-  const auto into = [&](const EventBody& event) { must(staged->add(event)); };
-  must(staged->begin(transaction_of("773", "p")));
-  for (int i = 0; i < 3; ++i) Sampler(store).add(into);
-  must(staged->begin(transaction_of("774", "p")));
-  add_others(store, into);
-  must(store.adopt(*staged, store.source("shop"), "after"));
-}
-
 void append_rows(EventStore& store, std::int64_t first, int count) {
   Writer writer(store, "shop.public.orders");
   for (int i = 0; i < count; ++i) {
@@ -154,7 +54,84 @@ void append_rows(EventStore& store, std::int64_t first, int count) {
   }
 }
 
+// What a disk in memory holds, on a real one, where Python finds it.
+void copy_out(const FaultyDisk& from, Disk& to, const std::string& folder) {
+  for (const auto& [path, content] : from.files()) {
+    const std::string target = folder + "/" + path;
+    must(to.make_directory(target.substr(0, target.rfind('/'))));
+    must(must(to.create(target))->write(0, content));
+  }
+}
+
+std::vector<std::string> check_both(Disk& disk, const std::string& store) {
+  CAPTURE(store);
+  const std::string ours = read_by_us(disk, store);
+  check_same(read_by_page(store), ours);
+  return lines_of(ours);
+}
+
+bool any_has(const std::vector<std::string>& lines, std::string_view part) {
+  return std::any_of(lines.begin(), lines.end(),
+                     [&](const std::string& line) { return line.find(part) != std::string::npos; });
+}
+
+// One bit of a sealed segment flipped, and what can be read brought into another store.
+void salvage_damaged(FaultyDisk& disk, const std::string& store, const std::string& salvaged) {
+  const StorePaths paths(store);
+  const auto manifest = must(read_manifest(disk, paths));
+  const auto& segment = manifest.segments[1];
+  const std::string path = paths.segment(segment.id, segment.generation);
+  const std::string content = disk.files().at(path);
+  disk.flip_bit(path, content.find_last_not_of('\0') * 8);
+  FakeClock clock;
+  const auto report = must(salvage_store(disk, clock, store, salvaged, [](const CopyProgress&) {}));
+  CHECK(report.missing > 0);
+}
+
+// The newest event of the application's stream, and of each key of the table, is what is left.
+void cut_by_retention(FaultyDisk& disk, const std::string& store) {
+  FakeClock clock({1'764'000'100'000'000});
+  const auto opened = must(EventStore::open(disk, clock, store, EveryFile::options()));
+  must(opened->seal());
+  RetentionPlan plan;
+  plan.rule_of = [](std::string_view stream) {
+    RetentionRule rule;
+    if (stream == "carts.1") rule.max_count = 1;
+    if (stream == "shop.public.orders") rule.compact = true;
+    return rule;
+  };
+  plan.make_base = [](const std::string&, Position) { return Status(); };
+  RetentionMemory memory;
+  const auto report = must(apply_retention(*opened, plan, memory));
+  CHECK(report.events_removed > 0);
+  must(opened->drop_segments_before(opened->manifest().segments[1].id));
+}
+
 }  // namespace
+
+TEST_CASE("format: the reader in Python reads what was rewritten, cut, backed up and salvaged") {
+  const std::string folder = scratch_folder("format reader of rewritten").string();
+  const auto disk = real_disk();
+  EveryFile made;
+  FaultyDisk cut = made.disk;
+  FaultyDisk damaged = made.disk;
+  copy_out(made.disk, *disk, folder + "/made");
+  for (const std::string& name : {EveryFile::store, EveryFile::backup}) {
+    const auto lines = check_both(*disk, folder + "/made/" + name);
+    CHECK(lines.size() == made.events.size());
+    CHECK(any_has(lines, R"("type":"erased")"));
+  }
+  cut_by_retention(cut, EveryFile::store);
+  copy_out(cut, *disk, folder + "/cut");
+  const auto left = check_both(*disk, folder + "/cut/" + EveryFile::store);
+  CHECK(left.size() < made.events.size());
+  CHECK_FALSE(any_has(left, R"("position":0,)"));
+  salvage_damaged(damaged, EveryFile::store, "salvaged");
+  copy_out(damaged, *disk, folder + "/damaged");
+  const auto salvaged = check_both(*disk, folder + "/damaged/salvaged");
+  CHECK(salvaged.size() < made.events.size());
+  CHECK(salvaged.size() > made.events.size() / 2);
+}
 
 TEST_CASE("format: a reader written from FORMAT.md alone reads what ours reads") {
   const std::string folder = scratch_folder("format reader").string() + "/store";

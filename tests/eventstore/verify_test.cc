@@ -167,7 +167,7 @@ TEST_CASE("verify: damaged marks and erasures are damage, a damaged durable page
   FaultyDisk disk = subject.disk;
   const std::string page = folder + "/durable";
   const std::uint64_t current = static_cast<unsigned char>(disk.files().at(page)[0]) % 2;
-  disk.flip_bit(page, (1 + 3 * current) * 64);
+  disk.flip_bit(page, (1 + 4 * current) * 64);
   const VerifyReport report = verified(disk);
   CHECK(report.damage.empty());
   check_one(report.warnings, page);
