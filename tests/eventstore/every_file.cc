@@ -92,15 +92,15 @@ EveryFile::EveryFile() {
   FakeClock clock;
   const auto opened = must(EventStore::open(living, clock, store, options()));
   append_rows(*opened, 1, 3);  // stream 1
-  append_every_kind(*opened);
-  adopt_every_kind(*opened, 1);
+  append_every_kind(*opened, Samples::short_ones);
+  adopt_every_kind(*opened, Samples::short_ones, 1);
   append_application(*opened, "a");
   append_rows(*opened, 10, 2);
   rewrite_sealed(*opened);
 
   clock.advance(std::chrono::seconds(1));
   append_rows(*opened, 20, 3);
-  adopt_every_kind(*opened, 1);
+  adopt_every_kind(*opened, Samples::short_ones, 1);
   append_application(*opened, "b");
   save_state(*opened, {{1}, {6}, true});
   save_state(*opened, {{1}, {9}, false});

@@ -139,15 +139,15 @@ TEST_CASE("format: a reader written from FORMAT.md alone reads what ours reads")
   FakeClock clock({1'764'000'000'000'000});
   {
     const auto store = must(EventStore::open(*disk, clock, folder, small_store()));
-    append_every_kind(*store);
+    append_every_kind(*store, Samples::all);
     append_rows(*store, 1, 5);
-    adopt_every_kind(*store);
+    adopt_every_kind(*store, Samples::all, 3);
     clock.advance(std::chrono::seconds(1));
     append_rows(*store, 100, 40);
     BatchBuilder position_alone;
     position_alone.set_source(store->source("books"), "page 7");
     must(store->append(position_alone));
-    append_every_kind(*store);
+    append_every_kind(*store, Samples::all);
     // Beside the writer, whose superblock is behind.
     check_same(read_by_page(folder), read_by_us(*disk, folder));
   }
