@@ -113,7 +113,8 @@ class Verification {
     return record ? verify_listed(*record) : Status();
   }
 
-  // A crash may tear the slot that is being written: the other one counts, and the next write mends it.
+  // A crash may tear the slot that is being written: the other one counts, and the next write mends
+  // it.
   Status verify_superblock() {
     const auto damaged = damaged_superblock_slots(disk_, paths_);
     if (!damaged) return note_damage(damaged);

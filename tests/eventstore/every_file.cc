@@ -41,8 +41,9 @@ void rewrite_sealed(EventStore& store) {
   const format::Manifest manifest = store.manifest();
   for (std::size_t i = 0; i + 1 < manifest.segments.size(); ++i) {
     SomeFates plan;
-    const auto done = must(rewrite_segment(store.disk(), store.paths(), manifest.segments[i],
-                                           manifest.segments[i + 1].base, plan));
+    const auto done =
+        must(rewrite_segment(store.disk(), store.paths(), manifest.segments[i],
+                             manifest.segments[i + 1].base, plan, format::Codec::zstd));
     if (done) must(store.replace_segment(done->segment));
   }
 }
@@ -115,7 +116,7 @@ EveryFile::EveryFile() {
   must(opened->append(position_alone));
   append_application(*opened, "c");
   must(write_origin(living, opened->paths(),
-                    {OriginKind::copied, true, "0123456789abcdef", {3}, clock.now()}));
+                    {OriginKind::restored, true, "0123456789abcdef", {3}, clock.now()}));
   must(back_up_store(living, clock, store, backup, [](const CopyProgress&) {}));
   const auto staged = must(opened->stage());
   must(staged->begin({"99", {}, {}, {}, 0, 0}));

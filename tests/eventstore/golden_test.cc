@@ -102,7 +102,7 @@ TEST_CASE("golden: what lies beside the log of a store of version 1 is read as i
   const StorePaths paths(EveryFile::store);
   const auto origin = must(read_origin(disk, paths));
   REQUIRE(origin);
-  CHECK(origin->kind == OriginKind::copied);
+  CHECK(origin->kind == OriginKind::restored);
   CHECK(origin->incomplete);
   CHECK(origin->position == Position{3});
   const auto erasures = must(pending_erasures(disk, paths));

@@ -263,9 +263,10 @@ TEST_CASE("rot: the store that is damaged has every kind of file, and is whole b
   Subject subject = killed();
   const auto files = subject.disk.files();
   for (const char* part :
-       {"/manifest", "/superblock", "/durable", "/lock", "/erasures", "/origin", "-0.log", "-1.log",
-        "-0.adopted", "-1.adopted", "-0.index", "-1.index", "/spare", ".staging", ".state", ".base",
-        ".aggregate", "state/lock", "backup/backup"}) {
+       {"/manifest",  "/superblock", "/durable",   "/lock",      "/erasures",
+        "/origin",    "/home",       "-0.log",     "-1.log",     "-0.adopted",
+        "-1.adopted", "-0.index",    "-1.index",   "/spare",     ".staging",
+        ".state",     ".base",       ".aggregate", "state/lock", "backup/backup"}) {
     CAPTURE(part);
     CHECK(std::any_of(files.begin(), files.end(), [&](const auto& file) {
       return file.first.find(part) != std::string::npos;

@@ -1,4 +1,4 @@
-// A backup's record and an origin; a store's pending erasures.
+// A backup's record, an origin, a home; a store's pending erasures.
 #include "eventstore/erasure.h"
 #include "eventstore/store_marks.h"
 #include "tests/fuzz/fuzz_target.h"
@@ -15,6 +15,9 @@ TIDELOG_FUZZ_TARGET(marks) {
   fuzz::check_round_trip(
       bytes, [](std::string_view b) { return read_origin(b); },
       [](const Origin& origin) { return encode(origin); });
+  fuzz::check_round_trip(
+      bytes, [](std::string_view b) { return read_home(b); },
+      [](const FileIdentity& home) { return encode(home); });
   const StorePaths paths("store");
   testing::FaultyDisk disk = fuzz::disk_with(paths.erasures, bytes);
   static_cast<void>(pending_erasures(disk, paths));

@@ -42,15 +42,18 @@ class FileSeeds {
     const auto ends_with = [&](const char* end) { return path.ends_with(end); };
     if (ends_with("/manifest")) add("manifest", content);
     if (ends_with("/durable")) add("durable_page", content);
-    if (ends_with("/erasures") || ends_with("/origin") || ends_with("/backup"))
+    if (ends_with("/erasures") || ends_with("/origin") || ends_with("/home") ||
+        ends_with("/backup"))
       add("marks", content);
     if (ends_with(".staging")) add("staging_file", with_byte(0, content));
     if (ends_with(".state") || ends_with(".base")) add("state_file", content);
     if (ends_with(".aggregate")) add("aggregate_file", content);
     if (ends_with(".index")) add_index(content);
     if (!ends_with("/superblock")) return;
-    for (const std::uint64_t offset : format::superblock_slot_offsets)
-      add("superblock", content.substr(offset, format::superblock_slot_bytes));
+    for (const std::uint64_t offset : format::superblock_slot_offsets) {
+      if (offset < content.size())
+        add("superblock", content.substr(offset, format::superblock_slot_bytes));
+    }
   }
 
   void add_index(const std::string& content) {
