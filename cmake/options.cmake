@@ -1,6 +1,7 @@
 # How everything here is compiled: the language, the warnings, the sanitizers, ccache.
 
 option(TIDELOG_BENCH "Build the benchmarks" ON)
+option(TIDELOG_FUZZ "Build the fuzz targets (tests/fuzz) with libFuzzer; needs clang" OFF)
 set(TIDELOG_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
 
 set(CMAKE_CXX_STANDARD 20)
@@ -30,6 +31,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   target_compile_options(tidelog_options INTERFACE -Wno-restrict)
 endif()
 
+if(TIDELOG_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  # The code is GCC's: clang's other warnings are clang-tidy's matter.
+  target_compile_options(tidelog_options INTERFACE -Wno-error)
+endif()
 if(TIDELOG_SANITIZE)
   # GCC's flow analysis misreads the code that the sanitizers insert; release keeps these warnings.
   target_compile_options(tidelog_options INTERFACE -Wno-maybe-uninitialized -Wno-nonnull)

@@ -126,6 +126,18 @@ Result<std::optional<format::Superblock>> read_superblock(Disk& disk, const Stor
   return newest;
 }
 
+Result<std::size_t> damaged_superblock_slots(Disk& disk, const StorePaths& paths) {
+  TRY(const auto file, open_named(disk, paths.superblock));
+  std::size_t damaged = 0;
+  for (const std::uint64_t offset : format::superblock_slot_offsets) {
+    std::string slot;
+    TRY_DO(file->read(offset, format::superblock_slot_bytes, slot));
+    const bool is_new = slot.find_first_not_of('\0') == std::string::npos;
+    if (!is_new && !format::read_superblock(slot)) ++damaged;
+  }
+  return damaged;
+}
+
 Status write_superblock(Disk& disk, const StorePaths& paths, const format::Superblock& superblock) {
   auto file = disk.open_write(paths.superblock);
   // Somebody took it away: no more than a bound is lost.

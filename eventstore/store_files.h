@@ -47,6 +47,9 @@ Status write_manifest(Disk& disk, const StorePaths& paths, const format::Manifes
 // The newer valid slot; nothing when neither is valid (both torn, or damaged): then it bounds
 // nothing.
 Result<std::optional<format::Superblock>> read_superblock(Disk& disk, const StorePaths& paths);
+// How many of its slots hold bytes that are no superblock: torn by a crash, or damaged.
+// Code::corrupt when there is no such file: a store is made with one.
+Result<std::size_t> damaged_superblock_slots(Disk& disk, const StorePaths& paths);
 // Writes and syncs the other slot than the newest.
 Status write_superblock(Disk& disk, const StorePaths& paths, const format::Superblock& superblock);
 

@@ -17,7 +17,22 @@ Result<std::unique_ptr<StoreReader>> StoreReader::open(Disk& disk, const std::st
                 fmt::format("{} holds no store ({})", directory, manifest.error().what));
   }
   if (!manifest) return error_of(manifest);
+  TRY_DO(reader->check_bound());
   return reader;
+}
+
+// A store of which nobody knows how far it goes is not taken for an empty one.
+Status StoreReader::check_bound() {
+  if (bound_of_page()) return {};
+  TRY(const auto superblock, read_superblock(disk_, paths_));
+  if (superblock) return {};
+  TRY(const std::size_t damaged, damaged_superblock_slots(disk_, paths_));
+  if (damaged == 0) return {};  // a new store
+  return fail(Code::corrupt,
+              fmt::format("{} is damaged, and without a durable page nothing else says how far the "
+                          "store goes: a writer (tidelog run) makes it anew; of a backup, restore "
+                          "an older one",
+                          paths_.superblock));
 }
 
 Status StoreReader::load_manifest() {
@@ -27,13 +42,16 @@ Status StoreReader::load_manifest() {
 
 // The superblock stands in for a durable page that is missing or damaged: an older bound, but a
 // true one.
-DurablePage::Value StoreReader::bound() {
+std::optional<DurablePage::Value> StoreReader::bound_of_page() {
   if (!page_) {
     if (auto page = DurablePage::open(disk_, paths_, false)) page_ = *std::move(page);
   }
-  if (page_) {
-    if (const auto value = page_->load()) return *value;
-  }
+  if (!page_) return {};
+  return page_->load();
+}
+
+DurablePage::Value StoreReader::bound() {
+  if (const auto value = bound_of_page()) return *value;
   const auto superblock = read_superblock(disk_, paths_);
   if (superblock && *superblock) return bound_of(**superblock);
   return {};

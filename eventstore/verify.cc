@@ -103,14 +103,7 @@ class Verification {
 
   // What says something about the folder, beside the log.
   Status verify_small_files() {
-    TRY(const bool exists, disk_.exists(paths_.superblock));
-    TRY(const auto superblock, read_superblock(disk_, paths_));
-    if (exists && !superblock) {
-      TRY_DO(note_damage<void>(
-          fail(Code::corrupt, fmt::format("{}: neither of its slots is whole; the "
-                                          "next writer makes it anew",
-                                          paths_.superblock))));
-    }
+    TRY_DO(verify_superblock());
     look_at_durable_page();
     TRY_DO(look_at_home());
     TRY_DO(note_damage(read_origin(disk_, paths_)));
@@ -118,6 +111,25 @@ class Verification {
     TRY_DO(note_damage(read_backup_record(disk_, MarkPaths(paths_).unfinished_backup)));
     TRY(const auto record, read_backup_record(disk_, MarkPaths(paths_).backup));
     return record ? verify_listed(*record) : Status();
+  }
+
+  // A crash may tear the slot that is being written: the other one counts, and the next write mends
+  // it.
+  Status verify_superblock() {
+    const auto damaged = damaged_superblock_slots(disk_, paths_);
+    if (!damaged) return note_damage(damaged);
+    if (*damaged == 0) return {};
+    TRY(const auto superblock, read_superblock(disk_, paths_));
+    if (superblock) {
+      report_.warnings.push_back(paths_.superblock +
+                                 ": one of its slots is torn or damaged, the other one counts; a "
+                                 "writer makes it anew");
+      return {};
+    }
+    return note_damage<void>(
+        fail(Code::corrupt, fmt::format("{}: neither of its slots is whole; the next writer makes "
+                                        "it anew",
+                                        paths_.superblock)));
   }
 
   void look_at_durable_page() {

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Installs what tidelog needs on Debian 12, by name and only what is missing. Never asks anything.
-#   scripts/install-deps.sh [build] [postgres] [test] [bench] [space] [matrix]      without a name: build
+#   scripts/install-deps.sh [build] [postgres] [test] [bench] [space] [matrix] [fuzz]      without a name: build
 # `postgres` is the server that tests, benchmarks and the quickstart start for themselves; `test` includes it.
 # `space` is what `scripts/bench.sh space` compares with.
-# `matrix` is what fetches the versions that Debian does not have.
+# `matrix` is what fetches the versions that Debian does not have, `fuzz` the compiler for scripts/fuzz.sh.
 set -euo pipefail
 
 build=(g++ cmake ninja-build ccache pkg-config git ca-certificates libexpected-dev libabsl-dev libyaml-cpp-dev
@@ -13,6 +13,7 @@ test=("${postgres[@]}" clang-format clang-tidy-16 sqlite3 python3 python3-lz4 py
 matrix=(maven unzip xz-utils)
 bench=("${postgres[@]}" libbenchmark-dev python3)
 space=("${bench[@]}" mariadb-server-core mariadb-client-core default-jre-headless maven kcat)
+fuzz=(clang-16 libclang-rt-16-dev doctest-dev)
 
 usage() {
   sed -n '2,6s/^# \{0,1\}//p' "$0"
@@ -27,6 +28,7 @@ for group in "${@:-build}"; do
     test) wanted+=("${test[@]}") ;;
     bench) wanted+=("${bench[@]}") ;;
     space) wanted+=("${space[@]}") ;;
+    fuzz) wanted+=("${build[@]}" "${fuzz[@]}") ;;
     matrix) wanted+=("${matrix[@]}") ;;
     -h | --help) usage 0 ;;
     *) echo "install-deps.sh: unknown group '$group'" >&2 && usage 2 >&2 ;;

@@ -1,0 +1,237 @@
+#include "tests/fuzz/seeds.h"
+
+#include <doctest/doctest.h>
+
+#include "core/value_text.h"
+#include "eventstore/batch_cursor.h"
+#include "eventstore/index_format.h"
+#include "eventstore/recovery.h"
+#include "tests/core/sample_values.h"
+#include "tests/eventstore/every_file.h"
+#include "tests/eventstore/store_fixture.h"
+#include "tests/postgres/messages.h"
+
+namespace tidelog::fuzz {
+namespace {
+
+using testing::must;
+
+std::string with_byte(std::size_t byte, std::string_view rest) {
+  std::string out(1, static_cast<char>(byte));
+  out += rest;
+  return out;
+}
+
+// -- a store's files, and what is in them --
+
+class FileSeeds {
+ public:
+  FileSeeds(testing::FaultyDisk& disk, Seeds& seeds)
+      : disk_(disk), paths_("store"), seeds_(seeds) {}
+
+  void add_all() {
+    for (const auto& [path, content] : disk_.files()) add_file(path, content);
+    const auto manifest = must(read_manifest(disk_, paths_));
+    for (const auto& segment : manifest.segments) add_segment(segment);
+  }
+
+ private:
+  void add(const char* target, std::string seed) { seeds_[target].push_back(std::move(seed)); }
+
+  void add_file(const std::string& path, const std::string& content) {
+    const auto ends_with = [&](const char* end) { return path.ends_with(end); };
+    if (ends_with("/manifest")) add("manifest", content);
+    if (ends_with("/durable")) add("durable_page", content);
+    if (ends_with("/erasures") || ends_with("/origin") || ends_with("/home") ||
+        ends_with("/backup"))
+      add("marks", content);
+    if (ends_with(".staging")) add("staging_file", with_byte(0, content));
+    if (ends_with(".state") || ends_with(".base")) add("state_file", content);
+    if (ends_with(".aggregate")) add("aggregate_file", content);
+    if (ends_with(".index")) add_index(content);
+    if (!ends_with("/superblock")) return;
+    for (const std::uint64_t offset : format::superblock_slot_offsets) {
+      if (offset < content.size())
+        add("superblock", content.substr(offset, format::superblock_slot_bytes));
+    }
+  }
+
+  void add_index(const std::string& content) {
+    add("index_file", content);
+    const auto header =
+        must(format::read_index_header(content.substr(0, format::index_header_bytes)));
+    add("index_parts", with_byte(0, content.substr(0, format::index_header_bytes)));
+    const std::string directory = content.substr(header.directory_offset, header.directory_bytes);
+    add("index_parts", with_byte(1, directory));
+    const auto tables = must(format::read_index_directory(directory));
+    constexpr std::pair<format::IndexTable, std::size_t> parts[] = {
+        {format::IndexTable::blocks, 2},
+        {format::IndexTable::names, 3},
+        {format::IndexTable::streams, 4},
+        {format::IndexTable::types, 5}};
+    for (const auto& [table, part] : parts) {
+      for (const auto& page : tables[static_cast<std::size_t>(table)])
+        add("index_parts", with_byte(part, content.substr(page.offset, page.bytes)));
+    }
+  }
+
+  // Cut behind the last batch: the zeros after it tell nothing.
+  void add_segment(const format::ManifestSegment& segment) {
+    const std::string path = paths_.segment(segment.id, segment.generation);
+    const std::string content = disk_.files().at(path);
+    const auto file = must(disk_.open_read(path));
+    const auto head = must(read_head(*file, paths_, segment));
+    add("segment_head", content.substr(0, head.first.file_offset));
+    const std::uint64_t end = add_batches(*file, content, head.first);
+    add("segment_file", with_byte(segment.generation, content.substr(0, end + 200)));
+  }
+
+  std::uint64_t add_batches(const File& file, const std::string& content,
+                            const BatchCursor::Expected& first) {
+    BatchCursor cursor(file, first);
+    while (must(cursor.next()) == BatchCursor::Step::batch) {
+      const format::BatchHeader& header = cursor.header();
+      add("batch", with_byte(header.rewritten ? 1 : 0,
+                             content.substr(cursor.file_offset(),
+                                            header.header_bytes() + header.extension_bytes)));
+      add_blocks(cursor, content);
+      for (const auto& adopted : cursor.extension().adopted) add_adopted(header.file_id, adopted);
+    }
+    return cursor.expected().file_offset;
+  }
+
+  void add_blocks(BatchCursor& cursor, const std::string& content) {
+    for (std::size_t n = 0; n < cursor.extension().blocks.size(); ++n) {
+      const format::BlockEntry entry = cursor.extension().blocks[n];
+      std::string seed = with_byte(static_cast<std::size_t>(entry.codec), "");
+      put_le(seed, static_cast<std::uint16_t>(entry.raw_bytes));
+      add("block", seed + content.substr(cursor.block_offset(n), entry.stored_bytes));
+      add("records", std::string(must(cursor.block(n))));
+    }
+  }
+
+  void add_adopted(std::uint64_t segment_id, const format::AdoptedFile& adopted) {
+    const std::string path = paths_.adopted(segment_id, adopted.staging_id, adopted.generation);
+    const std::string content = disk_.files().at(path);
+    add("staging_file", with_byte(adopted.generation, content));
+    BatchCursor::Expected first;
+    first.file_id = adopted.staging_id;
+    first.generation = adopted.generation;
+    first.staged = true;
+    const auto file = must(disk_.open_read(path));
+    add_batches(*file, content, first);
+  }
+
+  testing::FaultyDisk& disk_;
+  StorePaths paths_;
+  Seeds& seeds_;
+};
+
+// -- values --
+
+void add_values(Seeds& seeds) {
+  std::string row;
+  std::size_t count = 0;
+  Schema schema{"public", "t", ReplicaIdentity::primary_key, {}};
+  for (const Value& value : testing::sample_values()) {
+    const std::string bytes = testing::stored(value);
+    if (bytes.size() > 200) continue;
+    seeds["values"].push_back(bytes);
+    row += bytes;
+    ++count;
+    schema.columns.push_back({"c", "type", value.kind(), count == 1, 1, 77});
+    const bool has_text = value.kind() > ValueKind::unchanged;
+    std::string text;
+    print_value(text, value);
+    if (has_text)
+      seeds["postgres_values"].push_back(
+          with_byte(static_cast<std::size_t>(value.kind()) - 2, text));
+    if (count % 8 != 0) continue;
+    seeds["rows"].push_back(with_byte(count, row));
+    std::string encoded;
+    put_schema(encoded, schema);
+    seeds["schemas"].push_back(with_byte(encoded.size(), encoded + row));
+    row.clear();
+    count = 0;
+    schema.columns.clear();
+  }
+  const PostgresResume resume{PostgresResume::Phase::streaming, 7, 1, {99}, "slot"};
+  seeds["source_positions"] = {encode(resume), encode(Lsn{77}), "16/B374D848"};
+}
+
+// -- what a server sends --
+
+void add_messages(Seeds& seeds) {
+  using namespace testing;
+  std::string insert = "I";
+  put_be(insert, std::uint32_t{9});
+  insert += 'N';
+  put_tuple(insert, {"t7", "thi"});
+  std::string update = "U";
+  put_be(update, std::uint32_t{9});
+  update += 'K';
+  put_tuple(update, {"t7", "n"});
+  update += 'N';
+  put_tuple(update, {"t8", "u"});
+  std::string remove = "D";
+  put_be(remove, std::uint32_t{9});
+  remove += 'K';
+  put_tuple(remove, {"t8", "n"});
+  const std::vector<std::string> messages = {
+      begin_message(100, 5, 771),
+      origin_message(3, "elsewhere"),
+      type_message(77, "public", "mood"),
+      relation_message(9, "public", "orders", 'd', {{true, "id", 23}, {false, "note", 25}}),
+      insert,
+      update,
+      remove,
+      commit_message(100, 110, 5)};
+  std::string stream;
+  for (const std::string& message : messages) {
+    seeds["pgoutput"].push_back(message);
+    stream += with_byte(message.size(), message);
+  }
+  seeds["change_stream"] = {stream, stream + stream};
+}
+
+void add_texts(Seeds& seeds) {
+  seeds["postgres_texts"] = {"7\ttext\\t\\N\t\\N",
+                             "1\t16/B374D848\treason\n2\t17/0\tother",
+                             "public.*",
+                             "\"a b\".\"What?\"",
+                             "postgresql://user:secret@host:5432/shop?sslmode=require",
+                             "host=/run/x user='a b' password='it\\'s'"};
+  seeds["config"] = {
+      "store: { path: /var/lib/tidelog, segment: 64 MiB, retention: [{streams: \"*\", "
+      "max_age: 7 d, compact: yes}] }\nsources:\n  - name: shop\n    postgres: "
+      "${SHOP_DATABASE_URL}\n    tables: [public.orders, \"public.*\"]\nprojections:\n  - name: "
+      "current\n    sqlite: ./current.db\n",
+      "store:\n  path: ./store\n  disk_floor: 1 GiB\n  snapshots: { events: 1000, bytes: none, "
+      "time: 24 h, keep: 4 }\n"};
+  seeds["command_texts"] = {"1234",
+                            "2026-11-24 10:00",
+                            "2026-11-24T10:00:00.5+02",
+                            "-5m",
+                            "0123abcd-0123-4abc-8abc-0123456789ab",
+                            "shop.*shop.public.orders"};
+  seeds["append_lines"] = {
+      R"({"type":"Placed","data":{"a":[1,2.5e3,null,true,"x\u00e9"]},"metadata":{"by":"me"}})",
+      R"({"id":"0123abcd-0123-4abc-8abc-0123456789ab","content_type":"text/plain","data":"hello"})",
+      R"({"key":"k","correlation_id":"c","causation_id":"d","type":"T"})"};
+  seeds["json_text"] = {R"({"a": [1, -2.5e+3, "x\ud83d\ude00", {}, [], true, null]})",
+                        "text \n\x01", "\xff\xfe", "[1,2]"};
+}
+
+}  // namespace
+
+Seeds all_seeds() {
+  Seeds seeds;
+  testing::EveryFile made;
+  FileSeeds(made.disk, seeds).add_all();
+  add_values(seeds);
+  add_messages(seeds);
+  add_texts(seeds);
+  return seeds;
+}
+
+}  // namespace tidelog::fuzz
