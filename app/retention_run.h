@@ -1,10 +1,5 @@
-<<<<<<< HEAD
 // Retention: what the configuration's rules no longer keep goes, and what is kept is packed: by hand
 // (`tidelog store compact`), and in the background of a running service.
-=======
-// Retention: what the configuration's rules no longer keep goes, and what is kept is packed, by
-// hand (`tidelog store compact`) and in the background of a running service.
->>>>>>> streams
 #pragma once
 
 #include <functional>

@@ -128,12 +128,9 @@ class StoreReader {
         events_(filter_, catalog_) {}
 
   DurablePage::Value bound();
-<<<<<<< HEAD
   Status take_limit();
-=======
   std::optional<DurablePage::Value> bound_of_page();
   Status check_bound();
->>>>>>> parsers
   Status load_manifest();
   std::size_t segment_of(Position position) const;
   const format::ManifestSegment& segment() const { return manifest_.segments[segment_index_]; }

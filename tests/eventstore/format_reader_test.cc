@@ -5,13 +5,9 @@
 #include <algorithm>
 #include <sstream>
 
-<<<<<<< HEAD
-#include "tests/core/sample_values.h"
-#include "tests/eventstore/application_fixture.h"
-=======
 #include "eventstore/retention.h"
 #include "eventstore/salvage.h"
->>>>>>> parsers
+#include "tests/eventstore/application_fixture.h"
 #include "tests/eventstore/event_json.h"
 #include "tests/eventstore/every_file.h"
 #include "tests/eventstore/every_kind.h"
@@ -50,111 +46,6 @@ void check_same(const std::string& by_page, const std::string& by_us) {
   }
 }
 
-<<<<<<< HEAD
-// A table with one column of each sample value.
-struct Sampler {
-  explicit Sampler(EventStore& to) : store(to) {
-    schema = {"public", "every_kind", ReplicaIdentity::full, {}};
-    schema.columns.push_back({"id", "bigint", ValueKind::int64, true, 20, -1});
-    for (const Value& value : sample_values()) {
-      const ValueKind kind = value.kind() <= ValueKind::unchanged ? ValueKind::text : value.kind();
-      schema.columns.push_back(
-          {"c" + std::to_string(schema.columns.size()), "type", kind, false, 1, 77});
-    }
-  }
-
-  template <class Into>
-  void add(Into& into) {
-    const StreamId stream = store.stream("shop.public.every_kind");
-    const auto version = store.schema(stream, schema);
-    EventBody event;
-    event.stream = stream;
-    event.schema = version.id;
-    std::string encoded;
-    if (version.is_new) {
-      put_schema(encoded, schema);
-      event.type = EventType::schema;
-      event.body = encoded;
-      into(event);
-    }
-    std::string row;
-    put_value(row, Value(std::int64_t{-5}));
-    const std::string key = row;
-    for (const Value& value : sample_values()) put_value(row, value);
-    event.key = key;
-    for (const EventType type : {EventType::load, EventType::update, EventType::remove}) {
-      event.type = type;
-      event.moved = type == EventType::remove;
-      event.before_kind = type == EventType::load     ? Before::none
-                          : type == EventType::update ? Before::row
-                                                      : Before::key;
-      event.before = event.before_kind == Before::row   ? std::string_view(row)
-                     : event.before_kind == Before::key ? std::string_view(key)
-                                                        : std::string_view();
-      event.body = row;
-      if (type == EventType::remove) event.body.reset();
-      ++event.ordinal;
-      into(event);
-    }
-  }
-
-  EventStore& store;
-  Schema schema;
-};
-
-// Events that are no rows.
-template <class Into>
-void add_others(EventStore& store, Into into) {
-  std::string attributes;
-  put_attribute(attributes, Attribute::name, "greeting");
-  put_attribute(attributes, Attribute::message_lsn, encode(Lsn{77}));
-  EventBody event;
-  event.stream = store.stream("shop.$source");
-  for (const EventType type : {EventType::ddl, EventType::message, EventType::gap,
-                               EventType::undecoded, EventType::application}) {
-    event.type = type;
-    event.body = std::string_view("content \xff");
-    event.attributes = type == EventType::message ? std::string_view(attributes) : "";
-    into(event);
-  }
-  event.type = EventType::truncate;
-  event.body.reset();
-  into(event);
-}
-
-Transaction transaction_of(std::string_view id, std::string_view position) {
-  Transaction transaction;
-  transaction.id = id;
-  transaction.commit_time = {-1};
-  transaction.position = position;
-  transaction.origin = "elsewhere";
-  return transaction;
-}
-
-void append_every_kind(EventStore& store) {
-  BatchBuilder batch;
-  const auto into = [&](const EventBody& event) { batch.add(event); };
-  const std::string position = encode(Lsn{500});
-  batch.begin(transaction_of("771", position));
-  Sampler(store).add(into);
-  batch.commit();
-  batch.begin(transaction_of("772", position));
-  add_others(store, into);
-  batch.commit();
-  batch.set_source(store.source("shop"), position);
-  must(store.append(batch));
-}
-
-void adopt_every_kind(EventStore& store) {
-  auto staged = must(store.stage());
-  const auto into = [&](const EventBody& event) { must(staged->add(event)); };
-  must(staged->begin(transaction_of("773", "p")));
-  for (int i = 0; i < 3; ++i) Sampler(store).add(into);
-  must(staged->begin(transaction_of("774", "p")));
-  add_others(store, into);
-  must(store.adopt(*staged, store.source("shop"), "after"));
-}
-
 // Streams that are truncated, deleted, begun anew and ended for ever.
 void change_streams(EventStore& store) {
   const auto append = [&](const std::string& stream, const std::string& name) {
@@ -168,8 +59,6 @@ void change_streams(EventStore& store) {
   must(store.tombstone_stream("cart-2", ExpectedRevision::any()));
 }
 
-=======
->>>>>>> parsers
 void append_rows(EventStore& store, std::int64_t first, int count) {
   Writer writer(store, "shop.public.orders");
   for (int i = 0; i < count; ++i) {
@@ -266,12 +155,8 @@ TEST_CASE("format: a reader written from FORMAT.md alone reads what ours reads")
     const auto store = must(EventStore::open(*disk, clock, folder, small_store()));
     append_every_kind(*store, Samples::all);
     append_rows(*store, 1, 5);
-<<<<<<< HEAD
     change_streams(*store);
-    adopt_every_kind(*store);
-=======
     adopt_every_kind(*store, Samples::all, 3);
->>>>>>> parsers
     clock.advance(std::chrono::seconds(1));
     append_rows(*store, 100, 40);
     BatchBuilder position_alone;
