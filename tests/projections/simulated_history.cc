@@ -117,7 +117,9 @@ void SimulatedHistory::begin_erasure(const std::string& stream, const std::strin
     erasing_->events = rows_under(stream, key, base);
   } else {
     for (std::uint64_t i = 0; i < acknowledged_; ++i) {
-      if (events_[i].stream == stream && events_[i].key == key) erasing_->events.push_back(i);
+      const IssuedEvent& event = events_[i];
+      if (event.stream == stream && event.key == key && event.standing.kept)
+        erasing_->events.push_back(i);
     }
   }
   for (const std::uint64_t i : erasing_->events) {
