@@ -113,6 +113,20 @@ def links(tree):
             elif anchor and page.suffix == ".md":
                 if anchor not in anchors(page.read_text(encoding="utf-8")):
                     yield f"{name}:{line}: no such heading: {target}"
+    yield from guarantees(tree)
+
+
+def guarantees(tree):
+    """Each of the README's guarantees names, in italics, the tests that prove it."""
+    cases = set()
+    for name in tree.matching("_test.cc"):
+        cases.update(re.findall(r'\bTEST_CASE\(\s*"((?:\\.|[^"\\])*)"', re.sub(r'"\s*\n\s*"', "", tree.text(name))))
+    text = tree.text("README.md") if "README.md" in tree.files else ""
+    section = re.search(r"^## Guarantees\n(.*?)^## ", text, re.DOTALL | re.MULTILINE)
+    for match in re.finditer(r"(?<!\*)\*([^*]+)\*(?!\*)", section.group(1) if section else ""):
+        test = re.sub(r"\s+", " ", match.group(1)).strip()
+        if test not in cases:
+            yield f"README.md: no test is called: {test}"
 
 
 # ---- banned: calls and words that have one place, or none -------------------------------------------------------------

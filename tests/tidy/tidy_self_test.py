@@ -37,6 +37,7 @@ PLANTED = [
     ("cmake", "tests/core/value_test.cc", 'TEST_CASE("value: is one") {}\n', "name of a case"),
     ("links", "README.md", "[gone](docs/gone.md)\n", "dead link docs/gone.md"),
     ("links", "README.md", "[gone](#nowhere)\n", "no such heading"),
+    ("links", "README.md", "## Guarantees\n1. It is. *value: is none*\n## Limits\n", "no test is called"),
     ("banned", "core/value.cc", "int f() { return std::stoi(g()); }\n", "std::from_chars"),
     ("banned", "tests/core/value_test.cc", "int f() { return atoi(g()); }\n", "std::from_chars"),
     ("banned", "eventstore/log.cc", "void f() { std::memcpy(a, b, n); }\n", "memcpy"),
