@@ -1,5 +1,5 @@
-// Retention: what the configuration's rules no longer keep goes, and what is kept is packed: by hand
-// (`tidelog store compact`), and in the background of a running service.
+// Retention: what the configuration's rules no longer keep goes, and what is kept is packed, by
+// hand (`tidelog store compact`) and in the background of a running service.
 #pragma once
 
 #include <functional>
