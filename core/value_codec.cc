@@ -354,6 +354,8 @@ Array read_array(ByteReader& in, unsigned depth) {
   array.elements.reserve(static_cast<std::size_t>(n));
   for (std::uint64_t i = 0; i < n && !in.failed(); ++i) {
     array.elements.push_back(read_nested(in, depth + 1));
+    // A column may not have been sent, an element of a value that was sent is always there.
+    if (array.elements.back().kind() == ValueKind::unchanged) in.fail();
   }
   return array;
 }

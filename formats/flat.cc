@@ -39,6 +39,7 @@ Status put_columns(std::string& out, std::string_view bytes, const Schema& schem
   for (const Column& column : schema.columns) {
     if (which == Columns::key && !column.key) continue;
     const Value value = read_value(in);
+    if (in.failed()) break;
     if (value.kind() == ValueKind::unchanged) {
       if (unchanged == nullptr) continue;
       *unchanged += unchanged->empty() ? "[" : ",";

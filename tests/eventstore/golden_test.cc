@@ -87,7 +87,12 @@ std::string golden_events() { return text_of(source_folder() / (golden + ".event
 TEST_CASE("golden: a store of version 1 is read as it was written") {
   FaultyDisk disk = golden_disk();
   const std::string events = golden_events();
-  CHECK((json_lines(*must(StoreReader::open(disk, EveryFile::store))) == events));
+  const std::string read = json_lines(*must(StoreReader::open(disk, EveryFile::store)));
+  const auto [got, expected] =
+      std::mismatch(read.begin(), read.end(), events.begin(), events.end());
+  INFO("from byte " << got - read.begin() << ": " << read.substr(got - read.begin(), 200));
+  CHECK(got == read.end());
+  CHECK(expected == events.end());
   CHECK(std::count(events.begin(), events.end(), '\n') > 40);
   const auto report = must(verify_store(disk, EveryFile::store, [](const VerifyProgress&) {}));
   for (const std::string& damage : report.damage) FAIL_CHECK(damage);

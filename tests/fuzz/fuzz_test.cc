@@ -87,7 +87,7 @@ class Mutator {
 };
 
 // Whole stores take longer than single structures.
-std::size_t rounds_of(std::string_view target) { return target == "segment_file" ? 400 : 4'000; }
+std::size_t rounds_of(std::string_view target) { return target == "segment_file" ? 1'000 : 10'000; }
 
 }  // namespace
 

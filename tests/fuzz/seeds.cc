@@ -139,8 +139,9 @@ void add_values(Seeds& seeds) {
     seeds["values"].push_back(bytes);
     row += bytes;
     ++count;
-    schema.columns.push_back({"c", "type", value.kind(), count == 1, 1, 77});
     const bool has_text = value.kind() > ValueKind::unchanged;
+    schema.columns.push_back(
+        {"c", "type", has_text ? value.kind() : ValueKind::text, count == 1, 1, 77});
     std::string text;
     print_value(text, value);
     if (has_text)
@@ -201,23 +202,6 @@ void add_texts(Seeds& seeds) {
                              "\"a b\".\"What?\"",
                              "postgresql://user:secret@host:5432/shop?sslmode=require",
                              "host=/run/x user='a b' password='it\\'s'"};
-  seeds["config"] = {
-      "store: { path: /var/lib/tidelog, segment: 64 MiB, retention: [{streams: \"*\", "
-      "max_age: 7 d, compact: yes}] }\nsources:\n  - name: shop\n    postgres: "
-      "${SHOP_DATABASE_URL}\n    tables: [public.orders, \"public.*\"]\nprojections:\n  - name: "
-      "current\n    sqlite: ./current.db\n",
-      "store:\n  path: ./store\n  disk_floor: 1 GiB\n  snapshots: { events: 1000, bytes: none, "
-      "time: 24 h, keep: 4 }\n"};
-  seeds["command_texts"] = {"1234",
-                            "2026-11-24 10:00",
-                            "2026-11-24T10:00:00.5+02",
-                            "-5m",
-                            "0123abcd-0123-4abc-8abc-0123456789ab",
-                            "shop.*shop.public.orders"};
-  seeds["append_lines"] = {
-      R"({"type":"Placed","data":{"a":[1,2.5e3,null,true,"x\u00e9"]},"metadata":{"by":"me"}})",
-      R"({"id":"0123abcd-0123-4abc-8abc-0123456789ab","content_type":"text/plain","data":"hello"})",
-      R"({"key":"k","correlation_id":"c","causation_id":"d","type":"T"})"};
   seeds["json_text"] = {R"({"a": [1, -2.5e+3, "x\ud83d\ude00", {}, [], true, null]})",
                         "text \n\x01", "\xff\xfe", "[1,2]"};
 }

@@ -62,7 +62,14 @@ TIDELOG_FUZZ_TARGET(segment_file) {
     ByteReader chain(std::string_view(segment).substr(48));
     fuzz::reseal_batches(segment, begin, chain.le<std::uint32_t>(), generation != 0);
   }
-  const testing::FaultyDisk disk = fuzz::store_of_segment(segment, generation);
+  // Named as its head says.
+  format::ManifestSegment named{1, generation, {}};
+  if (segment.size() >= format::head_fixed_bytes) {
+    ByteReader head(std::string_view(segment).substr(16));
+    named.id = head.le<std::uint64_t>();
+    named.base = {head.le<std::uint64_t>()};
+  }
+  const testing::FaultyDisk disk = fuzz::store_of_segment(segment, named);
   read_as_durable(disk);
   recover_as_torn(disk);
 }

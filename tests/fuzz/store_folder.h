@@ -16,16 +16,17 @@ inline testing::FaultyDisk disk_with(const std::string& path, std::string_view b
   return disk;
 }
 
-inline testing::FaultyDisk store_of_segment(std::string_view segment, std::uint32_t generation) {
+inline testing::FaultyDisk store_of_segment(std::string_view bytes,
+                                            const format::ManifestSegment& segment) {
   testing::FaultyDisk disk;
   const StorePaths paths("store");
   for (const std::string& folder : {paths.directory, paths.segments, paths.staging})
     INVARIANT(disk.make_directory(folder), "a folder can be made");
   format::Manifest manifest;
   manifest.uuid = "0123456789abcdef";
-  manifest.segments.push_back({1, generation, {}});
+  manifest.segments.push_back(segment);
   disk.put_file(paths.manifest, format::encode(manifest));
-  disk.put_file(paths.segment(1, generation), std::string(segment));
+  disk.put_file(paths.segment(segment.id, segment.generation), std::string(bytes));
   return disk;
 }
 
