@@ -409,7 +409,7 @@ class Checking {
     const AggregateSnapshots snapshots(disk_, simulated_folder, reader->uuid());
     for (const StreamState& stream : streams) {
       if (is_table(stream.name)) continue;
-      TRY(const auto met, snapshots.load(stream.id, stream.name, {UINT64_MAX}));
+      TRY(const auto met, snapshots.load(stream.id, stream.name, {UINT64_MAX}, stream.life));
       const auto known = history_.saved.find(stream.name);
       const bool none_allowed = known == history_.saved.end() ||
                                 (history_.erasing() && history_.erasing()->stream == stream.name);
