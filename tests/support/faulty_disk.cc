@@ -274,7 +274,7 @@ std::shared_ptr<Page> page_of(std::string content) {
   std::copy_n(content.begin(), sizeof(words), reinterpret_cast<char*>(words.data()));
   const auto page = std::make_shared<Page>();
   page->store(words);
-  page->history = {words};
+  page->history = Shared(std::vector<Words>{words});
   return page;
 }
 
@@ -1021,8 +1021,8 @@ Result<std::unique_ptr<SharedPage>> FaultyDisk::map_page(const std::string& path
   }
   TRY(const InodePtr inode, state_->find(path));
   if (inode->page == nullptr) {
-    if (!writable && inode->cache.empty()) return fail(Code::not_found, path + " has no page yet");
-    inode->page = page_of(inode->cache);
+    if (!writable && inode->cache->empty()) return fail(Code::not_found, path + " has no page yet");
+    inode->page = page_of(*inode->cache);
     state_->mapped.push_back(inode);
   }
   return std::unique_ptr<SharedPage>(std::make_unique<FaultyPage>(inode->page));
