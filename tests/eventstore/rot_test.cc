@@ -284,7 +284,7 @@ TEST_CASE("rot: the store that is damaged has every kind of file, and is whole b
 }
 
 TEST_CASE("rot: any flipped bit of the log is noticed, or lies in slack" *
-          doctest::test_suite("crash slow")) {
+          doctest::test_suite("crash slow") * doctest::timeout(900)) {
   flip_bits(killed(), is_log, 1);
 }
 
