@@ -93,6 +93,7 @@ Status check_table(const StreamCommandOptions& options, const StreamState& table
 Status truncate_table(const CommandContext& context, const StreamCommandOptions& options,
                       EventStore& store) {
   TRY(const Position floor, consumer_floor(context, options.common, options.past_consumers));
+  TRY_DO(finish_erasures(context, store, "store truncate"));
   TRY_DO(store.seal());
   Progress progress(context.err, context.clock, context.err_is_terminal, "events",
                     store.durable().value);

@@ -202,9 +202,13 @@ class Backup {
   Status check_same_history() {
     if (before_.manifest.segments.empty()) return {};
     const std::uint64_t batches = before_.durable_batches;
-    TRY(const auto there, chain_before(to_, before_.manifest, batches));
+    const auto there = chain_before(to_, before_.manifest, batches);
+    const bool is_damaged =
+        !there && (there.error().code == Code::corrupt || there.error().code == Code::not_found);
+    if (!there && !is_damaged) return error_of(there);
+    if (is_damaged || !*there) return {};  // it is copied anew where it is not whole
     TRY(const auto here, chain_before(from_, manifest_, batches));
-    if (!there || !here || *there == *here) return {};
+    if (!here || **there == *here) return {};
     return fail(
         Code::conflict,
         fmt::format("{} holds other events before position {} than {}: this store was put back to "
@@ -221,8 +225,9 @@ class Backup {
       TRY(const auto file, disk_.open_read(paths.segment(segment->id, segment->generation)));
       TRY(const auto opened, read_head(*file, paths, *segment));
       if (opened.first.sequence > batches) continue;
-      TRY(const LogExtent extent, extent_of(*file, opened.first, batches, 0));
-      return std::optional(extent.end.chain);
+      const auto extent = extent_of(*file, opened.first, batches, 0);
+      if (!extent) return fail_in(paths.segment(segment->id, segment->generation), extent.error());
+      return std::optional(extent->end.chain);
     }
     return std::optional<std::uint32_t>();
   }
@@ -347,7 +352,6 @@ class Backup {
       report_.copied_bytes += bytes;
     }
     if (!have) (replaces ? replacing_ : new_).insert(name);
-    if (!replaces) have_[name] = made;
     needed_[name] = made;
     return {};
   }
@@ -456,6 +460,8 @@ class Backup {
       const std::string path = to_.directory + "/" + name;
       TRY_DO(disk_.rename(path + std::string(replacement_end), path));
       TRY_DO(disk_.sync_directory(path.substr(0, path.find_last_of('/'))));
+      const auto needed = needed_.find(name);
+      if (needed != needed_.end()) have_[name] = needed->second;
     }
     names.clear();
     return {};
@@ -463,10 +469,8 @@ class Backup {
 
   // What the store no longer has, erased events among it, and what an interrupted backup left.
   Status remove_the_rest() {
-    if (!needed_.contains("erasures")) {
-      TRY(const bool left, disk_.exists(to_.erasures));
-      if (left) TRY_DO(disk_.remove(to_.erasures));
-    }
+    TRY_DO(remove_left(to_.erasures + std::string(replacement_end)));
+    if (!needed_.contains("erasures")) TRY_DO(remove_left(to_.erasures));
     for (const std::string& folder : {to_.segments, StateDirectory(disk_, to_.directory).path()}) {
       const auto names = disk_.list(folder);
       if (!names && names.error().code == Code::not_found) continue;
@@ -481,6 +485,11 @@ class Backup {
     }
     TRY_DO(disk_.remove(MarkPaths(to_).unfinished_backup));
     return disk_.sync_directory(to_.directory);
+  }
+
+  Status remove_left(const std::string& path) {
+    TRY(const bool left, disk_.exists(path));
+    return left ? disk_.remove(path) : Status();
   }
 
   Disk& disk_;

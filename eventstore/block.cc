@@ -24,6 +24,7 @@ ZSTD_CCtx* zstd_compressor() {
     void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
   };
   thread_local const std::unique_ptr<ZSTD_CCtx, Free> context(ZSTD_createCCtx());
+  INVARIANT(context != nullptr, "there is memory for zstd");
   return context.get();
 }
 
@@ -32,6 +33,7 @@ ZSTD_DCtx* zstd_decompressor() {
     void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
   };
   thread_local const std::unique_ptr<ZSTD_DCtx, Free> context(ZSTD_createDCtx());
+  INVARIANT(context != nullptr, "there is memory for zstd");
   return context.get();
 }
 

@@ -53,6 +53,7 @@ Status Catalog::apply(const format::SegmentHead& head) {
     TRY_DO(name_once(streams_, stream_ids_, s.id, s.name, "stream"));
     streams_[s.id].next = s.next;
     streams_[s.id].life = s.life;
+    has_lives_ = has_lives_ || s.life != StreamLife{};
   }
   for (const auto& s : head.sources) {
     TRY_DO(name_once(sources_, source_ids_, s.id, s.name, "source"));
@@ -84,6 +85,7 @@ Status Catalog::apply(const format::BatchHeader& header, const format::StreamCha
                             header.sequence, change.stream.value, change.revision.value));
   }
   it->second.life = change.life;
+  has_lives_ = true;
   return {};
 }
 

@@ -44,6 +44,8 @@ class Catalog {
 
   const std::map<StreamId, format::StreamEntry>& streams() const { return streams_; }
   const std::map<SourceId, format::SourceEntry>& sources() const { return sources_; }
+  // Whether any stream was ever truncated or ended.
+  bool has_lives() const { return has_lives_; }
   UnixMicros append_time() const { return append_time_; }
 
   std::uint32_t last_stream_id() const {
@@ -66,6 +68,7 @@ class Catalog {
   // stable addresses: readers hand them out
   absl::flat_hash_map<SchemaId, std::unique_ptr<const Schema>> schemas_;
   std::uint32_t last_schema_id_ = 0;
+  bool has_lives_ = false;
   UnixMicros append_time_;
 };
 

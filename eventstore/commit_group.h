@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -104,6 +105,7 @@ struct CommitGroup {
   UnixMicros append_time;
   std::map<StreamId, Revision> next_revision;
   std::map<StreamId, StreamLife> lives;  // of streams that were changed
+  std::set<StreamId> tables;             // that have their first schema in it
   std::map<SourceId, UnixMicros> commit_time;
   absl::flat_hash_set<EventIdHash> ids;  // of applications' events that are not durable yet
 };

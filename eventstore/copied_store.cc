@@ -7,11 +7,11 @@
 namespace tidelog {
 namespace {
 
-// Some file systems number a folder anew when they are mounted: only when both say so is it
-// another.
+// By when the folder was made. Numbers tell less: some file systems give them anew at each mount,
+// and the roots of two volumes have the same.
 bool is_another(const FileIdentity& a, const FileIdentity& b) {
   const bool times_known = a.born_nanos != 0 && b.born_nanos != 0;
-  return a.inode != b.inode && (!times_known || a.born_nanos != b.born_nanos);
+  return times_known && a.born_nanos != b.born_nanos;
 }
 
 // A damaged one tells nothing, and is written anew.
@@ -31,10 +31,8 @@ Result<bool> is_copy(Disk& disk, const StorePaths& paths) {
 }  // namespace
 
 Status check_home(Disk& disk, const StorePaths& paths) {
-  TRY(const auto home, known_home(disk, paths));
-  TRY(const FileIdentity here, disk.identity(paths.directory));
-  if (home == here) return {};
-  if (!home || !is_another(*home, here)) return write_home(disk, paths);
+  TRY(const bool copied, is_copy(disk, paths));
+  if (!copied) return {};
   return fail(
       Code::conflict,
       fmt::format("{0} is a copy of a store that was written in another folder. Two that go on "
@@ -43,6 +41,12 @@ Status check_home(Disk& disk, const StorePaths& paths) {
                   "stay, make a store of its own: tidelog store backup --store {0} --to BACKUP, "
                   "then tidelog store restore --from BACKUP --to FOLDER",
                   paths.directory));
+}
+
+Status note_home(Disk& disk, const StorePaths& paths) {
+  TRY(const auto home, known_home(disk, paths));
+  TRY(const FileIdentity here, disk.identity(paths.directory));
+  return home == here ? Status() : write_home(disk, paths);
 }
 
 Status adopt_copy(Disk& disk, const std::string& directory, const std::string& holder) {

@@ -11,9 +11,10 @@
 
 namespace tidelog {
 
-// For the writer, under its lock. Code::conflict for a copy, with the way out; notes the folder
-// when nothing is known.
+// For the writer, under its lock. Code::conflict for a copy, with the way out.
 Status check_home(Disk& disk, const StorePaths& paths);
+// Notes the folder, unless it is known already. After recovery, which makes room on a full disk.
+Status note_home(Disk& disk, const StorePaths& paths);
 
 // The store in this folder is the only one: the folder that it was copied from is gone, or is
 // written to no more. Code::misconfigured when it is no copy. `holder` is for whoever finds the

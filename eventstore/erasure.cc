@@ -61,6 +61,15 @@ Result<std::vector<Erasure>> read_erasures(std::string_view bytes) {
   return in.finish(std::move(erasures), "erasures");
 }
 
+Result<std::vector<Erasure>> erasures_in(Disk& disk, const std::string& path) {
+  TRY(const bool any, disk.exists(path));
+  if (!any) return std::vector<Erasure>();
+  TRY(const std::string bytes, read_file(disk, path));
+  auto erasures = read_erasures(bytes);
+  if (!erasures) return fail_in(path, erasures.error());
+  return erasures;
+}
+
 class ErasedPositions : public RewritePlan {
  public:
   explicit ErasedPositions(const std::vector<Position>& positions) : positions_(positions) {}
@@ -107,12 +116,7 @@ ErasureReport& ErasureReport::operator+=(const ErasureReport& other) {
 }
 
 Result<std::vector<Erasure>> pending_erasures(Disk& disk, const StorePaths& paths) {
-  TRY(const bool any, disk.exists(paths.erasures));
-  if (!any) return std::vector<Erasure>();
-  TRY(const std::string bytes, read_file(disk, paths.erasures));
-  auto erasures = read_erasures(bytes);
-  if (!erasures) return fail_in(paths.erasures, erasures.error());
-  return erasures;
+  return erasures_in(disk, paths.erasures);
 }
 
 Status write_erasures(Disk& disk, const StorePaths& paths, const std::vector<Erasure>& erasures) {
@@ -122,8 +126,8 @@ Status write_erasures(Disk& disk, const StorePaths& paths, const std::vector<Era
 }
 
 // Whatever comes to stand at a later position is none of theirs.
-Status inherit_erasures(Disk& disk, const StorePaths& from, const StorePaths& to, Position end) {
-  TRY(std::vector<Erasure> erasures, pending_erasures(disk, from));
+Status inherit_erasures(Disk& disk, const std::string& file, const StorePaths& to, Position end) {
+  TRY(std::vector<Erasure> erasures, erasures_in(disk, file));
   for (Erasure& erasure : erasures)
     std::erase_if(erasure.events, [&](Position position) { return position >= end; });
   return erasures.empty() ? Status() : write_erasures(disk, to, erasures);

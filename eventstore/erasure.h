@@ -43,7 +43,8 @@ Result<std::vector<Erasure>> pending_erasures(Disk& disk, const StorePaths& path
 // Durably in place of what was pending.
 Status write_erasures(Disk& disk, const StorePaths& paths, const std::vector<Erasure>& erasures);
 // Gives a store that was made from another one, and ends before `end`, the other's.
-Status inherit_erasures(Disk& disk, const StorePaths& from, const StorePaths& to, Position end);
+// `file` holds them, if it is there.
+Status inherit_erasures(Disk& disk, const std::string& file, const StorePaths& to, Position end);
 
 // Erases the rows of these keys: keys as they are stored, one for each form that the stream's
 // schema versions give it. A row that had another key before or after is erased under that key as

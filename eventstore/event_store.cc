@@ -57,6 +57,7 @@ Result<std::unique_ptr<EventStore>> EventStore::open(Disk& disk, Clock& clock,
   TRY_DO(check_home(disk, paths));
   TRY(store->page_, DurablePage::open(disk, paths, true));
   TRY(auto recovered, recover(disk, paths, *store->page_));
+  TRY_DO(note_home(disk, paths));
 
   store->manifest_ = std::move(recovered.manifest);
   store->catalog_ = std::move(recovered.catalog);
@@ -294,6 +295,8 @@ Status EventStore::place_in_segment(BatchDraft& draft, CommitGroup& group) {
     group.next_revision[run.stream] = run.base + run.count;
   for (const format::StreamChange& change : draft.extension.changes)
     group.lives[change.stream] = change.life;
+  for (const format::SchemaEntry& schema : draft.extension.schemas)
+    group.tables.insert(schema.stream);
   if (draft.source.value != 0) group.commit_time[draft.source] = header.commit_time;
   group.append_time = header.append_time;
   group.end.file_offset += header.total_bytes();

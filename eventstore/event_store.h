@@ -137,8 +137,8 @@ class EventStore : private NameLookup {
   // it.
   Status make_indexes();
 
-  // For compaction, retention and erasure (rewrite.h). Appends wait only while the manifest is
-  // written.
+  // For compaction, retention, erasure and packing (rewrite.h), one of them at a time. Appends wait
+  // only while the manifest is written.
   //
   // Ends the segment that is written to: every event that is durable now lies in a sealed one.
   Status seal();
@@ -152,6 +152,7 @@ class EventStore : private NameLookup {
   Clock& clock() { return clock_; }
   const StorePaths& paths() const { return paths_; }
   format::Codec sealed_codec() const { return options_.sealed_codec; }
+  std::uint64_t disk_floor_bytes() const { return options_.disk_floor_bytes; }
 
  private:
   EventStore(Disk& disk, Clock& clock, const std::string& directory, const StoreOptions& options);
@@ -186,8 +187,9 @@ class EventStore : private NameLookup {
                                                const CommitGroup& group) const;
   Revision next_revision(StreamId stream, const CommitGroup& group) const;
   bool must_look_again(const ApplicationAppend& append, const CommitGroup& group) const;
-  Status check_no_table(const ApplicationAppend& append) const;
-  Status check_no_table(const StreamRequested& change) const;
+  bool is_table(StreamId stream, const CommitGroup& group) const;
+  Status check_no_table(const ApplicationAppend& append, const CommitGroup& group) const;
+  Status check_no_table(const StreamRequested& change, const CommitGroup& group) const;
   AppendedEvents answer_of(const ApplicationAppend& append, Position first,
                            const CommitGroup& group) const;
   Status close_open_batch(CommitGroup& group);

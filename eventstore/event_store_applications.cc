@@ -117,7 +117,7 @@ void EventStore::place_application(const std::shared_ptr<CommitRequest>& request
     static_cast<void>(commit(group));
     request->status = look(append);
   }
-  if (request->status) request->status = check_no_table(append);
+  if (request->status) request->status = check_no_table(append, group);
   if (!request->status) return CommitQueue::finish(*request);
 
   const auto decision = decide(
@@ -199,10 +199,9 @@ bool EventStore::must_look_again(const ApplicationAppend& append, const CommitGr
 }
 
 // A table's stream is folded into rows: it takes only what its source says.
-Status EventStore::check_no_table(const ApplicationAppend& append) const {
+Status EventStore::check_no_table(const ApplicationAppend& append, const CommitGroup& group) const {
   for (std::size_t i = 0; i < append.streams.size(); ++i) {
-    if (append.streams[i].value == 0 || catalog_.newest_schema(append.streams[i]) == nullptr)
-      continue;
+    if (append.streams[i].value == 0 || !is_table(append.streams[i], group)) continue;
     return fail(Code::misconfigured,
                 fmt::format("stream {} holds the rows of a table, and takes events only from its "
                             "source: append to a stream of another name",

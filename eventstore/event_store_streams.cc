@@ -40,6 +40,7 @@ Result<StreamOutcome> EventStore::change_stream(StreamRequest request) {
 std::map<StreamId, StreamLife> EventStore::stream_lives() const {
   const std::lock_guard lock(mutex_);
   std::map<StreamId, StreamLife> lives;
+  if (!catalog_.has_lives()) return lives;  // there may be millions, and appends wait
   for (const auto& [id, stream] : catalog_.streams()) {
     if (stream.life != StreamLife{}) lives.emplace(id, stream.life);
   }
@@ -51,7 +52,7 @@ std::map<StreamId, StreamLife> EventStore::stream_lives() const {
 void EventStore::place_change(const std::shared_ptr<CommitRequest>& request, CommitGroup& group) {
   static_cast<void>(close_open_batch(group));
   StreamRequested& change = *request->change;
-  request->status = check_no_table(change);
+  request->status = check_no_table(change, group);
   if (!request->status) return CommitQueue::finish(*request);
   const StreamNow now = now_of(change.stream, group);
   const auto decision = decide(change.request, now);
@@ -135,8 +136,12 @@ Status EventStore::begin_anew(BatchDraft& draft, const CommitGroup& group) const
   return {};
 }
 
-Status EventStore::check_no_table(const StreamRequested& change) const {
-  if (catalog_.newest_schema(change.stream) == nullptr) return {};
+bool EventStore::is_table(StreamId stream, const CommitGroup& group) const {
+  return group.tables.contains(stream) || catalog_.newest_schema(stream) != nullptr;
+}
+
+Status EventStore::check_no_table(const StreamRequested& change, const CommitGroup& group) const {
+  if (!is_table(change.stream, group)) return {};
   const std::string& name = change.request.stream;
   if (change.request.kind == StreamRequest::Kind::truncate) {
     return fail(Code::misconfigured,

@@ -23,7 +23,8 @@ Status IndexChecks::finish(const std::function<void()>& on_done) {
 
 void IndexChecks::run(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
-  while (status_ && changed_.wait(lock, stop, [this] { return !waiting_.empty(); })) {
+  while (status_ && changed_.wait(lock, stop, [this] { return !waiting_.empty(); }) &&
+         !stop.stop_requested()) {
     const auto [segment, end] = waiting_.front();
     waiting_.pop_front();
     is_busy_ = true;

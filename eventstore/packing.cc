@@ -1,5 +1,8 @@
 #include "eventstore/packing.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <string>
 
 #include "eventstore/batch_cursor.h"
@@ -75,6 +78,24 @@ class Sample {
   std::string packed_;
 };
 
+// The last space is for events: a segment is there twice while it is packed.
+Status check_space(EventStore& store, const format::ManifestSegment& segment) {
+  std::uint64_t bytes = 0;
+  TRY(const auto names, store.disk().list(store.paths().segments));
+  for (const std::string& name : names) {
+    const auto file = segment_file_named(name);
+    if (!file || file->segment_id != segment.id) continue;
+    TRY(const auto opened, store.disk().open_read(store.paths().segments + "/" + name));
+    TRY(const std::uint64_t size, opened->size());
+    bytes += size;
+  }
+  TRY(const std::uint64_t free, store.disk().free_bytes(store.paths().segments));
+  if (free >= bytes + store.disk_floor_bytes()) return {};
+  return fail(Code::disk_full,
+              fmt::format("segment {} takes {} bytes, and {} are free above the disk floor",
+                          segment.id, bytes, free - std::min(free, store.disk_floor_bytes())));
+}
+
 }  // namespace
 
 Result<PackingReport> pack_segments(EventStore& store, PackingMemory& memory,
@@ -85,8 +106,11 @@ Result<PackingReport> pack_segments(EventStore& store, PackingMemory& memory,
     const format::ManifestSegment& segment = manifest.segments[i];
     if (memory.contains({segment.id, segment.generation})) continue;
     TRY(const bool worth_it, Sample(store, segment).is_worth_it());
-    memory.emplace(segment.id, segment.generation);
-    if (!worth_it) continue;
+    if (!worth_it) {
+      memory.emplace(segment.id, segment.generation);
+      continue;
+    }
+    TRY_DO(check_space(store, segment));
     TRY(const RewrittenSegment packed,
         repack_segment(store.disk(), store.paths(), segment, manifest.segments[i + 1].base,
                        store.sealed_codec()));

@@ -282,9 +282,15 @@ Status make_store(Disk& disk, const StorePaths& paths, std::uint64_t segment_byt
   head.next_staging_id = 1;
   TRY_DO(make_segment(disk, paths.segment(1, 0), head, segment_bytes));
   TRY_DO(disk.sync_directory(paths.segments));
+  // With a slot that says that nothing is durable: later a slot that is torn while it is written
+  // always leaves the other one, and both damaged are rot.
+  format::Superblock empty;
+  empty.counter = 2;
+  empty.segment_id = 1;
+  std::string slots = format::encode(empty);
+  slots.resize(format::superblock_slot_offsets[1] + format::superblock_slot_bytes, '\0');
   TRY(const auto superblock, disk.create(paths.superblock));
-  TRY_DO(write_zeros(*superblock, 0,
-                     format::superblock_slot_offsets[1] + format::superblock_slot_bytes));
+  TRY_DO(superblock->write(0, slots));
   TRY_DO(superblock->sync());
   TRY_DO(disk.sync_directory(paths.directory));
   return write_manifest(disk, paths, {new_uuid(), {{1, 0, {}}}});

@@ -41,7 +41,7 @@ class Restore {
     TRY_DO(check_end());
     report_.uuid = new_uuid();
     TRY_DO(restore_states());
-    TRY_DO(inherit_erasures(disk_, from_, to_, last_.base));
+    TRY_DO(restore_erasures());
     TRY_DO(name_everything());
     return report_;
   }
@@ -215,6 +215,14 @@ class Restore {
     TRY_DO(copy_state_file(disk_, **source, to.path(name), report_.uuid,
                            [](const StoredRow&) { return false; }));
     return disk_.sync_directory(to.path());
+  }
+
+  // Those that were not done when the backup was made: the new store's writer finishes them.
+  Status restore_erasures() {
+    const auto listed = files_.find("erasures");
+    if (listed == files_.end()) return {};
+    TRY(const std::string path, path_of_listed(disk_, from_.directory, listed->second));
+    return inherit_erasures(disk_, path, to_, last_.base);
   }
 
   Status check_end() const {

@@ -62,6 +62,7 @@ class RetentionRun : private RewritePlan {
     TRY_DO(read_boundaries());
     TRY_DO(measure());
     for (auto& [id, stream] : streams_) decide(stream);
+    TRY_DO(find_what_is_gone());
     TRY_DO(make_bases());
     TRY_DO(cut());
     TRY_DO(compact());
@@ -196,6 +197,25 @@ class RetentionRun : private RewritePlan {
     stream.compact = stream.rule.compact && memory_.compacted[stream.id] < compaction_end();
   }
 
+  // Of streams that were cut or ended, an earlier run may have taken all that does not count: then
+  // no segment is written anew for nothing, as the indexes tell.
+  Status find_what_is_gone() {
+    for (auto& [id, stream] : streams_) {
+      if (stream.life == StreamLife{} || stream.counted != Position{}) continue;
+      TRY(const auto reader, store_.reader());
+      EventFilter filter;
+      filter.streams = {stream.name};
+      filter.also_not_counting = true;
+      reader->set_filter(std::move(filter));
+      reader->read_until(boundaries_[last_].segment.base);
+      TRY_DO(reader->seek(reader->first()));
+      TRY(const Event* const event, reader->next());
+      if (event == nullptr || counts(stream.life, *event))
+        stream.counted = boundaries_[last_].segment.base;
+    }
+    return {};
+  }
+
   Position compaction_end() const { return boundaries_[last_].segment.base; }
 
   // A stream whose base cannot be made is left as it is, and so is the rest: the error is told.
@@ -223,10 +243,13 @@ class RetentionRun : private RewritePlan {
     AggregateSnapshots aggregates(store_.disk(), store_.paths().directory, uuid_);
     for (const auto& [id, stream] : streams_) {
       if (stream.life == StreamLife{}) continue;
-      if (stream.life.status != StreamStatus::open && stream.counted == Position{})
+      if (stream.life.status != StreamStatus::open && !memory_.counting.contains(id))
         TRY_DO(aggregates.remove(id));
       memory_.counting[id] = {stream.life, boundaries_[last_].segment.base};
-      const Revision end = std::min(stream.life.first, boundaries_.back().next_of(id));
+      // The event that ended it stays.
+      const std::uint64_t kept = stream.life.status == StreamStatus::open ? 0 : 1;
+      const Revision end =
+          std::min(Revision{stream.life.first.value - kept}, boundaries_.back().next_of(id));
       if (boundaries_[last_].next_of(id) < end) report_.held_back = true;
     }
     return {};
@@ -311,15 +334,17 @@ class RetentionRun : private RewritePlan {
     return Fate::keep;
   }
 
-  static bool ended_by(const StreamLife& life, const Event& event) {
-    return life.status != StreamStatus::open && event.revision + std::uint64_t{1} == life.first;
+  // Also the event that ended the stream.
+  static bool counts(const StreamLife& life, const Event& event) {
+    const bool is_end =
+        life.status != StreamStatus::open && event.revision + std::uint64_t{1} == life.first;
+    return is_end || event.revision >= life.first;
   }
 
   bool goes(const RuledStream& stream, const Event& event) {
     if (!newest_) {
-      const bool counts = event.revision >= stream.life.first || ended_by(stream.life, event);
-      return !counts || event.position < stream.cut || event.append_time < stream.older_than ||
-             event.revision < stream.revision;
+      return !counts(stream.life, event) || event.position < stream.cut ||
+             event.append_time < stream.older_than || event.revision < stream.revision;
     }
     if (!stream.compact || event.position >= compaction_end()) return false;
     return newest_->is_superseded(event) || (newest_->is_last_deletion(event) &&

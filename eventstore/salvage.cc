@@ -467,7 +467,7 @@ Status salvage_bases(Disk& disk, const StorePaths& from, const StorePaths& to,
 // One that cannot be read says so: what it was to erase may be in the new store.
 Status salvage_erasures(Disk& disk, const StorePaths& from, const StorePaths& to,
                         SalvageReport& report) {
-  Status inherited = inherit_erasures(disk, from, to, report.end);
+  Status inherited = inherit_erasures(disk, from.erasures, to, report.end);
   if (inherited || inherited.error().code != Code::corrupt) return inherited;
   report.notes.push_back(inherited.error().what + ": an erasure that was not done yet is lost");
   return {};

@@ -43,11 +43,15 @@ Status BaseRows::check_unchanged(StoreReader& reader, Position next) const {
       return about.stream == name.stream && about.position >= name.position;
     });
     if (!name.base || name.position <= next || is_known) continue;
-    TRY(const auto file, StateFile::open(reader.disk(), directory.path(name)));
-    const std::string& stream = file->about().stream_name;
-    if (!wants(stream)) continue;
+    TRY(const auto probe, StoreReader::open(reader.disk(), reader.directory()));
+    TRY(const auto all, probe->streams());
+    const auto cut = std::find_if(all.begin(), all.end(), [&](const StreamState& stream) {
+      return stream.id == name.stream;
+    });
+    if (cut != all.end() && !wants(cut->name)) continue;
     return fail(Code::conflict,
-                "retention took the events of " + stream + " before position " +
+                "retention took the events of " +
+                    (cut == all.end() ? std::string("a stream") : cut->name) + " before position " +
                     std::to_string(name.position.value) +
                     " while they were being read: replay again, and it goes on from the state that "
                     "the table had there");

@@ -223,7 +223,12 @@ Status history_of(StoreReader& reader, const std::string& stream, std::string_vi
   if (begin != Position{0} && begin <= end) {
     TRY(base, open_snapshot(reader, state, {state.id, begin, true}));
   }
-  return KeyWalk(reader, stream, key, base.get()).run(end, visit);
+  TRY_DO(KeyWalk(reader, stream, key, base.get()).run(end, visit));
+  TRY(const Position begin_now, base_position(reader, state.id));
+  if (begin_now == begin) return {};
+  return fail(Code::conflict, "retention cut the history of " + stream + " before position " +
+                                  std::to_string(begin_now.value) +
+                                  " while it was being read: ask again");
 }
 
 }  // namespace tidelog

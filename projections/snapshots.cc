@@ -102,8 +102,9 @@ Result<Candidates> snapshots_before(StoreReader& reader, const StreamState& stre
     reader.only_streams({stream.name});
     reader.read_until(Position{UINT64_MAX});
     TRY(const Event* first, reader.next());
-    const bool was_cut = first == nullptr ? stream.next > Revision{0} && end >= reader.durable()
-                                          : first->revision > Revision{0};
+    const Revision begin = stream.life.first;  // what was before is of another life of the name
+    const bool was_cut =
+        first == nullptr ? stream.next > begin && end >= reader.durable() : first->revision > begin;
     if (was_cut) {
       return fail(Code::corrupt, "the log begins at position " +
                                      std::to_string(reader.first().value) +
@@ -254,6 +255,9 @@ Status erase_from_snapshots(StoreReader& reader, const std::string& stream_name,
 
 Status forget_in_snapshots(StoreReader& reader, const Erasure& erasure, const std::string& holder) {
   TRY(const auto lock, directory_of(reader).lock(holder));
+  // A store that was restored to before the stream began, or salvaged without it, has none of it.
+  const auto known = stream_state(reader, erasure.stream);
+  if (!known && known.error().code == Code::not_found) return {};
   TRY_DO(erase_from_snapshots(reader, erasure.stream, [&](const StoredRow& row) {
     return std::find(erasure.keys.begin(), erasure.keys.end(), row.key) != erasure.keys.end() ||
            std::binary_search(erasure.events.begin(), erasure.events.end(), row.position);

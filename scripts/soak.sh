@@ -23,9 +23,9 @@ suites=() minutes="" states="" seed="" install=true
 while (($# > 0)); do
   case "$1" in
     crash | kill | fuzz | states) suites+=("$1") ;;
-    --minutes) minutes="$(number "$1" "${2:-}")" && shift ;;
-    --states) states="$(number "$1" "${2:-}")" && shift ;;
-    --seed) seed="$(number "$1" "${2:-}")" && shift ;;
+    --minutes) minutes="$(number "$1" "${2:-}")"; shift ;;
+    --states) states="$(number "$1" "${2:-}")"; shift ;;
+    --seed) seed="$(number "$1" "${2:-}")"; shift ;;
     --no-install) install=false ;;
     -h | --help) usage 0 ;;
     *) echo "soak.sh: unknown suite '$1'" >&2 && usage 2 >&2 ;;

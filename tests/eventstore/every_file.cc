@@ -103,6 +103,7 @@ EveryFile::EveryFile() {
   append_rows(*opened, 20, 3);
   adopt_every_kind(*opened, Samples::short_ones, 1);
   append_application(*opened, "b");
+  change_streams(*opened);
   save_state(*opened, {{1}, {6}, true});
   save_state(*opened, {{1}, {9}, false});
   must(AggregateSnapshots(living, store, opened->manifest().uuid)

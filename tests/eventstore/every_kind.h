@@ -13,6 +13,8 @@ enum class Samples : std::uint8_t { all, short_ones };
 void append_every_kind(EventStore& store, Samples samples);
 // The same in one adopted staging file, the row `repeats` times.
 void adopt_every_kind(EventStore& store, Samples samples, int repeats);
+// Streams that are truncated, deleted, begun anew and ended for ever.
+void change_streams(EventStore& store);
 // An application's event with every attribute, in a stream of applications.
 void append_application(EventStore& store, const std::string& id);
 

@@ -46,19 +46,6 @@ void check_same(const std::string& by_page, const std::string& by_us) {
   }
 }
 
-// Streams that are truncated, deleted, begun anew and ended for ever.
-void change_streams(EventStore& store) {
-  const auto append = [&](const std::string& stream, const std::string& name) {
-    must(store.append(request_of(stream, ExpectedRevision::any(), {name, name + "2"})));
-  };
-  append("cart-1", "a");
-  must(store.truncate_stream("cart-1", {1}, ExpectedRevision::any()));
-  must(store.delete_stream("cart-1", ExpectedRevision::any()));
-  append("cart-1", "b");
-  append("cart-2", "a");
-  must(store.tombstone_stream("cart-2", ExpectedRevision::any()));
-}
-
 void append_rows(EventStore& store, std::int64_t first, int count) {
   Writer writer(store, "shop.public.orders");
   for (int i = 0; i < count; ++i) {

@@ -215,6 +215,8 @@ TEST_CASE("replay: retention that cuts what is being read stops it, and the next
     std::function<void()> cut_;
   };
   CutMeanwhile target([&] {
+    const auto lock = StateDirectory(script.disk, "store").lock("a test");
+    REQUIRE(lock);
     const auto made = make_base_snapshot(*script.reader(), {"shop.public.orders", end}, {});
     REQUIRE(made);
   });

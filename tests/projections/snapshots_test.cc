@@ -72,7 +72,7 @@ TEST_CASE("snapshots: at every position of a hostile history they are what the f
       must(make_state_file(*reader, std::move(making), {}));
       CHECK(lines_of(*must(StateFile::open(script.disk, "store/made"))) == expected);
       CHECK(must(script.disk.list("store")) ==
-            Lines{"durable", "lock", "made", "manifest", "superblock"});
+            Lines{"durable", "home", "lock", "made", "manifest", "superblock"});
       // From one before, by hand at some positions.
       if (random() % 3 == 0) {
         const SnapshotName name = make(script, stream, end, random() % 3000);
