@@ -19,22 +19,11 @@ std::optional<Revision> begin_of(const ExpectedRevision& expected, const StreamN
   return expected.revision + std::uint64_t{1};
 }
 
-AppendConflict conflict_of(AppendConflict::Kind kind, const StreamAppend& stream,
-                           const StreamNow& now) {
-  AppendConflict conflict;
-  conflict.kind = kind;
-  conflict.stream = stream.stream;
-  conflict.expected = stream.expected;
-  conflict.actual = now.last();
-  conflict.status = now.life.status;
-  return conflict;
-}
-
 // What the stream is not where it was expected is called.
 AppendConflict unexpected(const StreamAppend& stream, const StreamNow& now) {
   const bool ended = now.life.status == StreamStatus::tombstoned;
   return conflict_of(ended ? AppendConflict::Kind::tombstoned : AppendConflict::Kind::revision,
-                     stream, now);
+                     stream.stream, stream.expected, now);
 }
 
 using FoundOfStream = std::vector<std::vector<FoundEvent>>;
@@ -54,7 +43,7 @@ struct Part {
 
 AppendConflict conflict_at(AppendConflict::Kind kind, const Part& part, std::size_t event,
                            const FoundEvent& there) {
-  AppendConflict conflict = conflict_of(kind, part.stream, part.now);
+  AppendConflict conflict = conflict_of(kind, part.stream.stream, part.stream.expected, part.now);
   conflict.event_id = part.stream.events[event].id;
   conflict.position = there.position;
   return conflict;
@@ -132,6 +121,17 @@ PartDecision decide(const Part& part) {
 }
 
 }  // namespace
+
+AppendConflict conflict_of(AppendConflict::Kind kind, const std::string& stream,
+                           const ExpectedRevision& expected, const StreamNow& now) {
+  AppendConflict conflict;
+  conflict.kind = kind;
+  conflict.stream = stream;
+  conflict.expected = expected;
+  conflict.actual = now.last();
+  conflict.status = now.life.status;
+  return conflict;
+}
 
 bool holds(const ExpectedRevision& expected, const StreamNow& now) {
   const bool is_there = now.next.value != 0 && now.life.status == StreamStatus::open;

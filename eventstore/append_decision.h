@@ -26,6 +26,9 @@ struct StreamNow {
   bool operator==(const StreamNow&) const = default;
 };
 bool holds(const ExpectedRevision& expected, const StreamNow& now);
+// What an append or a change to the stream met there.
+AppendConflict conflict_of(AppendConflict::Kind kind, const std::string& stream,
+                           const ExpectedRevision& expected, const StreamNow& now);
 
 // An event of the stream that has the id of a new one.
 struct FoundEvent {

@@ -9,6 +9,7 @@
 #include "eventstore/block.h"
 #include "eventstore/recovery.h"
 #include "eventstore/rewrite.h"
+#include "eventstore/verified_copy.h"
 
 namespace tidelog {
 namespace {
@@ -49,11 +50,7 @@ class Sample {
     TRY(const auto file,
         open_named(store_.disk(),
                    store_.paths().adopted(segment_.id, adopted.staging_id, adopted.generation)));
-    BatchCursor::Expected first;
-    first.file_id = adopted.staging_id;
-    first.generation = adopted.generation;
-    first.staged = true;
-    return add(*file, first);
+    return add(*file, begin_of(adopted));
   }
 
   Status add(BatchCursor& cursor) {

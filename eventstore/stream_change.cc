@@ -15,31 +15,22 @@ bool is_so_already(const StreamRequest& request, const StreamNow& now) {
   return false;
 }
 
-AppendConflict conflict_of(AppendConflict::Kind kind, const StreamRequest& request,
-                           const StreamNow& now) {
-  AppendConflict conflict;
-  conflict.kind = kind;
-  conflict.stream = request.stream;
-  conflict.expected = request.expected;
-  conflict.actual = now.last();
-  conflict.status = now.life.status;
-  return conflict;
-}
-
 }  // namespace
 
 Status check_request(const StreamRequest& request) { return check_stream_name(request.stream); }
 
 StreamDecision decide(const StreamRequest& request, const StreamNow& now) {
+  const auto conflict = [&](AppendConflict::Kind kind) {
+    return conflict_of(kind, request.stream, request.expected, now);
+  };
   const bool ends_for_ever = request.kind == StreamRequest::Kind::tombstone;
   if (now.life.status == StreamStatus::tombstoned && !ends_for_ever)
-    return conflict_of(AppendConflict::Kind::tombstoned, request, now);
+    return conflict(AppendConflict::Kind::tombstoned);
   const StreamChanged as_it_is{now.life, std::nullopt, now.next};
   if (is_so_already(request, now)) return as_it_is;
-  if (!holds(request.expected, now))
-    return conflict_of(AppendConflict::Kind::revision, request, now);
+  if (!holds(request.expected, now)) return conflict(AppendConflict::Kind::revision);
   if (request.kind == StreamRequest::Kind::truncate && request.before > now.next)
-    return conflict_of(AppendConflict::Kind::beyond_end, request, now);
+    return conflict(AppendConflict::Kind::beyond_end);
   if (request.kind == StreamRequest::Kind::remove && now.next.value == 0) return as_it_is;
   return Append{};
 }
