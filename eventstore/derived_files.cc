@@ -57,7 +57,10 @@ Status DerivedFiles::look_at(const std::string& path, std::uint64_t& count, cons
     if (!is_finding(checked.error().code)) return checked;
     TRY_DO(note(checked.error().what));
   }
-  ++count;
+  {
+    const std::lock_guard lock(mutex_);
+    ++count;
+  }
   on_bytes(bytes);
   return {};
 }
@@ -80,7 +83,9 @@ Status DerivedFiles::note_index(const format::ManifestSegment& segment, Position
   if (named == manifest.segments.end()) return {};
   // One with checksums that fit is used, whatever it says.
   const auto index = SegmentIndex::open(disk_, paths_, uuid_, segment, end);
-  if (index && (*index)->verify()) {
+  const bool is_whole = index && (*index)->verify();
+  const std::lock_guard lock(mutex_);
+  if (is_whole) {
     findings_.damage.push_back("index " + what +
                                ", though its checksums fit: remove it, and it is made anew");
   } else {

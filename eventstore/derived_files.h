@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@
 
 namespace tidelog {
 
-// One thread. `disk` and `paths` must outlive it. Works beside a running service: a file that went
+// One thread, but for check_index(): any. `disk` and `paths` must outlive it. Works beside a running service: a file that went
 // since it was listed is passed over.
 class DerivedFiles {
  public:
@@ -56,6 +57,7 @@ class DerivedFiles {
   Disk& disk_;
   const StorePaths& paths_;
   std::string uuid_;
+  std::mutex mutex_;  // guards findings_ while indexes are checked
   Findings findings_;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <utility>
@@ -33,6 +34,21 @@ struct HashRange {
 };
 constexpr HashRange no_hashes{};
 constexpr HashRange all_hashes{0, UINT32_MAX};
+
+// Entries come in the order of their blocks: a stable sort by hash leaves them in both orders.
+void sort_by_hash(std::vector<HashEntry>& entries) {
+  constexpr unsigned digit_bits = 11;
+  constexpr std::size_t digits = std::size_t{1} << digit_bits;
+  std::vector<HashEntry> sorted(entries.size());
+  for (unsigned shift = 0; shift < 32; shift += digit_bits) {
+    const auto digit = [&](const HashEntry& e) { return (e.hash >> shift) & (digits - 1); };
+    std::array<std::size_t, digits + 1> begins{};
+    for (const HashEntry& entry : entries) ++begins[digit(entry) + 1];
+    for (std::size_t d = 0; d < digits; ++d) begins[d + 1] += begins[d];
+    for (const HashEntry& entry : entries) sorted[begins[digit(entry)]++] = entry;
+    entries.swap(sorted);
+  }
+}
 
 class Building {
  public:
@@ -305,7 +321,7 @@ class Building {
   }
 
   Status write_hashes(IndexTable table, std::vector<HashEntry>& entries) {
-    std::sort(entries.begin(), entries.end());
+    sort_by_hash(entries);
     entries.erase(std::unique(entries.begin(), entries.end()), entries.end());
     if (table == IndexTable::ids) header_.id_count += entries.size();
     std::string page;

@@ -1,5 +1,5 @@
-// IndexChecks: compares indexes with their segments on a thread of its own, while verify reads the
-// log on another: both cost about the same.
+// IndexChecks: compares indexes with their segments on threads of its own, while verify reads the
+// log, and then on that one, too: all of it is processor time.
 #pragma once
 
 #include <atomic>
@@ -11,6 +11,7 @@
 #include <stop_token>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "core/ids.h"
 #include "core/result.h"
@@ -22,27 +23,29 @@ namespace tidelog {
 // One thread calls. Destroying it drops what is not done yet.
 class IndexChecks {
  public:
-  // `derived` must outlive it, and is the thread's from the first add() until finish().
+  // `derived` must outlive it.
   explicit IndexChecks(DerivedFiles& derived) : derived_(derived) {}
 
   // A whole, sealed segment that ends before `end`.
   void add(const format::ManifestSegment& segment, Position end);
-  // Waits for all, and says each time that one is done. An error is the disk's.
+  // Takes part until all are done, and says each time that one is. An error is the disk's.
   Status finish(const std::function<void()>& on_done);
   // Of the indexes that are done.
   std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
+  using Lock = std::unique_lock<std::mutex>;
   void run(const std::stop_token& stop);
+  void check_next(Lock& lock);
 
   DerivedFiles& derived_;
   std::atomic<std::uint64_t> bytes_{0};
-  std::mutex mutex_;  // guards what follows, but for the thread
+  std::mutex mutex_;  // guards what follows, but for the threads
   std::condition_variable_any changed_;
   std::deque<std::pair<format::ManifestSegment, Position>> waiting_;
-  bool is_busy_ = false;
+  std::size_t busy_count_ = 0;
   Status status_;
-  std::jthread thread_;  // last: it ends first
+  std::vector<std::jthread> threads_;  // last: they end first
 };
 
 }  // namespace tidelog

@@ -14,6 +14,7 @@
 #include "eventstore/recovery.h"
 #include "eventstore/store_files.h"
 #include "eventstore/store_marks.h"
+#include "eventstore/stream_table.h"
 #include "eventstore/verified_copy.h"
 
 namespace tidelog {
@@ -207,7 +208,7 @@ class Verification {
     }
     if (next_) TRY_DO(check_streams(opened.head));
     catalog_.restart();
-    known_stream_ = {};
+    known_.clear();
     TRY_DO(catalog_.apply(opened.head));
     TRY(const std::uint64_t file_bytes, file->size());
     BatchCursor cursor(*file, opened.first);
@@ -278,13 +279,14 @@ class Verification {
     return {};
   }
 
-  // Most events are of the stream and the schema of the one before.
+  // Most events are of the schema of their stream's event before.
   bool is_defined(const EventBody& event) {
-    if (event.stream == known_stream_ && event.schema == known_schema_) return true;
+    const std::uint64_t wanted = std::uint64_t{event.schema.value} + 1;
+    const std::uint64_t* const known = known_.find(event.stream);
+    if (known != nullptr && *known == wanted) return true;
     if (catalog_.stream(event.stream) == nullptr) return false;
     if (event.schema.value != 0 && catalog_.schema(event.schema) == nullptr) return false;
-    known_stream_ = event.stream;
-    known_schema_ = event.schema;
+    known_[event.stream] = wanted;
     return true;
   }
 
@@ -323,8 +325,7 @@ class Verification {
   const std::function<void(const VerifyProgress&)>& on_progress_;
   DurablePage::Value end_;
   Catalog catalog_;
-  StreamId known_stream_;  // 0: none
-  SchemaId known_schema_;
+  StreamTable<std::uint64_t> known_;           // the schema of its last event, and one; 0: none
   const IndexChecks* indexes_ = nullptr;       // while they are at work
   std::optional<BatchCursor::Expected> next_;  // what the next segment must begin with
   VerifyReport report_;
