@@ -31,7 +31,7 @@ Status compact_store(const CommandContext& context, const CompactOptions& option
                     store->durable().value);
   RetentionMemory memory;
   TRY(const RetentionReport report,
-      retain(*store, config, floor, memory, [&](Position done) { progress.show(done.value); }));
+      retain(*store, config, floor, memory, [&](Position done) { progress.show(done.value); }, {}));
   PackingReport packing;
   PackingMemory packed;
   if (packs(config)) {

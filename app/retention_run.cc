@@ -27,11 +27,12 @@ RetentionRule rule_of(const StoreConfig& config, std::string_view stream) {
   return {};
 }
 
-Status make_base(EventStore& store, const std::string& stream, Position position) {
+Status make_base(EventStore& store, const std::string& stream, Position position,
+                 const std::stop_token& stop) {
   TRY(const auto reader, store.reader());
   const StateDirectory directory(store.disk(), reader->directory());
   TRY(const auto lock, directory.lock(lock_holder(store.clock(), "retention")));
-  TRY_DO(make_base_snapshot(*reader, {stream, position}, std::stop_token{}));
+  TRY_DO(make_base_snapshot(*reader, {stream, position}, stop));
   return {};
 }
 
@@ -43,7 +44,7 @@ class Retaining {
   void operator()(const std::stop_token& stop) {
     try {
       do {
-        look();
+        look(stop);
         if (packs(config_)) pack(stop);
       } while (pause(look_interval, stop));
     } catch (const std::exception& error) {
@@ -64,9 +65,11 @@ class Retaining {
     return is_new && !lives.empty();
   }
 
-  void look() {
+  void look(const std::stop_token& stop) {
     if (!may_have_work() && told_.empty() && !told_held_back_) return;
-    const auto report = retain(store_, config_, floor_(), memory_, [](Position) {});
+    const auto report = retain(
+        store_, config_, floor_(), memory_, [](Position) {}, stop);
+    if (!report && report.error().code == Code::cancelled) return;
     if (!report) {
       tell_once("retention waits", report.error().what, told_);
       return;
@@ -125,7 +128,7 @@ Result<RetentionReport> truncate_table(EventStore& store, const std::string& str
     return rule;
   };
   plan.make_base = [&](const std::string& table, Position position) {
-    return make_base(store, table, position);
+    return make_base(store, table, position, {});
   };
   plan.floor = floor;
   plan.on_progress = on_progress;
@@ -160,11 +163,13 @@ Status print_retention(const CommandContext& context, bool json, const Retention
 
 Result<RetentionReport> retain(EventStore& store, const StoreConfig& config, Position floor,
                                RetentionMemory& memory,
-                               const std::function<void(Position)>& on_progress) {
+                               const std::function<void(Position)>& on_progress,
+                               const std::stop_token& stop) {
   RetentionPlan plan;
+  plan.stop = stop;
   plan.rule_of = [&](std::string_view stream) { return rule_of(config, stream); };
   plan.make_base = [&](const std::string& stream, Position position) {
-    return make_base(store, stream, position);
+    return make_base(store, stream, position, stop);
   };
   plan.store_max_bytes = config.max_bytes;
   plan.floor = floor;

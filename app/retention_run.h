@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <stop_token>
 #include <thread>
 
 #include "app/command.h"
@@ -20,7 +21,8 @@ using ConsumerFloor = std::function<Position()>;
 // Applies the rules once. Base snapshots are made of the tables that are cut.
 Result<RetentionReport> retain(EventStore& store, const StoreConfig& config, Position floor,
                                RetentionMemory& memory,
-                               const std::function<void(Position)>& on_progress);
+                               const std::function<void(Position)>& on_progress,
+                               const std::stop_token& stop);
 
 // Whether the configuration asks for sealed segments to be packed (eventstore/packing.h).
 bool packs(const StoreConfig& config);

@@ -19,8 +19,8 @@
 
 namespace tidelog {
 
-// One thread, but for check_index(): any. `disk` and `paths` must outlive it. Works beside a running service: a file that went
-// since it was listed is passed over.
+// One thread, but for check_index(): any. `disk` and `paths` must outlive it. Works beside a
+// running service: a file that went since it was listed is passed over.
 class DerivedFiles {
  public:
   struct Findings {

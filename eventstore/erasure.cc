@@ -106,6 +106,19 @@ Result<ErasureReport> erase_found(EventStore& store, const Erasure& found,
   return report;
 }
 
+// Does what is pending, while nobody else rewrites segments.
+Result<ErasureReport> do_pending(EventStore& store, const ErasureOptions& options) {
+  TRY(std::vector<Erasure> pending, pending_erasures(store.disk(), store.paths()));
+  ErasureReport total;
+  while (!pending.empty()) {
+    TRY(const ErasureReport report, erase_found(store, pending.front(), options));
+    total += report;
+    pending.erase(pending.begin());
+    TRY_DO(write_erasures(store.disk(), store.paths(), pending));
+  }
+  return total;
+}
+
 }  // namespace
 
 ErasureReport& ErasureReport::operator+=(const ErasureReport& other) {
@@ -135,28 +148,22 @@ Status inherit_erasures(Disk& disk, const std::string& file, const StorePaths& t
 
 Result<ErasureReport> erase(EventStore& store, const std::string& stream,
                             const std::vector<std::string>& keys, const ErasureOptions& options) {
-  TRY(ErasureReport report, resume_erasures(store, options));
+  const auto rewriting = store.lock_rewriting();
+  TRY(ErasureReport report, do_pending(store, options));
   TRY(const auto reader, store.reader());
   TRY(const FoundRows found, rows_of_keys(*reader, stream, keys, store.durable()));
   report.keys += found.keys.size();
   const auto& earlier = found.earlier_keys;
   TRY_DO(write_erasures(store.disk(), store.paths(),
                         {{stream, {earlier.begin(), earlier.end()}, found.events}}));
-  TRY(const ErasureReport rest, resume_erasures(store, options));
+  TRY(const ErasureReport rest, do_pending(store, options));
   report += rest;
   return report;
 }
 
 Result<ErasureReport> resume_erasures(EventStore& store, const ErasureOptions& options) {
-  TRY(std::vector<Erasure> pending, pending_erasures(store.disk(), store.paths()));
-  ErasureReport total;
-  while (!pending.empty()) {
-    TRY(const ErasureReport report, erase_found(store, pending.front(), options));
-    total += report;
-    pending.erase(pending.begin());
-    TRY_DO(write_erasures(store.disk(), store.paths(), pending));
-  }
-  return total;
+  const auto rewriting = store.lock_rewriting();
+  return do_pending(store, options);
 }
 
 }  // namespace tidelog

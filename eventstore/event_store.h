@@ -137,9 +137,11 @@ class EventStore : private NameLookup {
   // it.
   Status make_indexes();
 
-  // For compaction, retention, erasure and packing (rewrite.h), one of them at a time. Appends wait
-  // only while the manifest is written.
+  // For compaction, retention, erasure and packing (rewrite.h). Appends wait only while the
+  // manifest is written.
   //
+  // Held by each of them from its first look at the manifest on: they follow one another.
+  std::unique_lock<std::mutex> lock_rewriting() { return std::unique_lock(rewriting_); }
   // Ends the segment that is written to: every event that is durable now lies in a sealed one.
   Status seal();
   format::Manifest manifest();
@@ -227,6 +229,7 @@ class EventStore : private NameLookup {
   DiskFloor floor_;
   RecentIds recent_ids_;
   EventLookup lookup_;
+  std::mutex rewriting_;
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable_any spare_taken_;

@@ -98,6 +98,7 @@ Status check_space(EventStore& store, const format::ManifestSegment& segment) {
 Result<PackingReport> pack_segments(EventStore& store, PackingMemory& memory,
                                     const std::stop_token& stop) {
   PackingReport report;
+  const auto rewriting = store.lock_rewriting();
   const format::Manifest manifest = store.manifest();
   for (std::size_t i = 0; i + 1 < manifest.segments.size() && !stop.stop_requested(); ++i) {
     const format::ManifestSegment& segment = manifest.segments[i];

@@ -23,8 +23,7 @@ struct PackingReport {
 using PackingMemory = std::set<std::pair<std::uint64_t, std::uint32_t>>;
 
 // Packs each sealed segment with the store's `sealed_codec` of which a sample says that it becomes
-// an eighth smaller or more. Not while another rewrites segments. Ends early, without error, when
-// `stop` asks for it.
+// an eighth smaller or more. Ends early, without error, when `stop` asks for it.
 Result<PackingReport> pack_segments(EventStore& store, PackingMemory& memory,
                                     const std::stop_token& stop);
 

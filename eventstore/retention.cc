@@ -71,6 +71,11 @@ class RetentionRun : private RewritePlan {
   }
 
  private:
+  Status check_not_stopped() const {
+    if (!plan_.stop.stop_requested()) return {};
+    return fail(Code::cancelled, "retention was asked to stop");
+  }
+
   // -- what there is --
 
   Status read_boundaries() {
@@ -139,6 +144,7 @@ class RetentionRun : private RewritePlan {
     reader->read_until(boundaries_.back().segment.base);
     std::size_t next = 1;  // the boundary after the event
     for (;;) {
+      TRY_DO(check_not_stopped());
       TRY(const Event* const event, reader->next());
       if (event == nullptr) break;
       while (boundaries_[next].segment.base <= event->position) ++next;
@@ -278,6 +284,7 @@ class RetentionRun : private RewritePlan {
   // Goes on until the memory is full, at a transaction's end; false at the end of all.
   Result<bool> remember(StoreReader& reader) {
     for (;;) {
+      TRY_DO(check_not_stopped());
       TRY(const Event* const event, reader.next());
       if (event == nullptr) return false;
       const Schema* schema = nullptr;
@@ -294,6 +301,7 @@ class RetentionRun : private RewritePlan {
     for (std::size_t i = 0; i + 1 < boundaries_.size(); ++i) {
       Boundary& boundary = boundaries_[i];
       if (boundary.segment.base >= end) return {};
+      TRY_DO(check_not_stopped());
       TRY(const auto rewritten,
           rewrite_segment(store_.disk(), store_.paths(), boundary.segment,
                           boundaries_[i + 1].segment.base, *this, store_.sealed_codec()));
@@ -399,6 +407,7 @@ class RetentionRun : private RewritePlan {
 
 Result<RetentionReport> apply_retention(EventStore& store, const RetentionPlan& plan,
                                         RetentionMemory& memory) {
+  const auto rewriting = store.lock_rewriting();
   return RetentionRun(store, plan, memory).run();
 }
 

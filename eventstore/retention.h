@@ -16,6 +16,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,7 @@ struct RetentionPlan {
   // Events from here on are kept, whatever the rules say: a consumer has not read them.
   Position floor{UINT64_MAX};
   std::function<void(Position done)> on_progress;
+  std::stop_token stop;
 };
 
 struct RetentionReport {
@@ -80,6 +82,7 @@ struct RetentionReport {
 };
 
 // Looks at sealed segments only: seal first to have all events looked at. Appends go on meanwhile.
+// Code::cancelled when asked to stop: what was done by then stays, and the next run does the rest.
 Result<RetentionReport> apply_retention(EventStore& store, const RetentionPlan& plan,
                                         RetentionMemory& memory);
 

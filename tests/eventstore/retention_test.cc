@@ -6,6 +6,7 @@
 
 #include <map>
 #include <set>
+#include <stop_token>
 
 #include "eventstore/verify.h"
 #include "tests/eventstore/store_fixture.h"
@@ -23,6 +24,8 @@ struct Fixture {
   RetentionMemory memory;
   std::map<std::string, Position> bases;
   Result<Position> base = Position{};  // an error is what making one fails with
+  std::stop_source stop;
+  std::function<void(Position)> on_progress;
 
   Fixture() { store = must(EventStore::open(disk, clock, "store", small_store(2048))); }
 
@@ -52,6 +55,8 @@ struct Fixture {
     RetentionPlan plan;
     plan.rule_of = rule_of;
     plan.floor = floor;
+    plan.stop = stop.get_token();
+    plan.on_progress = on_progress;
     plan.make_base = [this](const std::string& stream, Position position) -> Status {
       if (!base) return error_of(base);
       bases[stream] = position;
@@ -107,6 +112,22 @@ TEST_CASE("retention: max_count keeps the newest of the stream, and other stream
   const auto reader = must(f.store->reader());
   reader->only_streams({"log"});
   CHECK(must(reader->next())->revision == Revision{70});
+}
+
+TEST_CASE("retention: stopped half-way, it is done by the next run") {
+  Fixture f;
+  for (int i = 0; i < 100; ++i) f.append("log", "", text(i));
+  RetentionRule rule;
+  rule.max_count = 30;
+  f.on_progress = [&](Position) { f.stop.request_stop(); };
+  const auto stopped = f.try_to_retain(only("log", rule));
+  REQUIRE_FALSE(stopped);
+  CHECK(stopped.error().code == Code::cancelled);
+  CHECK(f.bodies("log").size() > 30);
+  f.on_progress = nullptr;
+  f.stop = std::stop_source();
+  f.retain(only("log", rule));
+  CHECK(f.bodies("log").size() == 30);
 }
 
 TEST_CASE("retention: max_age takes what was appended before") {
