@@ -59,14 +59,16 @@ class ByteReader {
     return byte_swapped(le<T>());
   }
 
-  // LEB128, at most 10 bytes.
+  // LEB128, at most 10 bytes. Longer than the value needs is refused: each value has one form.
   std::uint64_t varint() {
     std::uint64_t value = 0;
     for (unsigned shift = 0; shift < 70; shift += 7) {
       const auto byte = static_cast<std::uint64_t>(le<std::uint8_t>());
       if (shift == 63 && byte > 1) break;
       value |= (byte & 0x7F) << shift;
-      if ((byte & 0x80) == 0) return failed_ ? 0 : value;
+      if ((byte & 0x80) != 0) continue;
+      if (byte == 0 && shift != 0) break;  // a byte that adds nothing, or that is not there
+      return value;
     }
     fail();
     return 0;

@@ -94,6 +94,31 @@ TEST_CASE("byte reader: a varint beyond 64 bits fails") {
   }
 }
 
+TEST_CASE("byte reader: a varint longer than its value needs fails") {
+  using namespace std::string_literals;
+  for (const std::string& bytes :
+       {"\x80\0"s, "\x81\0"s, "\xff\0"s, "\x80\x80\0"s, "\xff\xff\xff\0"s,
+        std::string(9, '\x80') + "\0"s, std::string(9, '\xff') + "\0"s}) {
+    CAPTURE(bytes.size());
+    ByteReader in(bytes);
+    CHECK(in.varint() == 0);
+    CHECK(in.failed());
+  }
+}
+
+TEST_CASE("byte reader: a varint that is read has the bytes that are written for it") {
+  for (unsigned first = 0; first < 0x10000; ++first) {
+    std::string bytes;
+    put_le(bytes, static_cast<std::uint16_t>(first));
+    ByteReader in(bytes);
+    const std::uint64_t value = in.varint();
+    if (in.failed()) continue;
+    std::string written;
+    put_varint(written, value);
+    REQUIRE(bytes.substr(0, bytes.size() - in.remaining()) == written);
+  }
+}
+
 TEST_CASE("byte reader: zigzag keeps small numbers small and extremes whole") {
   CHECK(zigzag(0) == 0);
   CHECK(zigzag(-1) == 1);

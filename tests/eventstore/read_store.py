@@ -75,6 +75,7 @@ class Bytes:
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 expect(value < 1 << 64, "a varint beyond 64 bits")
+                expect(byte or not shift, "a varint longer than its value needs")
                 return value
         raise Damaged("a varint of more than 10 bytes")
 
