@@ -61,17 +61,12 @@ class ByteReader {
 
   // LEB128, at most 10 bytes. Longer than the value needs is refused: each value has one form.
   std::uint64_t varint() {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 70; shift += 7) {
-      const auto byte = static_cast<std::uint64_t>(le<std::uint8_t>());
-      if (shift == 63 && byte > 1) break;
-      value |= (byte & 0x7F) << shift;
-      if ((byte & 0x80) != 0) continue;
-      if (byte == 0 && shift != 0) break;  // a byte that adds nothing, or that is not there
-      return value;
+    if (!bytes_.empty() && static_cast<signed char>(bytes_.front()) >= 0) [[likely]] {
+      const auto byte = static_cast<std::uint64_t>(bytes_.front());
+      bytes_.remove_prefix(1);
+      return byte;
     }
-    fail();
-    return 0;
+    return longer_varint();
   }
 
   std::int64_t zigzag_varint() { return unzigzag(varint()); }
@@ -133,6 +128,20 @@ class ByteReader {
   }
 
  private:
+  std::uint64_t longer_varint() {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 70; shift += 7) {
+      const auto byte = static_cast<std::uint64_t>(le<std::uint8_t>());
+      if (shift == 63 && byte > 1) break;
+      value |= (byte & 0x7F) << shift;
+      if ((byte & 0x80) != 0) continue;
+      if (byte == 0 && shift != 0) break;  // a byte that adds nothing, or that is not there
+      return value;
+    }
+    fail();
+    return 0;
+  }
+
   std::size_t bounded(std::uint64_t n, std::size_t item_bytes_min) {
     if (failed_ || n > bytes_.size() / item_bytes_min) {
       fail();
