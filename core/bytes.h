@@ -3,6 +3,7 @@
 // a buffer is reused.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -130,12 +131,15 @@ class ByteReader {
  private:
   std::uint64_t longer_varint() {
     std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 70; shift += 7) {
-      const auto byte = static_cast<std::uint64_t>(le<std::uint8_t>());
-      if (shift == 63 && byte > 1) break;
-      value |= (byte & 0x7F) << shift;
-      if ((byte & 0x80) != 0) continue;
-      if (byte == 0 && shift != 0) break;  // a byte that adds nothing, or that is not there
+    const std::size_t count = std::min(bytes_.size(), varint_bytes_max);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto byte = static_cast<unsigned char>(bytes_[i]);
+      value |= std::uint64_t{byte & 0x7FU} << (7 * i);
+      if (byte >= 0x80) continue;
+      const bool adds_nothing = byte == 0;
+      const bool is_beyond_64_bits = i == varint_bytes_max - 1 && byte > 1;
+      if (adds_nothing || is_beyond_64_bits) break;
+      bytes_.remove_prefix(i + 1);
       return value;
     }
     fail();
