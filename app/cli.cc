@@ -58,19 +58,20 @@ void add_store_options(CLI::App& command, CommonOptions& options) {
   command.add_flag("--json", options.json, "one JSON object a line, and nothing else");
 }
 
-void add_place(CLI::App& command, const char* name, std::string& place, const char* what) {
-  command.add_option(name, place, fmt::format("{}: {}", what, place_help))->type_name("WHEN");
+CLI::Option* add_place(CLI::App& command, const char* name, std::string& place, const char* what) {
+  return command.add_option(name, place, fmt::format("{}: {}", what, place_help))
+      ->type_name("WHEN");
 }
 
 // Validators answer with what is wrong, and with nothing when all is well. Their descriptions would
 // stand in the help, where ours say more.
-CLI::Validator count() {
-  return {[](std::string& text) -> std::string {
+CLI::Validator count(std::uint64_t least = 1) {
+  return {[least](std::string& text) -> std::string {
             std::uint64_t number = 0;
             const char* const end = text.data() + text.size();
             const auto read = std::from_chars(text.data(), end, number);
-            if (read.ec == std::errc() && read.ptr == end && number > 0) return {};
-            return fmt::format("expected a whole number from 1 on, found `{}`", text);
+            if (read.ec == std::errc() && read.ptr == end && number >= least) return {};
+            return fmt::format("expected a whole number from {} on, found `{}`", least, text);
           },
           ""};
 }
@@ -170,7 +171,7 @@ void add_events_filter(CLI::App& command, EventsOptions& options) {
       .add_option(
           "--type", options.types,
           "only events of this type: load, insert, update, delete, truncate, schema, message, "
-          "gap; may be given again")
+          "gap, or an application's own name; may be given again")
       ->type_name("TYPE");
   command.add_option("--key", options.key, "only this row; a composite key is a JSON array")
       ->type_name("KEY")
@@ -184,13 +185,20 @@ void add_events(CommandLine& line) {
       "  tidelog events -c shop.yaml --stream 'shop.public.*' --follow\n"
       "  tidelog events -c shop.yaml --stream shop.public.orders --type delete --from -1h\n"
       "  tidelog events -c shop.yaml --stream shop.public.orders --rows whole --json\n"
-      "  tidelog events --store ./store --from 1000 --until 1999 --json",
+      "  tidelog events --store ./store --from 1000 --until 1999 --json\n"
+      "  tidelog events --store ./store --stream order-7 --from-revision 5 --json",
       print_events);
   CLI::App& command = command_of(line.app, "events");
   add_store_options(command, options->common);
   add_events_filter(command, *options);
   add_rows(command, options->whole_rows);
-  add_place(command, "--from", options->from, "the first event");
+  CLI::Option* const from = add_place(command, "--from", options->from, "the first event");
+  command
+      .add_option("--from-revision", options->from_revision,
+                  "the first event, as its number within the one stream that is asked for")
+      ->type_name("REVISION")
+      ->check(count(0))
+      ->excludes(from);
   CLI::Option* const follow =
       command.add_flag("--follow", options->follow, "goes on as new events arrive");
   command

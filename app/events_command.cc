@@ -49,6 +49,10 @@ Status check_options(const EventsOptions& options) {
   if (options.has_key && (options.streams.size() != 1 || has_pattern(options))) {
     return fail(Code::misconfigured, "--key needs one stream: --stream NAME, without * and ?");
   }
+  if (options.from_revision && (options.streams.size() != 1 || has_pattern(options))) {
+    return fail(Code::misconfigured,
+                "--from-revision needs one stream: --stream NAME, without * and ?");
+  }
   return {};
 }
 
@@ -63,6 +67,10 @@ Result<std::vector<std::string>> narrow(StoreReader& reader, const EventsOptions
 Result<Range> range_of(const CommandContext& context, StoreReader& reader,
                        const EventsOptions& options, const std::vector<std::string>& streams) {
   Range range{Position{0}, reader.durable()};
+  if (options.from_revision) {
+    TRY_DO(reader.seek(options.streams.front(), Revision{*options.from_revision}));
+    range.first = reader.position();
+  }
   if (options.from.empty() && options.until.empty()) return range;
   TRY(const std::string source, deciding_source(reader, streams));
   if (!options.from.empty()) {
@@ -79,6 +87,8 @@ Result<Range> range_of(const CommandContext& context, StoreReader& reader,
 Status print_taken(Reading& reading, const Event& event) {
   TRY(const bool taken, reading.choice.takes(event));
   if (!taken) return {};
+  // One that did not exist yet when the reading began.
+  if (event.revision < Revision{reading.options.from_revision.value_or(0)}) return {};
   --reading.left;
   TRY(const Event* const shown, reading.shown(event));
   return reading.printer.print(*shown);

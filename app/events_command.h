@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,8 @@ struct EventsOptions {
   std::vector<std::string> streams;  // patterns
   std::vector<std::string> types;
   std::string key;
-  std::string from;         // a position or a time
+  std::string from;  // a position or a time
+  std::optional<std::uint64_t> from_revision;
   std::string until;        // inclusive
   std::uint64_t limit = 0;  // 0: none
   bool has_key = false;

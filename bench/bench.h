@@ -2,13 +2,18 @@
 // JSON (scripts/bench.sh).
 #pragma once
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -37,6 +42,29 @@ inline double seconds(const std::function<void()>& work) {
   const auto begin = clock->steady();
   work();
   return std::chrono::duration<double>(clock->steady() - begin).count();
+}
+
+// Drops a file from the page cache.
+inline void forget_cached(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY);
+  if (file < 0) return;
+  ::fdatasync(file);
+  ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+  ::close(file);
+}
+
+// What this process holds that no file backs: the heap and the stacks.
+inline double anonymous_megabytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    constexpr std::string_view name = "RssAnon:";
+    if (!line.starts_with(name)) continue;
+    const std::size_t begin = line.find_first_of("0123456789");
+    double kilobytes = 0;
+    std::from_chars(line.data() + begin, line.data() + line.size(), kilobytes);
+    return kilobytes * 1024 / 1e6;
+  }
+  return 0;
 }
 
 // `goal` is the least, or the most, that the value may be; 0: it has none.

@@ -1,10 +1,7 @@
 // Reading a part of the store against reading all of it: filters, one aggregate, one key, and the
 // opening of a large store after its writer was killed. Run by scripts/bench.sh store.
 //   read_bench DIRECTORY [MILLION_EVENTS]     prints one JSON object a figure
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -168,15 +165,6 @@ void bench_keys(StoreReader& reader, std::uint64_t count, std::uint64_t segments
                      segments, found));
 }
 
-// Drops a file from the page cache.
-void forget_cached(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY);
-  if (file < 0) return;
-  ::fdatasync(file);
-  ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
-  ::close(file);
-}
-
 // Verify against a loop that reads the same files and does nothing with them, as cat does.
 void bench_verify(Disk& disk, const std::string& directory) {
   const std::string segments = directory + "/segments";
@@ -215,37 +203,6 @@ void bench_verify(Disk& disk, const std::string& directory) {
   }
 }
 
-// A writer that ends without closing anything, as kill -9 ends it; then the store is opened.
-void bench_open(Disk& disk, Clock& clock, const std::string& directory, std::uint64_t bytes) {
-  StoreOptions options;
-  options.segment_bytes = 64 << 20;
-  const pid_t writer = ::fork();
-  if (writer == 0) {
-    auto store = must(EventStore::open(disk, clock, directory, options));
-    BatchBuilder batch;
-    const std::string row(event_bytes, 'r');
-    for (int n = 0; n < 200; ++n) {
-      batch.begin({"1", {1}, {}, {}, 0, 0});
-      for (int i = 0; i < 1000; ++i) {
-        EventBody event;
-        event.stream = store->stream("bench.s0");
-        event.body = row;
-        batch.add(event);
-      }
-      batch.commit();
-      must(store->append(batch));
-    }
-    ::_exit(0);
-  }
-  int status = 0;
-  ::waitpid(writer, &status, 0);
-  std::unique_ptr<EventStore> store;
-  const double took =
-      seconds([&] { store = must(EventStore::open(disk, clock, directory, options)); });
-  report("opening after the writer was killed", took * 1e3, "ms", 1000, Better::lower,
-         fmt::format("a store of {:.1f} GB, page cache", static_cast<double>(bytes) / 1e9));
-}
-
 }  // namespace
 }  // namespace tidelog
 
@@ -271,6 +228,5 @@ int main(int argc, char** argv) {
   bench_aggregates(*reader);
   bench_keys(*reader, count, stats.segment_count);
   bench_verify(*disk, directory);
-  bench_open(*disk, *clock, directory, stats.bytes);
   return 0;
 }

@@ -1,5 +1,5 @@
-// What the store's upkeep costs those who append meanwhile, how fast all of it is verified, how
-// long a large store takes to open after its writer was killed, and the memory of it all. Run by
+// What the store's upkeep costs those who append meanwhile, how long a large store takes to open
+// after its writer was killed, and the memory that a store takes. Run by
 // scripts/bench.sh store.
 //   upkeep_bench DIRECTORY [GIGABYTES]     prints one JSON object a figure
 #include <fmt/format.h>
@@ -9,7 +9,9 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <cstdlib>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,7 +21,7 @@
 #include "eventstore/backup.h"
 #include "eventstore/event_store.h"
 #include "eventstore/retention.h"
-#include "eventstore/verify.h"
+#include "eventstore/store_reader.h"
 
 namespace tidelog {
 namespace {
@@ -110,33 +112,21 @@ void bench_p99(Disk& disk, Clock& clock, const std::string& directory) {
                   beside, appends, alone, filled_events));
 }
 
-void bench_verify(Disk& disk, const std::string& directory) {
-  const auto read_all = [&] {
-    std::uint64_t total = 0;
-    std::string bytes;
-    for (const std::string& name : must(disk.list(directory + "/store/segments"))) {
-      const auto file = must(disk.open_read(directory + "/store/segments/" + name));
-      const std::uint64_t size = must(file->size());
-      constexpr std::uint64_t piece = 1 << 20;
-      for (std::uint64_t offset = 0; offset < size; offset += piece)
-        must(file->read(offset, std::min(piece, size - offset), bytes));
-      total += size;
-    }
-    return total;
-  };
-  std::uint64_t bytes = read_all();
-  const double bare = seconds([&] { bytes = read_all(); });
-  const double verified = seconds(
-      [&] { must(verify_store(disk, directory + "/store", [](const VerifyProgress&) {})); });
-  report("verify", static_cast<double>(bytes) / verified / 1e9, "GB/s", 0,
-         fmt::format("{:.2f} GB in the page cache; reading the files alone {:.2f} GB/s",
-                     static_cast<double>(bytes) / 1e9, static_cast<double>(bytes) / bare / 1e9));
+// Which ends without closing anything, as kill -9 ends it.
+void in_another_process(const std::function<void()>& work) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    work();
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (status != 0) std::exit(1);
 }
 
-// A writer that ends without closing anything, as kill -9 ends it; then the store is opened.
+// A large store whose writer was killed, and what opening it takes.
 void bench_open(Disk& disk, Clock& clock, const std::string& directory, std::uint64_t gigabytes) {
-  const pid_t writer = ::fork();
-  if (writer == 0) {
+  in_another_process([&] {
     const auto store = must(EventStore::open(disk, clock, directory, options_of(64 << 20)));
     BatchBuilder batch;
     std::string row(1 << 16, 'r');
@@ -158,16 +148,63 @@ void bench_open(Disk& disk, Clock& clock, const std::string& directory, std::uin
       batch.commit();
       must(store->append(batch));
     }
-    ::_exit(0);
+  });
+  const std::string segments = directory + "/segments";
+  for (const bool cold : {false, true}) {
+    if (cold) {
+      for (const std::string& name : must(disk.list(segments)))
+        forget_cached(segments + "/" + name);
+    }
+    // Each in a process of its own that ends without closing, like the first.
+    in_another_process([&] {
+      std::unique_ptr<EventStore> store;
+      const double took = seconds(
+          [&] { store = must(EventStore::open(disk, clock, directory, options_of(64 << 20))); });
+      report(fmt::format("opening after the writer was killed, {}", cold ? "cold" : "warm"),
+             took * 1e3, "ms", cold ? 2000 : 1000, Better::lower,
+             fmt::format("a store of {} GB", gigabytes));
+      if (!cold) return;
+      // What the background does after opening has been done when an index was looked at.
+      must(store->make_indexes());
+      report("anonymous resident memory, idle", anonymous_megabytes(), "MB", 16, Better::lower,
+             fmt::format("the store of {} GB, opened", gigabytes));
+    });
   }
-  int status = 0;
-  ::waitpid(writer, &status, 0);
-  std::unique_ptr<EventStore> store;
-  const double took = seconds(
-      [&] { store = must(EventStore::open(disk, clock, directory, options_of(64 << 20))); });
-  report(
-      "opening after the writer was killed, large store", took * 1e3, "ms", 1000, Better::lower,
-      fmt::format("a store of {} GB, as much of it in the page cache as there is room", gigabytes));
+}
+
+// Many clients, and a reader that follows them.
+void bench_memory(Disk& disk, Clock& clock, const std::string& directory) {
+  in_another_process([&] {
+    const auto store = must(EventStore::open(disk, clock, directory, options_of(64 << 20)));
+    constexpr std::size_t clients = 64;
+    constexpr int appends = 4000;
+    std::atomic<std::size_t> done = 0;
+    std::vector<std::jthread> threads;
+    for (std::size_t client = 0; client < clients; ++client) {
+      threads.emplace_back([&, client] {
+        for (int i = 0; i < appends; ++i) {
+          AppendRequest request;
+          request.streams.push_back({fmt::format("bench.client-{}", client), {}, {}});
+          NewEvent event;
+          event.type = "Appended";
+          event.data = std::string(event_bytes, 'd');
+          request.streams.front().events.assign(10, event);
+          must(store->append(std::move(request)));
+        }
+        ++done;
+      });
+    }
+    double most = 0;
+    const auto reader = must(store->reader());
+    while (done < clients) {
+      while (must(reader->next()) != nullptr) {
+      }
+      most = std::max(most, anonymous_megabytes());
+    }
+    report("anonymous resident memory, under load", most, "MB", 128, Better::lower,
+           fmt::format("{} writers of 10 events an append, {} events in all, one reader", clients,
+                       clients * appends * 10));
+  });
 }
 
 }  // namespace
@@ -188,7 +225,7 @@ int main(int argc, char** argv) {
   const auto disk = real_disk();
   const auto clock = real_clock();
   bench_p99(*disk, *clock, directory);
-  bench_verify(*disk, directory);
+  bench_memory(*disk, *clock, directory + "/load");
   if (gigabytes != 0) bench_open(*disk, *clock, directory + "/large", gigabytes);
   return 0;
 }

@@ -86,6 +86,20 @@ TEST_CASE("events: from and until are inclusive") {
   CHECK(shop.positions({"--from", "100"}) == Positions{});
 }
 
+TEST_CASE("events: from a revision of one stream") {
+  Shop shop("events_revision");
+  const std::string stream = "shop.public.orders";
+  const Positions all = shop.positions({"--stream", stream});
+  REQUIRE(all.size() > 2);
+  const Positions later(all.begin() + 2, all.end());
+  CHECK(shop.positions({"--stream", stream, "--from-revision", "2"}) == later);
+  CHECK(shop.positions({"--stream", stream, "--from-revision", "2", "--backwards"}) ==
+        Positions(later.rbegin(), later.rend()));
+  CHECK(shop.positions({"--stream", stream, "--from-revision", "1000"}).empty());
+  CHECK(shop.positions({"--stream", stream, "--from-revision", "0"}) == all);
+  CHECK(shop.run_on({"events", "--from-revision", "2"}).code == 2);
+}
+
 TEST_CASE("events: until rounds down to a whole transaction") {
   Shop shop("events_until");
   CHECK(shop.positions({"--until", "0"}) == Positions{});
