@@ -10,6 +10,7 @@
 
 #include "app/nearest.h"
 #include "core/application_event.h"
+#include "formats/json_text.h"
 
 namespace tidelog {
 namespace {
@@ -70,7 +71,18 @@ class ValidJson {
 
 using Members = std::map<std::string, std::string_view, std::less<>>;
 
-std::string string_of(std::string_view raw) { return nlohmann::json::parse(raw); }
+// Nothing for halves of surrogate pairs: JSON's grammar has them, but they are no text.
+Result<std::string> string_of(std::string_view raw) {
+  const auto parsed = nlohmann::json::parse(raw, nullptr, false);
+  if (parsed.is_string()) return parsed.get<std::string>();
+  return fail(Code::misconfigured, fmt::format("{} is no Unicode text", raw));
+}
+
+// As tidelog prints it again (formats/json_text.h): nlohmann's parser refuses some of it.
+bool is_json(std::string_view text) {
+  std::string embedded;
+  return put_json_embedded(embedded, text);
+}
 
 Status check_known(const std::string& name) {
   const std::vector<std::string_view> known(std::begin(known_members), std::end(known_members));
@@ -80,14 +92,14 @@ Status check_known(const std::string& name) {
 }
 
 Result<Members> members_of(std::string_view line) {
-  if (!nlohmann::json::accept(line)) return fail(Code::misconfigured, "not valid JSON");
+  if (!is_json(line)) return fail(Code::misconfigured, "not valid JSON");
   Members members;
   ValidJson in(line);
   in.skip_space();
   if (in.front() != '{') return fail(Code::misconfigured, "expected a JSON object");
   in.skip_mark();
   while (in.front() != '}') {
-    const std::string name = string_of(in.value());
+    TRY(const std::string name, string_of(in.value()));
     in.skip_mark();
     TRY_DO(check_known(name));
     if (!members.emplace(name, in.value()).second)

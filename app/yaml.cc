@@ -1,7 +1,10 @@
 #include "app/yaml.h"
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
+
+#include <sstream>
 
 namespace tidelog {
 namespace {
@@ -89,17 +92,50 @@ std::string_view name_of(YamlNode::Kind kind) {
   return "";
 }
 
+namespace {
+
+// Where the documents begin.
+class DocumentStarts final : public YAML::EventHandler {
+ public:
+  std::vector<YAML::Mark> marks;
+
+  void OnDocumentStart(const YAML::Mark& mark) override { marks.push_back(mark); }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+// yaml-cpp leaves what it does not understand at a document's begin where it is: it would be one
+// empty document after the other, without end.
+Status check_is_one_document(std::string_view text, const Converter& converter) {
+  std::istringstream stream{std::string(text)};
+  YAML::Parser parser(stream);
+  DocumentStarts starts;
+  if (!parser.HandleNextDocument(starts) || !parser.HandleNextDocument(starts)) return {};
+  const YAML::Mark& second = starts.marks.back();
+  if (second.pos == starts.marks.front().pos)
+    return converter.fail_at(second.line + 1, "not YAML: this cannot begin a document");
+  return converter.fail_at(second.line + 1, "a second document: only one is read");
+}
+
+}  // namespace
+
 Result<YamlNode> parse_yaml(std::string_view text, std::string_view file) {
   Converter converter{file};
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
-      return converter.fail_at(line_of(documents[1], 1), "a second document: only one is read");
-    }
-    if (documents.empty()) return YamlNode{};
-    return converter.convert(documents[0], 1, 0);
+    TRY_DO(check_is_one_document(text, converter));
+    return converter.convert(YAML::Load(std::string(text)), 1, 0);
   } catch (const YAML::Exception& error) {
-    return converter.fail_at(error.mark.line + 1, fmt::format("not YAML: {}", error.msg));
+    const int line = error.mark.is_null() ? 0 : error.mark.line;
+    return converter.fail_at(line + 1, fmt::format("not YAML: {}", error.msg));
   }
 }
 

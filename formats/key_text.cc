@@ -6,6 +6,7 @@
 
 #include "core/value_codec.h"
 #include "core/value_text.h"
+#include "formats/json_text.h"
 
 namespace tidelog {
 namespace {
@@ -91,7 +92,9 @@ Result<std::string> parse_key(std::string_view text, const Schema& schema) {
   std::vector<std::string> values{std::string(text)};
   if (columns.size() > 1) {
     ScalarList list;
-    const bool parsed = nlohmann::json::sax_parse(text, &list);
+    // The parser alone would not see what stands behind a zero byte.
+    std::string json;
+    const bool parsed = put_json_embedded(json, text) && nlohmann::json::sax_parse(json, &list);
     if (!parsed || list.scalars.size() != columns.size()) {
       return fail(Code::misconfigured, expected(schema, columns) + ", not " + std::string(text));
     }

@@ -73,6 +73,14 @@ TEST_CASE("append command: lines become events, data letter for letter") {
   CHECK(f.run({"store", "verify", "--store", f.store()}).code == 0);
 }
 
+TEST_CASE("append command: data and metadata are any JSON, also beyond doubles and Unicode") {
+  Appending f("append-any-json");
+  const auto answer =
+      f.append("s", line(first_id, R"("type":"T","data":[1e999,"\ud800"],"metadata":-0.0E-999)"));
+  CHECK_MESSAGE(answer.code == 0, answer.err);
+  CHECK(contains(f.events().out, R"("data":[1e999,"\ud800"],"metadata":-0.0E-999)"));
+}
+
 TEST_CASE(
     "append command: a conflict is exit code 5 with the actual revision, and appends nothing") {
   Appending f("append-conflict");
@@ -101,11 +109,14 @@ TEST_CASE("append command: a bad line is named, and nothing of the append is sto
   Appending f("append-bad-lines");
   const std::string good = R"({"type":"T","data":1})"
                            "\n";
+  using namespace std::string_literals;
   const struct {
-    const char* line;
+    std::string line;
     const char* what;
   } rows[] = {
       {"{", "line 3: not valid JSON"},
+      {"{\"type\":\"T\"}\0 more"s, "line 3: not valid JSON"},
+      {R"({"type":"\ud800"})", R"(line 3: "\ud800" is no Unicode text)"},
       {"[]", "line 3: expected a JSON object"},
       {R"({"data":1})", "line 3: the event has no `type`"},
       {R"({"type":1})", "line 3: `type` must be a string, found 1"},

@@ -255,6 +255,17 @@ TEST_CASE("config: a projection takes no patterns") {
       "shop.yaml:4: `shop.*`: a projection takes streams by their whole names"));
 }
 
+TEST_CASE("config: a file is one document, and what is no YAML is told with its line") {
+  Parser parser;
+  CHECK(parser.error("store: { path: s }\n---\nsources: []\n") ==
+        "shop.yaml:2: a second document: only one is read");
+  // yaml-cpp finds empty documents without end there.
+  CHECK(parser.error(",store: { path: s }\n") ==
+        "shop.yaml:1: not YAML: this cannot begin a document");
+  CHECK(contains(parser.error("store: { path: s\n"), "shop.yaml:2: not YAML: "));
+  CHECK(contains(parser.error(""), "shop.yaml:1: the configuration must be a group of keys"));
+}
+
 TEST_CASE("config: every file in config/ loads, and the one of docker/") {
   const auto disk = real_disk();
   const auto folder = testing::scratch_folder("config_examples");

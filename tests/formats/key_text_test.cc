@@ -58,6 +58,9 @@ TEST_CASE("key text: the flat form of a moment is a key, too") {
 
 TEST_CASE("key text: an error names the key columns and their types") {
   CHECK(why(parse_key("seven", by_id)).find("the key of public.lines is id (integer): id: ") == 0);
+  const std::string zero_byte("[7,\"a\"]\0 x", 10);
+  for (const std::string& bad : {zero_byte, std::string("\xEF\xBB\xBF[7,\"a\"]")})
+    CHECK_FALSE(parse_key(bad, by_order_and_line));
   for (const char* bad : {"7", "[7]", "[7,\"a\",1]", "{\"order_id\":7}", "[[7],\"a\"]", "[7,null]",
                           "[7,\"a\"", "[7,\"a\"] x", ""}) {
     CAPTURE(bad);

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
+
 #include "core/value_text.h"
 #include "eventstore/batch_cursor.h"
 #include "eventstore/index_format.h"
@@ -10,6 +12,8 @@
 #include "tests/eventstore/every_file.h"
 #include "tests/eventstore/store_fixture.h"
 #include "tests/postgres/messages.h"
+#include "tests/support/child_process.h"
+#include "tests/support/paths.h"
 
 namespace tidelog::fuzz {
 namespace {
@@ -203,7 +207,52 @@ void add_texts(Seeds& seeds) {
                              "postgresql://user:secret@host:5432/shop?sslmode=require",
                              "host=/run/x user='a b' password='it\\'s'"};
   seeds["json_text"] = {R"({"a": [1, -2.5e+3, "x\ud83d\ude00", {}, [], true, null]})",
-                        "text \n\x01", "\xff\xfe", "[1,2]"};
+                        "text \n\x01",
+                        "\xff\xfe",
+                        "[1,2]",
+                        R"(["\ud800", 1e999, "\udc00\ud800", -0.0E-9])",
+                        "[" + std::string(400, '7') + "]"};
+}
+
+// -- what a person writes --
+
+void add_configurations(Seeds& seeds) {
+  for (const auto& entry : std::filesystem::directory_iterator(testing::source_folder() / "config"))
+    seeds["config"].push_back(testing::content_of(entry.path()));
+  seeds["config"].push_back(
+      "store:\n  path: \"${FOLDER}/shop\"\n  segment_size: 1 MiB\n  disk_floor: 0 MiB\n"
+      "  compress: zstd\n  max_bytes: 2 GiB\n"
+      "  snapshots: { events: 5000, bytes: 64 MiB, time: 30 min, keep: 9 }\n"
+      "  retention:\n    - { streams: 'cart.*', max_age: 7 d, max_count: 5 }\n"
+      "    - { streams: '*', compact: true, keep_deletions: 90 s }\n");
+  seeds["config"].push_back(
+      "store: { path: &a s }\nsources: [{ name: x, postgres: ${SHOP_URL}, "
+      "tables: [a.*, *a], slot: one }]\n");
+}
+
+void add_commands(Seeds& seeds) {
+  seeds["command_texts"] = {"1234",
+                            "2026-11-24T10:00:00.5Z",
+                            "2026-11-24 10:00:00+02:30",
+                            "2026-11-24",
+                            "-90s",
+                            "-1d",
+                            "no-stream",
+                            "exists",
+                            "6f1c8f9e-52c1-4d0b-9f7e-2b1d6a3c4e5f",
+                            "shop.*.o?dersshop.public.orders",
+                            "*a*b*caabbcabc",
+                            R"(["2026-11-24", 7])",
+                            R"(["O\u0027Brien", -1.50, true])",
+                            "\\x00ff",
+                            "updat"};
+  seeds["append_lines"] = {
+      R"({"type":"Placed","data":{"total": 1.50, "lines":[]}})",
+      R"({"data":"plain","content_type":"text/plain","key":"k","metadata":{"by":"me"}})",
+      R"( {"id":"6f1c8f9e-52c1-4d0b-9f7e-2b1d6a3c4e5f","correlation_id":"a","causation_id":"b"} )",
+      R"({"data":[1e999,"\ud800"],"key":null,"type":"\ud83d\ude00"})",
+      R"({"type":"\udc00"})",
+      std::string("{\"type\":\"x\"}\0 more", 19)};
 }
 
 }  // namespace
@@ -215,6 +264,8 @@ Seeds all_seeds() {
   add_values(seeds);
   add_messages(seeds);
   add_texts(seeds);
+  add_configurations(seeds);
+  add_commands(seeds);
   return seeds;
 }
 

@@ -1,10 +1,9 @@
 // Values in their stored form.
-#include <nlohmann/json.hpp>
-
 #include "core/value_codec.h"
 #include "core/value_text.h"
 #include "formats/json_value.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/fuzz/json_judge.h"
 
 using namespace tidelog;
 
@@ -20,16 +19,12 @@ TIDELOG_FUZZ_TARGET(values) {
     INVARIANT(!skipping.failed() && skipped == bytes, "skipping ends where reading does");
     std::string written;
     put_value(written, value);
-    // Not always the same bytes: a reader takes a varint that is longer than it need be.
-    ByteReader rereading(written);
-    std::string rewritten;
-    put_value(rewritten, read_value(rereading));
-    INVARIANT(!rereading.failed() && rewritten == written, "a value has one form");
+    INVARIANT(written == bytes, "a value has one form");
     std::string text;
     print_value(text, value);
     if (value.kind() == ValueKind::unchanged) continue;
     std::string json;
     put_json_value(json, value);
-    INVARIANT(nlohmann::json::accept(json), "a value is printed as JSON");
+    INVARIANT(fuzz::is_json(json), "a value is printed as JSON");
   }
 }
