@@ -1,6 +1,6 @@
-// The program itself while system calls fail under it, or kill it: strace makes the n-th one fail,
-// once or for ever. What was acknowledged on standard output is in the store, the message tells
-// what failed, and the next run goes on.
+// The program itself while system calls fail under it, kill it, or do half of what they should: the
+// n-th one, once or for ever. What was acknowledged on standard output is in the store, the message
+// tells what failed, and the next run goes on.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -17,7 +17,9 @@
 #include "core/disk.h"
 #include "core/event.h"
 #include "eventstore/store_reader.h"
+#include "tests/integration/injection.h"
 #include "tests/support/child_process.h"
+#include "tests/support/paths.h"
 #include "tests/support/tidelog_process.h"
 
 namespace tidelog::testing {
@@ -27,33 +29,6 @@ constexpr Duration deadline(60'000);
 constexpr std::size_t lines_before = 12;
 constexpr std::size_t lines_after = 36;
 constexpr std::size_t data_bytes = 60'000;  // a segment of 1 MiB holds some 17
-
-// Which call, and what becomes of it.
-struct Injection {
-  std::string call;
-  std::string what;       // "error=EIO", "signal=KILL"
-  int number = 1;         // of the call, from 1
-  bool for_ever = false;  // and all later ones
-  std::string path{};     // only calls on this file of the store
-  bool kills() const { return what.starts_with("signal"); }
-  std::string text() const {
-    return fmt::format("{} {} {}{} {}", call, what, number, for_ever ? "+" : "", path);
-  }
-};
-
-// Whether this machine lets us; says so when it does not.
-bool can_inject() {
-  const auto folder = scratch_folder("strace");
-  ChildProcess probe({"strace", "-o", (folder / "log").string(), "true"}, folder / "out",
-                     folder / "err");
-  const auto exit = probe.wait(deadline);
-  if (exit == Exit{0, 0}) return true;
-  const std::string errors = probe.errors();
-  if (errors.find("ptrace") == std::string::npos && errors.find("PTRACE") == std::string::npos)
-    FAIL("strace does not run (" << errors << "): scripts/install-deps.sh test installs it");
-  MESSAGE("skipped: no process may trace another one here: " << errors);
-  return false;
-}
 
 std::string some_letters(std::uint64_t seed, std::size_t count) {
   std::string text;
@@ -108,30 +83,31 @@ class InjectedStore {
     return run_tidelog(arguments);
   }
 
-  Ended tidelog_with(const Injection& injection, std::vector<std::string> arguments) const {
-    std::vector<std::string> command = {
-        "strace",
-        "-f",
-        "--seccomp-bpf",
-        "-o",
-        path("strace.log"),
-        "-e",
-        "trace=" + injection.call,
-        "-e",
-        fmt::format("inject={}:{}:when={}{}", injection.call, injection.what, injection.number,
-                    injection.for_ever ? "+" : "")};
-    if (!injection.path.empty()) command.insert(command.end(), {"-P", path(injection.path)});
-    command.push_back(tidelog_program());
-    command.insert(command.end(), arguments.begin(), arguments.end());
-    command.insert(command.end(), {"-c", config()});
-    ChildProcess process(command, folder_ / "out", folder_ / "err");
+  Ended tidelog_with(Injection injection, std::vector<std::string> arguments) const {
+    if (!injection.path.empty()) injection.path = path(injection.path);
+    arguments.insert(arguments.begin(), tidelog_program());
+    arguments.insert(arguments.end(), {"-c", config()});
+    const auto log = folder_ / "strace.log";
+    ChildProcess process(with_injection(injection, log, arguments), folder_ / "out",
+                         folder_ / "err");
     const auto exit = process.wait(deadline);
     REQUIRE_MESSAGE(exit, process.errors());
-    const std::string log = content_of(folder_ / "strace.log");
-    const bool was_hit = log.find("INJECTED") != std::string::npos ||
-                         log.find("killed by SIGKILL") != std::string::npos ||
-                         exit->signal == SIGKILL;
-    return {*exit, process.output(), process.errors(), was_hit};
+    REQUIRE(eventually(deadline, [&] { return is_log_whole(log, process.pid()); }));
+    return {*exit, process.output(), process.errors(), was_hit(log)};
+  }
+
+  // Every `interval`-th write writes only a part.
+  Ended tidelog_with_short_writes(int interval, std::vector<std::string> arguments) const {
+    arguments.insert(arguments.end(), {"-c", config()});
+    const auto count = folder_ / "short writes";
+    TidelogProcess process(
+        folder_, "short", arguments,
+        {"LD_PRELOAD=" + (build_folder() / "tests/support/libtidelog_short_writes.so").string(),
+         fmt::format("SHORT_WRITES={}", interval), "SHORT_WRITES_FILE=" + count.string()});
+    const auto exit = process.wait(deadline);
+    REQUIRE_MESSAGE(exit, process.errors());
+    const std::string counted = content_of(count);
+    return {*exit, process.output(), process.errors(), !counted.empty() && counted != "0\n"};
   }
 
   // The data of each event of the stream, and the positions.
@@ -242,12 +218,38 @@ void sweep(InjectedStore& store, Injection injection, const std::vector<int>& nu
   CHECK_MESSAGE(hits > 0, injection.text());
 }
 
+// As `sweep`, with writes that are short instead.
+template <class Check>
+void sweep_short_writes(InjectedStore& store, const std::vector<std::string>& arguments,
+                        Check check) {
+  for (const int interval : {1, 2, 5}) {
+    CAPTURE(interval);
+    store.reset();
+    const Ended ended = store.tidelog_with_short_writes(interval, arguments);
+    CHECK(ended.was_hit);
+    REQUIRE_MESSAGE(ended.exit == Exit(), ended.errors);
+    check(ended, Injection{"pwrite64", "short", interval});
+  }
+}
+
 void sweep_append(const Injection& injection, const std::vector<int>& numbers) {
   InjectedStore store;
   auto arguments = append_rest;
   arguments.push_back(store.path("after.jsonl"));
   sweep(store, injection, numbers, arguments,
         [&](const Ended& ended, const Injection& which) { check_append(store, which, ended); });
+}
+
+// What a signal interrupted is called again, and nobody notices.
+void sweep_interrupted_append(const std::string& call, const std::string& file) {
+  InjectedStore store;
+  auto arguments = append_rest;
+  arguments.push_back(store.path("after.jsonl"));
+  sweep(store, {call, "error=EINTR", 1, false, file}, {1, 2, 5}, arguments,
+        [&](const Ended& ended, const Injection& which) {
+          REQUIRE_MESSAGE(ended.exit == Exit(), ended.errors);
+          check_append(store, which, ended);
+        });
 }
 
 }  // namespace
@@ -266,6 +268,20 @@ TEST_CASE("injection: append while a write fails, once and for ever") {
   sweep_append({"pwrite64", "error=EIO", 1, true}, {1, 4, 9});
   sweep_append({"pwrite64", "error=ENOSPC"}, {1, 2, 3, 5, 8, 13});
   sweep_append({"pwrite64", "error=ENOSPC", 1, true}, {1, 4, 9});
+}
+
+TEST_CASE("injection: append while writes are short, or interrupted") {
+  InjectedStore store;
+  auto arguments = append_rest;
+  arguments.push_back(store.path("after.jsonl"));
+  sweep_short_writes(store, arguments, [&](const Ended& ended, const Injection& which) {
+    check_append(store, which, ended);
+  });
+  if (!can_inject()) return;
+  // Of others than these the dynamic linker makes some, too, and gives up.
+  for (const char* call : {"pwrite64", "ftruncate"}) sweep_interrupted_append(call, "");
+  for (const char* call : {"pread64", "openat"})
+    sweep_interrupted_append(call, "store/segments/00000001-0.log");
 }
 
 TEST_CASE("injection: append while names cannot be changed, or files cut or opened") {
@@ -308,11 +324,12 @@ TEST_CASE("injection: a backup whose calls fail leaves the one before it, and th
     REQUIRE(store.tidelog(back_up).code == 0);
     CHECK(restored_events() == lines_before + lines_after);
   };
-  for (const char* what : {"error=EIO", "error=ENOSPC"}) {
+  for (const char* what : {"error=EIO", "error=ENOSPC", "signal=KILL"}) {
     sweep(store, {"pwrite64", what}, {1, 2, 4, 7}, back_up, check);
     sweep(store, {"fdatasync", what}, {1, 2, 4}, back_up, check);
     sweep(store, {"rename", what}, {1, 2, 3, 4}, back_up, check);
   }
+  sweep_short_writes(store, back_up, check);
 }
 
 TEST_CASE("injection: compaction whose calls fail loses no newest event, and the next is whole") {
@@ -348,6 +365,7 @@ TEST_CASE("injection: compaction whose calls fail loses no newest event, and the
     sweep(store, {"fdatasync", what}, {1, 2, 4}, compact, check);
     sweep(store, {"rename", what}, {1, 2, 3}, compact, check);
   }
+  sweep_short_writes(store, compact, check);
 }
 
 }  // namespace tidelog::testing
