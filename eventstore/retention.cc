@@ -249,8 +249,10 @@ class RetentionRun : private RewritePlan {
     AggregateSnapshots aggregates(store_.disk(), store_.paths().directory, uuid_);
     for (const auto& [id, stream] : streams_) {
       if (stream.life == StreamLife{}) continue;
-      if (stream.life.status != StreamStatus::open && !memory_.counting.contains(id))
-        TRY_DO(aggregates.remove(id));
+      // Not again and again, but with each end of a stream that was begun anew.
+      const auto known = memory_.counting.find(id);
+      const bool is_known = known != memory_.counting.end() && known->second.life == stream.life;
+      if (stream.life.status != StreamStatus::open && !is_known) TRY_DO(aggregates.remove(id));
       memory_.counting[id] = {stream.life, boundaries_[last_].segment.base};
       // The event that ended it stays.
       const std::uint64_t kept = stream.life.status == StreamStatus::open ? 0 : 1;

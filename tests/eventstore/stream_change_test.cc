@@ -404,9 +404,14 @@ TEST_CASE(
   CHECK_FALSE(load());
   f.append("s", {"x"});
   CHECK_FALSE(load());
-  f.remove("s");
-  f.retain();
-  CHECK_FALSE(must(f.disk.exists("store/state/aggregates/00000001.aggregate")));
+  for (std::uint64_t last = 25; last < 27; ++last) {
+    f.remove("s");
+    f.retain();
+    CHECK_FALSE(must(f.disk.exists("store/state/aggregates/00000001.aggregate")));
+    f.append("s", {"begun anew"});
+    must(snapshots.save(stream, "s", {{last}, "anew"}));
+    CHECK(load());
+  }
 }
 
 TEST_CASE("streams: a table's ends only with the table, and an ended name takes no table") {

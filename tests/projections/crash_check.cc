@@ -71,6 +71,18 @@ RetentionPlan retention_of(EventStore& store, SimulatedHistory::Rules rules, Pos
   return plan;
 }
 
+Result<StreamOutcome> request_change(EventStore& store, const StreamRequest& request) {
+  switch (request.kind) {
+    case StreamRequest::Kind::truncate:
+      return store.truncate_stream(request.stream, request.before, request.expected);
+    case StreamRequest::Kind::remove:
+      return store.delete_stream(request.stream, request.expected);
+    case StreamRequest::Kind::tombstone:
+      return store.tombstone_stream(request.stream, request.expected);
+  }
+  return fail(Code::failed, "no such change");
+}
+
 Status make_simulated_snapshots(EventStore& store) {
   TRY(const auto reader, store.reader());
   const StateDirectory directory(store.disk(), reader->directory());
@@ -280,7 +292,9 @@ class Checking {
     TRY_DO(in("after recovery", read_all()));
     TRY_DO(in("erasure", check_erasure(!pending.empty())));
     TRY_DO(in("verify", check_verified(simulated_folder)));
+    lives_ = history_.lives(met_.size());
     TRY(const auto reader, store_->reader());
+    TRY_DO(check_lives(*reader, lives_));
     return check_tables(*reader, history_, met_);
   }
 
@@ -300,6 +314,18 @@ class Checking {
     }
     if (store_->durable().value != end) return wrong("the durable end is not the events' end");
     return check_positions(end);
+  }
+
+  static Status check_lives(StoreReader& reader, const SimulatedHistory::Lives& expected) {
+    TRY(const auto streams, reader.streams());
+    std::size_t found = 0;
+    for (const StreamState& stream : streams) {
+      if (stream.life != life_in(expected, stream.name))
+        return wrong(fmt::format("{} is {} from {} on", stream.name, name_of(stream.life.status),
+                                 stream.life.first.value));
+      found += expected.count(stream.name);
+    }
+    return found == expected.size() ? Status() : wrong("a stream that ended is forgotten");
   }
 
   Status check_positions(std::uint64_t end) const {
@@ -367,6 +393,7 @@ class Checking {
     TRY(const auto reader, StoreReader::open(copy, restored_folder));
     TRY(const Standings met, read_events(*reader, history_, expected.standings));
     if (met.size() != expected.end) return wrong("not all of its events are restored");
+    TRY_DO(check_lives(*reader, history_.lives(expected.end)));
     return check_tables(*reader, history_, met);
   }
 
@@ -411,12 +438,15 @@ class Checking {
       if (is_table(stream.name)) continue;
       TRY(const auto met, snapshots.load(stream.id, stream.name, {UINT64_MAX}, stream.life));
       const auto known = history_.saved.find(stream.name);
-      const bool none_allowed = known == history_.saved.end() ||
-                                (history_.erasing() && history_.erasing()->stream == stream.name);
+      const bool is_whole = known != history_.saved.end() &&
+                            stream.life.status == StreamStatus::open &&
+                            known->second.revision + 1 >= stream.life.first.value;
+      const bool none_allowed =
+          !is_whole || (history_.erasing() && history_.erasing()->stream == stream.name);
       if (!met && none_allowed) continue;
       if (!met) return wrong("that of " + stream.name + " is gone");
       const SimulatedHistory::Saved found{met->revision.value, met->bytes};
-      if (known != history_.saved.end() && known->second == found) continue;
+      if (is_whole && known->second == found) continue;
       if (history_.saving && *history_.saving == std::pair(stream.name, found)) continue;
       return wrong("that of " + stream.name + " is not the newest");
     }
@@ -465,7 +495,8 @@ class Checking {
     reader->set_filter(filter);
     const auto is_wanted = [&](std::uint64_t i) {
       const IssuedEvent& event = history_.events()[i];
-      if (event.stream != name || met_[i].removed) return false;
+      if (event.stream != name || met_[i].removed || !is_read(event, life_in(lives_, name)))
+        return false;
       return key.empty() || (met_[i].kept && event.key == key);
     };
     for (;;) {
@@ -496,6 +527,7 @@ class Checking {
   // another power loss leave what they must.
   Status go_on() {
     TRY_DO(ask_again());
+    TRY_DO(ask_for_change_again());
     const std::uint64_t end = store_->durable().value;
     TRY(const std::uint64_t first, append_one("after.recovery"));
     if (first != end) return wrong(fmt::format("position {} was given, not {}", first, end));
@@ -505,6 +537,7 @@ class Checking {
     rules["after.recovery"].max_count = 1;
     RetentionMemory memory;
     TRY_DO(apply_retention(*store_, retention_of(*store_, rules, {UINT64_MAX}), memory));
+    remove_what_does_not_count();
     TRY_DO(back_up_store(disk_, clock_, simulated_folder, simulated_backup,
                          [](const CopyProgress&) {}));
     store_.reset();
@@ -520,6 +553,15 @@ class Checking {
     return {};
   }
 
+  // As retention does, whatever the rules. What marks an erased event stays.
+  void remove_what_does_not_count() {
+    for (std::uint64_t i = 0; i < met_.size(); ++i) {
+      const IssuedEvent& event = history_.events()[i];
+      if (!met_[i].kept || is_kept(event, life_in(lives_, event.stream))) continue;
+      met_[i] = {false, true, false, met_[i].forgotten};
+    }
+  }
+
   // As read_events, of what was there before.
   Status read_events_before(StoreReader& reader, const Standings& met) const {
     std::uint64_t i = 0;
@@ -527,8 +569,10 @@ class Checking {
       TRY(const Event* const event, reader.next());
       while (i < met.size() && met[i].removed) ++i;
       if (event == nullptr && i == met.size()) return {};
-      if (event == nullptr || event->position.value != i)
+      if (event == nullptr || event->position.value > i)
         return wrong(fmt::format("position {} is gone", i));
+      if (event->position.value < i)
+        return wrong(place_of(*event) + " does not count and is still there");
       TRY_DO(standing_of(history_.events()[i], met[i], *event));
       ++i;
     }
@@ -542,10 +586,27 @@ class Checking {
     if (answer == nullptr) return wrong("asked again: " + print(std::get<AppendConflict>(outcome)));
     if (answer->first.value != history_.acknowledged() || answer->repeated != was_there)
       return wrong("asked again, a request is not answered as it would have been");
-    if (!was_there) {
-      TRY(const auto reader, store_->reader());
-      TRY(met_, read_events(*reader, history_, history_.standings()));
-    }
+    return was_there ? Status() : read_anew();
+  }
+
+  Status ask_for_change_again() {
+    if (!history_.change) return {};
+    const bool was_there = met_.size() == history_.events().size();
+    TRY(const StreamOutcome outcome, request_change(*store_, *history_.change));
+    const auto* answer = std::get_if<StreamChanged>(&outcome);
+    if (answer == nullptr) return wrong("asked again: " + print(std::get<AppendConflict>(outcome)));
+    const bool is_told = answer->position.has_value() != was_there &&
+                         (was_there || answer->position->value == history_.acknowledged());
+    const auto lives = history_.lives(history_.events().size());
+    if (!is_told || answer->life != life_in(lives, history_.change->stream))
+      return wrong("asked again, a change of a stream is not answered as it would have been");
+    return was_there ? Status() : read_anew();
+  }
+
+  Status read_anew() {
+    TRY(const auto reader, store_->reader());
+    TRY(met_, read_events(*reader, history_, history_.standings()));
+    lives_ = history_.lives(met_.size());
     return {};
   }
 
@@ -566,6 +627,7 @@ class Checking {
   FakeClock clock_;
   std::unique_ptr<EventStore> store_;
   Standings met_;
+  SimulatedHistory::Lives lives_;
 };
 
 }  // namespace

@@ -22,6 +22,7 @@ StoreOptions simulated_options();
 // What `tidelog run` gives them: state files forget erased rows, tables are cut behind a base.
 ErasureOptions erasure_of(EventStore& store);
 RetentionPlan retention_of(EventStore& store, SimulatedHistory::Rules rules, Position floor);
+Result<StreamOutcome> request_change(EventStore& store, const StreamRequest& request);
 // One of each table that has a new event.
 Status make_simulated_snapshots(EventStore& store);
 

@@ -7,6 +7,20 @@ namespace tidelog::testing {
 
 bool is_table(const std::string& stream) { return stream.find(".public.") != std::string::npos; }
 
+StreamLife life_in(const SimulatedHistory::Lives& lives, const std::string& stream) {
+  const auto life = lives.find(stream);
+  return life == lives.end() ? StreamLife{} : life->second;
+}
+
+bool is_read(const IssuedEvent& event, const StreamLife& life) {
+  return event.revision >= life.first.value;
+}
+
+bool is_kept(const IssuedEvent& event, const StreamLife& life) {
+  const bool is_end = life.status != StreamStatus::open && event.revision + 1 == life.first.value;
+  return is_end || is_read(event, life);
+}
+
 // ---- Appends ----
 
 std::uint64_t SimulatedHistory::issue(std::vector<IssuedEvent> events, std::string source,
@@ -26,6 +40,7 @@ void SimulatedHistory::acknowledge() {
   acknowledged_ = events_.size();
   source_.clear();
   request.reset();
+  change.reset();
 }
 
 std::uint64_t SimulatedHistory::next_revision(const std::string& stream) const {
@@ -37,6 +52,23 @@ std::map<std::string, std::string> SimulatedHistory::positions(bool with_unackno
   auto all = positions_;
   if (with_unacknowledged && !source_.empty()) all[source_] = position_;
   return all;
+}
+
+SimulatedHistory::Lives SimulatedHistory::lives(std::uint64_t end) const {
+  Lives lives;
+  for (std::uint64_t i = 0; i < end; ++i) {
+    const IssuedEvent& event = events_[i];
+    if (event.type == EventType::stream_truncated) {
+      lives[event.stream] = {StreamStatus::open, {event.first_kept}};
+    } else if (event.type == EventType::stream_deleted) {
+      lives[event.stream] = {StreamStatus::deleted, {event.revision + 1}};
+    } else if (event.type == EventType::stream_tombstoned) {
+      lives[event.stream] = {StreamStatus::tombstoned, {event.revision + 1}};
+    } else if (const auto life = lives.find(event.stream); life != lives.end()) {
+      life->second.status = StreamStatus::open;  // begun anew
+    }
+  }
+  return lives;
 }
 
 Standings SimulatedHistory::standings() const {
@@ -71,16 +103,24 @@ bool SimulatedHistory::is_superseded(std::uint64_t position, const RetentionRule
 
 void SimulatedHistory::begin_retention(const Rules& rules, UnixMicros now, Position floor) {
   must_go_.clear();
+  const bool is_exact = floor == Position{UINT64_MAX};
+  lives_before_ = lives(acknowledged_);
   for (std::uint64_t i = 0; i < acknowledged_ && i < floor.value; ++i) {
-    IssuedEvent& event = events_[i];
+    const IssuedEvent& event = events_[i];
+    if (event.standing.removed) continue;
     const auto rule = rules.find(event.stream);
-    if (rule == rules.end() || event.standing.removed) continue;
-    const bool beyond = is_beyond(event, rule->second, now);
-    if (!beyond && !is_superseded(i, rule->second, now)) continue;
-    event.standing.removed = true;
-    const bool is_exact = !is_table(event.stream) && floor == Position{UINT64_MAX};
-    if (is_exact && event.standing.kept) must_go_.push_back(i);
+    const bool goes_by_rule = rule != rules.end() && (is_beyond(event, rule->second, now) ||
+                                                      is_superseded(i, rule->second, now));
+    if (goes_by_rule || !is_kept(event, life_in(lives_before_, event.stream)))
+      begin_to_remove(i, is_exact);
   }
+}
+
+// Tables keep somewhat more than their rules say.
+void SimulatedHistory::begin_to_remove(std::uint64_t position, bool is_exact) {
+  IssuedEvent& event = events_[position];
+  event.standing.removed = true;
+  if (is_exact && !is_table(event.stream) && event.standing.kept) must_go_.push_back(position);
 }
 
 // ---- Erasure ----
@@ -138,7 +178,12 @@ std::optional<std::uint64_t> SimulatedHistory::settle(const Standings& found) {
   const auto must_not_stay = [&](std::uint64_t i) {
     if (events_[i].standing.kept && !stayed) stayed = i;
   };
-  for (const std::uint64_t i : must_go_) must_not_stay(i);
+  // When a stream was cut or ended meanwhile, compaction may have seen no newer event that counts.
+  const Lives now = lives(acknowledged_);
+  for (const std::uint64_t i : must_go_) {
+    const std::string& stream = events_[i].stream;
+    if (life_in(now, stream) == life_in(lives_before_, stream)) must_not_stay(i);
+  }
   must_go_.clear();
   if (!erasing_) return stayed;
   for (const std::uint64_t i : erasing_->events) {

@@ -18,6 +18,7 @@
 #include "core/ids.h"
 #include "eventstore/application_append.h"
 #include "eventstore/retention.h"
+#include "eventstore/stream_change.h"
 
 namespace tidelog::testing {
 
@@ -60,6 +61,8 @@ struct IssuedEvent {
   std::optional<std::string> body;
   std::string name, id;
 
+  std::uint64_t first_kept = 0;  // of one that truncates its stream
+
   std::string secret;  // part of the content: nowhere to be found once the event is erased
   Standing standing;
 };
@@ -79,6 +82,11 @@ class SimulatedHistory {
   std::map<std::string, std::string> positions(bool with_unacknowledged) const;
   // The request that is not answered yet.
   std::optional<AppendRequest> request;
+  std::optional<StreamRequest> change;
+
+  // What the events before `end` made of the streams that were truncated or ended.
+  using Lives = std::map<std::string, StreamLife>;
+  Lives lives(std::uint64_t end) const;
 
   // ---- What takes events away, one at a time ----
 
@@ -125,6 +133,7 @@ class SimulatedHistory {
   std::optional<std::pair<std::string, Saved>> saving;  // not acknowledged
 
  private:
+  void begin_to_remove(std::uint64_t position, bool is_exact);
   bool is_beyond(const IssuedEvent& event, const RetentionRule& rule, UnixMicros now) const;
   bool is_superseded(std::uint64_t position, const RetentionRule& rule, UnixMicros now) const;
   std::vector<std::uint64_t> rows_under(const std::string& stream, const std::string& key,
@@ -137,9 +146,16 @@ class SimulatedHistory {
   std::string source_, position_;  // of the append that is not acknowledged
   std::optional<Erasing> erasing_;
   std::vector<std::uint64_t> must_go_;
+  Lives lives_before_;  // retention
   std::vector<std::string> erased_secrets_;
 };
 
 bool is_table(const std::string& stream);
+
+StreamLife life_in(const SimulatedHistory::Lives& lives, const std::string& stream);
+// Whether who reads the event's stream is given it, and whether it is kept: also the event that
+// ended the stream.
+bool is_read(const IssuedEvent& event, const StreamLife& life);
+bool is_kept(const IssuedEvent& event, const StreamLife& life);
 
 }  // namespace tidelog::testing

@@ -92,6 +92,7 @@ Status SimulatedStore::step() {
       {4, &SimulatedStore::back_up},
       {4, &SimulatedStore::snapshot},
       {3, &SimulatedStore::save_aggregate},
+      {4, &SimulatedStore::change_stream},
       {2, &SimulatedStore::pack},
       {2, &SimulatedStore::open},
   };
@@ -335,6 +336,14 @@ Status SimulatedStore::give_up_staged() {
 
 // ---- Applications ----
 
+// Most have rules of retention. A visit is the only one that may be ended for ever; another one
+// comes after it.
+std::string SimulatedStore::some_stream() {
+  const std::uint64_t choice = below(10);
+  if (choice < 4) return carts[choice % 2];
+  return choice < 8 ? logs[choice % 2] : fmt::format("visit.{}", visits_);
+}
+
 StreamAppend SimulatedStore::some_part(const std::string& stream) {
   StreamAppend part;
   part.stream = stream;
@@ -342,6 +351,9 @@ StreamAppend SimulatedStore::some_part(const std::string& stream) {
   if (!one_in(4)) {
     part.expected =
         next == 0 ? ExpectedRevision::no_stream() : ExpectedRevision::exactly({next - 1});
+  } else if (life_in(history_.lives(history_.acknowledged()), stream).status ==
+             StreamStatus::deleted) {
+    part.expected = ExpectedRevision::no_stream();
   }
   const bool keyed = std::find(logs.begin(), logs.end(), stream) != logs.end();
   for (std::uint64_t left = 1 + below(3); left > 0; --left) {
@@ -389,9 +401,9 @@ Status SimulatedStore::ask(AppendRequest request) {
 Status SimulatedStore::append_request() {
   doing_ = "append of an application";
   AppendRequest request;
-  request.streams.push_back(some_part(one_in(2) ? carts[below(2)] : logs[below(2)]));
+  request.streams.push_back(some_part(some_stream()));
   if (one_in(3)) {
-    const std::string other = one_in(2) ? carts[below(2)] : logs[below(2)];
+    const std::string other = some_stream();
     if (other != request.streams.front().stream) request.streams.push_back(some_part(other));
   }
   return ask(std::move(request));
@@ -412,8 +424,11 @@ Status SimulatedStore::repeat_request() {
   const auto& events = history_.events();
   std::uint64_t count = 0;
   for (const StreamAppend& part : last_request_->streams) count += part.events.size();
+  const auto lives = history_.lives(history_.acknowledged());
   for (std::uint64_t i = 0; i < count; ++i) {
-    if (!events[last_first_.value + i].standing.kept) return append_request();
+    const IssuedEvent& event = events[last_first_.value + i];
+    const bool is_there = event.standing.kept && is_read(event, life_in(lives, event.stream));
+    if (!is_there) return append_request();
   }
   TRY(const AppendOutcome outcome, store_->append(*last_request_));
   const auto* answer = std::get_if<AppendedEvents>(&outcome);
@@ -424,9 +439,10 @@ Status SimulatedStore::repeat_request() {
 
 Status SimulatedStore::save_aggregate() {
   doing_ = "save an aggregate";
-  const std::string stream = one_in(2) ? carts[0] : logs[0];
+  const std::string stream = some_stream();
   const std::uint64_t next = history_.next_revision(stream);
-  if (next == 0) return append_request();
+  const StreamLife life = life_in(history_.lives(history_.acknowledged()), stream);
+  if (next == 0 || life.status != StreamStatus::open) return append_request();
   SimulatedHistory::Saved saved{next - 1, "saved at " + next_position()};
   for (auto event = history_.events().rbegin(); event != history_.events().rend(); ++event) {
     if (event->stream != stream) continue;
@@ -489,8 +505,9 @@ Status SimulatedStore::make_indexes() {
   return store_->make_indexes();
 }
 
-// Somebody appends while maintenance is at work.
+// Somebody appends, or ends a stream, while maintenance is at work.
 Status SimulatedStore::in_between(const std::string& but_for_stream) {
+  if (but_for_stream.empty() && one_in(5)) return change_stream();
   if (one_in(2)) return ask({{some_part(carts[below(2)])}});
   if (but_for_stream.empty()) return one_in(2) ? append_rows() : append_request();
   return append_position();
@@ -511,7 +528,12 @@ Status SimulatedStore::settle() {
   TRY(const auto reader, store_->reader());
   TRY(const Standings found, read_events(*reader, history_, history_.standings()));
   const auto stayed = history_.settle(found);
-  return stayed ? wrong(fmt::format("position {} is still there", *stayed)) : Status();
+  if (!stayed) return {};
+  const IssuedEvent& event = history_.events()[*stayed];
+  const StreamLife life = life_in(history_.lives(history_.acknowledged()), event.stream);
+  return wrong(fmt::format("position {} is still there: {} {} of {}, which is {} from {} on",
+                           *stayed, name_of(event.type), event.revision, event.stream,
+                           name_of(life.status), life.first.value));
 }
 
 Status SimulatedStore::retain() {
@@ -520,12 +542,14 @@ Status SimulatedStore::retain() {
   doing_ = "retention";
   const Position floor =
       one_in(3) ? Position{below(history_.acknowledged() + 1)} : Position{UINT64_MAX};
+  const auto lives = history_.lives(history_.acknowledged());
   history_.begin_retention(rules_, clock_.now(), floor);
   RetentionPlan plan = retention_of(*store_, rules_, floor);
   Status between;
   plan.on_progress = [meanwhile = sometimes_in_between(between, {})](Position) { meanwhile(); };
   TRY_DO(apply_retention(*store_, plan, memory_));
   TRY_DO(std::move(between));
+  TRY_DO(check_aggregates_of_ended(lives));
   return settle();
 }
 

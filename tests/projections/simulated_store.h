@@ -1,8 +1,9 @@
 // SimulatedStore: a random life of a store on a FaultyDisk, one call after the other: sources and
 // applications append, large transactions are staged, adopted and given up, readers read, segments
-// are sealed, indexed, packed, compacted and cut, rows are erased, backups and snapshots made;
-// appends come in the middle of maintenance as well. All of it follows from one seed.
-// SimulatedHistory is told before each call, so at every disk call it says what a crash may leave.
+// are sealed, indexed, packed, compacted and cut, streams truncated and ended, rows erased, backups
+// and snapshots made; appends and ends come in the middle of maintenance as well. All of it follows
+// from one seed. SimulatedHistory is told before each call, so at every disk call it says what a
+// crash may leave.
 #pragma once
 
 #include <cstdint>
@@ -74,6 +75,7 @@ class SimulatedStore {
   Status back_up();
   Status snapshot();
   Status save_aggregate();
+  Status change_stream();
 
   // Changes of rows.
   void announce(Table& table, Announced& announced, std::vector<Row>& rows);
@@ -84,8 +86,13 @@ class SimulatedStore {
   static void number(std::vector<Row>& rows, std::size_t begin, const std::string& transaction,
                      UnixMicros now);
 
+  std::string some_stream();
   StreamAppend some_part(const std::string& stream);
   Status ask(AppendRequest request);
+  StreamRequest some_change(const std::string& stream, StreamLife life);
+  void issue_change(const StreamRequest& request);
+  Status ask(const StreamRequest& request, StreamLife life);
+  Status check_aggregates_of_ended(const SimulatedHistory::Lives& lives);
   Status in_between(const std::string& but_for_stream);
   std::function<void()> sometimes_in_between(Status& status, std::string but_for_stream);
   Status settle();
@@ -101,6 +108,7 @@ class SimulatedStore {
   std::size_t last_life_ = 0;
   std::int64_t next_staged_id_ = 1000;
   std::uint64_t appends_ = 0;
+  std::uint64_t visits_ = 0;  // streams that were ended for ever
 
   std::unique_ptr<EventStore> store_;
   RetentionMemory memory_;
