@@ -62,10 +62,10 @@ class ByteReader {
 
   // LEB128, at most 10 bytes. Longer than the value needs is refused: each value has one form.
   std::uint64_t varint() {
-    if (!bytes_.empty() && static_cast<signed char>(bytes_.front()) >= 0) [[likely]] {
-      const auto byte = static_cast<std::uint64_t>(bytes_.front());
+    const auto first = bytes_.empty() ? 0xFFU : static_cast<unsigned char>(bytes_.front());
+    if (first < 0x80) [[likely]] {
       bytes_.remove_prefix(1);
-      return byte;
+      return first;
     }
     return longer_varint();
   }
