@@ -92,8 +92,9 @@ def postgres(program, script, folder):
                 file.write(text.replace("store: {", "store: { compress: zstd,"))
             packed = json.loads(subprocess.run([program, "store", "compact", "-c", config, "--json"], check=True,
                                                stdout=subprocess.PIPE, text=True).stdout)
-            log = sum(os.path.getsize(f"{store}/segments/{file}") for file in os.listdir(f"{store}/segments")
-                      if file.endswith((".log", ".adopted")))
+            # `compact` has begun a new segment, whose file is made at its full size.
+            files = sorted(file for file in os.listdir(f"{store}/segments") if file.endswith((".log", ".adopted")))
+            log = sum(os.path.getsize(f"{store}/segments/{file}") for file in files if file[:8] != files[-1][:8])
             index = sum(os.path.getsize(f"{store}/segments/{file}") for file in os.listdir(f"{store}/segments")
                         if file.endswith(".index"))
             sizes.append({"wal": wal, "packed": packed, "log": log, "index": index})
