@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/secrets.h"
+#include "connectors/postgres/options.h"
 #include "core/disk.h"
 #include "core/result.h"
 #include "eventstore/retention.h"
@@ -48,6 +49,8 @@ struct SourceConfig {
   std::vector<std::string> tables;  // patterns; empty: all of `publication`
   std::string publication;          // empty: made and named by us
   std::string slot;                 // empty: made and named by us
+  bool two_phase = false;
+  Origins origins = Origins::any;
 };
 
 struct ProjectionConfig {

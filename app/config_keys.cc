@@ -197,6 +197,13 @@ Status set_max_bytes(const ConfigReading& reading, const YamlNode& value, StoreC
   return {};
 }
 
+Result<Origins> read_origins(const ConfigReading& reading, const YamlNode& value) {
+  TRY(const std::string text, read_text(reading, value));
+  if (text == "any") return Origins::any;
+  if (text == "none") return Origins::none;
+  return reading.fail_at(value.line, fmt::format("expected `any` or `none`, found `{}`", text));
+}
+
 Result<format::Codec> read_codec(const ConfigReading& reading, const YamlNode& value) {
   TRY(const std::string text, read_text(reading, value));
   if (text == "lz4") return format::Codec::lz4;
@@ -283,6 +290,14 @@ constexpr Key<SourceConfig> source_table[] = {
     {{"slot", "name", "`tidelog_{name}`, made when it is missing",
       "the replication slot that holds the server's log for us"},
      set<&SourceConfig::slot, read_text>},
+    {{"two_phase", "`true` or `false`", "false",
+      "prepared transactions are read when they are prepared instead of when they commit, and keep "
+      "their global id (PostgreSQL 15 and later); the slot is changed for good"},
+     set<&SourceConfig::two_phase, read_yes>},
+    {{"origin", "`any` or `none`", "any",
+      "`none` leaves out what was replicated to the server from elsewhere (PostgreSQL 16 and "
+      "later)"},
+     set<&SourceConfig::origins, read_origins>},
 };
 
 constexpr Key<ProjectionConfig> projection_table[] = {

@@ -13,6 +13,8 @@ PostgresOptions postgres_options(const SourceConfig& source,
   options.tables = source.tables;
   options.publication = source.publication;
   options.slot = source.slot;
+  options.two_phase = source.two_phase;
+  options.origins = source.origins;
   options.on_warning = std::move(on_warning);
   options.stop = std::move(stop);
   return options;

@@ -102,8 +102,13 @@ std::string_view read_attributes(ByteReader& in) {
   return attributes;
 }
 
+// What most transactions do not have.
+bool has_more(const Transaction& transaction) {
+  return !transaction.origin_position.empty() || !transaction.global_id.empty();
+}
+
 // transaction: le u32 event count | varint event index | zigzag commit time | sized id | sized
-// position | sized origin
+// position | sized origin | [sized origin position | sized global id]
 Transaction read_transaction(ByteReader& in) {
   Transaction transaction;
   transaction.event_count = in.le<std::uint32_t>();
@@ -112,6 +117,10 @@ Transaction read_transaction(ByteReader& in) {
   transaction.id = in.sized();
   transaction.position = in.sized();
   transaction.origin = in.sized();
+  if (in.remaining() == 0) return transaction;
+  transaction.origin_position = in.sized();
+  transaction.global_id = in.sized();
+  if (!has_more(transaction)) in.fail();
   return transaction;
 }
 
@@ -207,10 +216,13 @@ void put_event_record(std::string& out, const EventBody& event, std::uint64_t re
 }
 
 std::size_t put_transaction_record(std::string& out, const Transaction& transaction) {
+  const std::size_t more = has_more(transaction) ? sized_size(transaction.origin_position) +
+                                                       sized_size(transaction.global_id)
+                                                 : 0;
   const std::size_t size = 1 + sizeof(std::uint32_t) + varint_size(transaction.event_index) +
                            varint_size(zigzag(transaction.commit_time.value)) +
                            sized_size(transaction.id) + sized_size(transaction.position) +
-                           sized_size(transaction.origin);
+                           sized_size(transaction.origin) + more;
   put_varint(out, size);
   out.push_back(static_cast<char>(type_transaction));
   const std::size_t count_offset = out.size();
@@ -222,6 +234,9 @@ std::size_t put_transaction_record(std::string& out, const Transaction& transact
   put_sized(out, transaction.id);
   put_sized(out, transaction.position);
   put_sized(out, transaction.origin);
+  if (more == 0) return count_offset;
+  put_sized(out, transaction.origin_position);
+  put_sized(out, transaction.global_id);
   return count_offset;
 }
 

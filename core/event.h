@@ -110,6 +110,10 @@ struct Transaction {
   std::string_view origin;        // replication origin name; empty for none
   std::uint64_t event_count = 0;  // 0: the whole adopted staging file
   std::uint64_t event_index = 0;  // of the next event within the transaction
+  // encoded position of the commit at the origin; empty: not known
+  std::string_view origin_position = {};
+  // what it was called while it was prepared (two-phase commit); empty for none
+  std::string_view global_id = {};
 };
 
 // Record: varint length | u8 type (0 is a transaction) | rest. The relative revision counts the

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/event.h"
+#include "core/held_transaction.h"
 #include "core/ids.h"
 #include "core/result.h"
 #include "core/schema.h"
@@ -42,6 +43,21 @@ class ChangeHandler {
   virtual Status idle() = 0;
   // The newest resume position that is on disk, to be confirmed to the database. Empty: none yet.
   virtual std::string durable() = 0;
+
+  // Transactions that have not ended (core/held_transaction.h). They are forgotten with the
+  // connection: a source that gets them again from the database need do nothing more.
+  virtual Result<std::unique_ptr<HeldTransaction>> hold() = 0;
+  // One that the database will not send again, because it is prepared and a resume position behind
+  // it is going to be stored: on disk when this returns, with the source's words about it. From
+  // here on, and until it has ended, every resume position lists its id.
+  virtual Status keep(HeldTransaction& held, std::string_view about) = 0;
+  // What was kept, by the ids in the resume position that the stream goes on from, in their order.
+  // Whatever else this source kept has ended, or will be sent again, and is forgotten.
+  // Code::corrupt when one is missing or damaged.
+  virtual Result<std::vector<std::unique_ptr<HeldTransaction>>> kept(
+      const std::vector<std::uint64_t>& ids) = 0;
+  // The last call with a resume position no longer listed it: it is forgotten once that is durable.
+  virtual void release(std::unique_ptr<HeldTransaction> held) = 0;
 };
 
 // Existing rows, all read at one point of the database's log.

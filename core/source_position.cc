@@ -54,6 +54,9 @@ std::string encode(const PostgresResume& resume) {
   put_be(out, resume.timeline);
   put_be(out, resume.end_lsn.value);
   out.append(resume.slot);
+  if (resume.kept.empty()) return out;
+  out.push_back('\0');
+  for (const std::uint64_t id : resume.kept) put_be(out, id);
   return out;
 }
 
@@ -65,7 +68,16 @@ Result<PostgresResume> read_postgres_resume(std::string_view bytes) {
   resume.system_id = in.be<std::uint64_t>();
   resume.timeline = in.be<std::uint32_t>();
   resume.end_lsn.value = in.be<std::uint64_t>();
-  resume.slot = in.rest();
+  const std::string_view rest = in.rest();
+  const std::size_t zero = rest.find('\0');
+  resume.slot = rest.substr(0, zero);
+  if (zero != std::string_view::npos) {
+    ByteReader ids(rest.substr(zero + 1));
+    do {
+      resume.kept.push_back(ids.be<std::uint64_t>());
+    } while (ids.remaining() != 0);
+    if (ids.failed()) in.fail();
+  }
   return in.finish(std::move(resume), "resume position of a Postgres source");
 }
 

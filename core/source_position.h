@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/ids.h"
 #include "core/result.h"
@@ -26,10 +27,13 @@ struct PostgresResume {
   std::uint32_t timeline = 0;
   Lsn end_lsn;  // the last stored commit's end: START_REPLICATION from here
   std::string slot;
+  // Prepared transactions that are kept and have not ended: their ids (core/held_transaction.h).
+  std::vector<std::uint64_t> kept = {};
   bool operator==(const PostgresResume&) const = default;
 };
 
-// kind 2 | u8 phase | be64 system id | be32 timeline | be64 end lsn | slot name
+// kind 2 | u8 phase | be64 system id | be32 timeline | be64 end lsn | slot name, which has no zero
+// | [u8 0 | be64 id…]
 std::string encode(const PostgresResume& resume);
 Result<PostgresResume> read_postgres_resume(std::string_view bytes);
 

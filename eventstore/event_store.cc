@@ -207,6 +207,33 @@ Result<std::unique_ptr<StagingWriter>> EventStore::stage() {
   return StagingWriter::create(disk_, paths_.staged(id), id, *this, floor_);
 }
 
+std::unique_ptr<HeldFile> EventStore::hold(SourceId source) {
+  std::uint64_t id = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    id = next_staging_id_++;
+  }
+  return std::make_unique<HeldFile>(
+      disk_, HeldPaths{paths_.staging, paths_.held(id), paths_.kept(id, source)}, id, floor_);
+}
+
+Result<std::vector<std::unique_ptr<HeldFile>>> EventStore::kept(
+    SourceId source, const std::vector<std::uint64_t>& ids) {
+  TRY(const auto names, disk_.list(paths_.staging));
+  for (const std::string& name : names) {
+    const auto file = kept_file_named(name);
+    if (!file || file->source != source) continue;
+    const bool is_needed = std::find(ids.begin(), ids.end(), file->staging_id) != ids.end();
+    if (!is_needed) TRY_DO(disk_.remove(paths_.staging + "/" + name));
+  }
+  std::vector<std::unique_ptr<HeldFile>> kept;
+  for (const std::uint64_t id : ids) {
+    const HeldPaths paths{paths_.staging, paths_.held(id), paths_.kept(id, source)};
+    TRY(kept.emplace_back(), HeldFile::open(disk_, paths, id, floor_));
+  }
+  return kept;
+}
+
 Result<Appended> EventStore::adopt(StagingWriter& staged, SourceId source,
                                    std::string_view source_position) {
   // Outside of the group commit: nobody waits for the sync of a large file.

@@ -27,6 +27,7 @@
 #include "eventstore/commit_queue.h"
 #include "eventstore/disk_floor.h"
 #include "eventstore/event_lookup.h"
+#include "eventstore/held_file.h"
 #include "eventstore/index_keeper.h"
 #include "eventstore/recent_ids.h"
 #include "eventstore/recovery.h"
@@ -124,6 +125,12 @@ class EventStore : private NameLookup {
   // Makes a whole staged transaction visible at once, together with `source_position`. On error
   // `staged` is still the caller's.
   Result<Appended> adopt(StagingWriter& staged, SourceId source, std::string_view source_position);
+
+  // What a source holds of a transaction that has not ended.
+  std::unique_ptr<HeldFile> hold(SourceId source);
+  // What the source kept, by these ids and in their order; whatever else it kept is removed.
+  Result<std::vector<std::unique_ptr<HeldFile>>> kept(SourceId source,
+                                                      const std::vector<std::uint64_t>& ids);
 
   // The position that the source's last durable batch carries; empty for a source that has none.
   std::string source_position(std::string_view source_name) const;

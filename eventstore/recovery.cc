@@ -142,12 +142,15 @@ class LastSegment {
   absl::flat_hash_set<std::uint64_t> adopted_;
 };
 
-// What no manifest ever named. It goes first: whatever follows may need the space.
+// What no manifest ever named. It goes first: whatever follows may need the space. Transactions
+// that were kept are their source's: the position that it goes on from says which are still needed.
 Status remove_staged(Disk& disk, const StorePaths& paths) {
   TRY(const bool spare, disk.exists(paths.spare));
   if (spare) TRY_DO(disk.remove(paths.spare));
   TRY(const auto staged, disk.list(paths.staging));
-  for (const std::string& name : staged) TRY_DO(disk.remove(paths.staging + "/" + name));
+  for (const std::string& name : staged) {
+    if (!kept_file_named(name)) TRY_DO(disk.remove(paths.staging + "/" + name));
+  }
   return disk.sync_directory(paths.staging);
 }
 
@@ -329,6 +332,8 @@ Result<Recovered> recover(Disk& disk, const StorePaths& paths, DurablePage& page
   for (const std::string& name : staged) {
     if (const auto id = id_of_staged(name))
       r.next_staging_id = std::max(r.next_staging_id, *id + 1);
+    if (const auto kept = kept_file_named(name))
+      r.next_staging_id = std::max(r.next_staging_id, kept->staging_id + 1);
   }
   TRY_DO(remove_staged(disk, paths));
   // Its rename may be in the page cache alone, and a power loss bring back the manifest before it:

@@ -57,6 +57,14 @@ std::string StorePaths::staged(std::uint64_t staging_id) const {
   return fmt::format("{}/{:08}.staging", staging, staging_id);
 }
 
+std::string StorePaths::held(std::uint64_t staging_id) const {
+  return fmt::format("{}/{:08}.held", staging, staging_id);
+}
+
+std::string StorePaths::kept(std::uint64_t staging_id, SourceId source) const {
+  return fmt::format("{}/{:08}.{}.kept", staging, staging_id, source.value);
+}
+
 std::string StorePaths::adopted(std::uint64_t segment_id, std::uint64_t staging_id,
                                 std::uint32_t generation) const {
   return fmt::format("{}/{:08}.{:08}-{}.adopted", segments, segment_id, staging_id, generation);
@@ -92,6 +100,14 @@ std::optional<SegmentFile> segment_file_named(std::string_view file_name) {
 
 std::optional<std::uint64_t> id_of_staged(std::string_view file_name) {
   return number_between(file_name, "", ".staging");
+}
+
+std::optional<KeptFile> kept_file_named(std::string_view file_name) {
+  const std::size_t dot = std::min(file_name.find('.'), file_name.size());
+  const auto id = number_between(file_name.substr(0, dot), "", "");
+  const auto source = number_between(file_name.substr(dot), ".", ".kept");
+  if (!id || !source || *source > UINT32_MAX) return {};
+  return KeptFile{*id, {static_cast<std::uint32_t>(*source)}};
 }
 
 Result<std::unique_ptr<File>> open_named(Disk& disk, const std::string& path) {

@@ -23,6 +23,9 @@ struct StorePaths {
   std::string index(std::uint64_t segment_id, std::uint32_t generation) const;
   // A staging file before and after its adoption by a commit batch in segment `segment_id`.
   std::string staged(std::uint64_t staging_id) const;
+  // What a source holds of a transaction that has not ended, before and after it is kept.
+  std::string held(std::uint64_t staging_id) const;
+  std::string kept(std::uint64_t staging_id, SourceId source) const;
   std::string adopted(std::uint64_t segment_id, std::uint64_t staging_id,
                       std::uint32_t generation) const;
 };
@@ -37,6 +40,11 @@ struct SegmentFile {
 };
 std::optional<SegmentFile> segment_file_named(std::string_view file_name);
 std::optional<std::uint64_t> id_of_staged(std::string_view file_name);
+struct KeptFile {
+  std::uint64_t staging_id = 0;
+  SourceId source;
+};
+std::optional<KeptFile> kept_file_named(std::string_view file_name);
 
 // A file that the manifest or a batch names: when it is missing, the store is damaged.
 Result<std::unique_ptr<File>> open_named(Disk& disk, const std::string& path);

@@ -9,7 +9,9 @@
 #include "eventstore/batch_cursor.h"
 #include "eventstore/catalog.h"
 #include "eventstore/derived_files.h"
+#include "eventstore/disk_floor.h"
 #include "eventstore/erasure.h"
+#include "eventstore/held_file.h"
 #include "eventstore/index_checks.h"
 #include "eventstore/recovery.h"
 #include "eventstore/store_files.h"
@@ -107,6 +109,7 @@ class Verification {
     TRY_DO(verify_superblock());
     look_at_durable_page();
     TRY_DO(look_at_home());
+    TRY_DO(verify_kept());
     TRY_DO(note_damage(read_origin(disk_, paths_)));
     TRY_DO(note_damage(pending_erasures(disk_, paths_)));
     TRY_DO(note_damage(read_backup_record(disk_, MarkPaths(paths_).unfinished_backup)));
@@ -131,6 +134,27 @@ class Verification {
         fail(Code::corrupt, fmt::format("{}: neither of its slots is whole; the next writer makes "
                                         "it anew",
                                         paths_.superblock)));
+  }
+
+  // Transactions that sources keep until they end.
+  Status verify_kept() {
+    const auto names = disk_.list(paths_.staging);
+    if (!names) return names.error().code == Code::not_found ? Status() : error_of(names);
+    for (const std::string& name : *names) {
+      const auto file = kept_file_named(name);
+      if (!file) continue;
+      const std::string path = paths_.kept(file->staging_id, file->source);
+      const Status verified = verify_held(path, file->staging_id);
+      TRY(const bool still_there, disk_.exists(path));
+      if (still_there) TRY_DO(note_damage(verified));
+    }
+    return {};
+  }
+
+  Status verify_held(const std::string& path, std::uint64_t id) {
+    DiskFloor none(disk_, paths_.directory, 0);
+    TRY(const auto held, HeldFile::open(disk_, {paths_.staging, {}, path}, id, none));
+    return held->for_each([](const HeldTransaction::Record&) { return Status(); });
   }
 
   void look_at_durable_page() {

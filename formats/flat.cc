@@ -256,6 +256,13 @@ void put_source_position(std::string& out, std::string_view position) {
   }
 }
 
+void put_origin(std::string& out, const Transaction& transaction) {
+  if (transaction.origin.empty()) return;
+  put_text_member(out, "origin", transaction.origin);
+  if (const auto lsn = read_postgres_lsn(transaction.origin_position))
+    put_text_member(out, "origin_lsn", print_lsn(*lsn));
+}
+
 void put_source(std::string& out, const Event& event) {
   put_member(out, "source");
   if (event.source_name.empty()) {
@@ -267,7 +274,9 @@ void put_source(std::string& out, const Event& event) {
   put_source_position(out, event.transaction.position);
   put_member(out, "ordinal");
   put_json_number(out, std::uint64_t{event.ordinal});
-  if (!event.transaction.origin.empty()) put_text_member(out, "origin", event.transaction.origin);
+  put_origin(out, event.transaction);
+  if (!event.transaction.global_id.empty())
+    put_text_member(out, "global_id", event.transaction.global_id);
   out += '}';
 }
 

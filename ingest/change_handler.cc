@@ -111,7 +111,34 @@ Status IngestHandler::append() {
     counters_.commit_time.store(commit_time.value, std::memory_order_relaxed);
   durable_ = std::move(position);
   last_append_ = clock_.steady();
+  forget_released();
   return {};
+}
+
+// -- transactions that have not ended --
+
+Result<std::unique_ptr<HeldTransaction>> IngestHandler::hold() { return store_.hold(source_); }
+
+Status IngestHandler::keep(HeldTransaction& held, std::string_view about) {
+  return static_cast<HeldFile&>(held).keep(about);  // hold() made it
+}
+
+Result<std::vector<std::unique_ptr<HeldTransaction>>> IngestHandler::kept(
+    const std::vector<std::uint64_t>& ids) {
+  TRY(auto files, store_.kept(source_, ids));
+  std::vector<std::unique_ptr<HeldTransaction>> all;
+  for (std::unique_ptr<HeldFile>& file : files) all.push_back(std::move(file));
+  return all;
+}
+
+void IngestHandler::release(std::unique_ptr<HeldTransaction> held) {
+  released_.push_back(std::move(held));
+  if (batch_.empty()) forget_released();
+}
+
+void IngestHandler::forget_released() {
+  for (const auto& held : released_) static_cast<HeldFile&>(*held).remove();
+  released_.clear();
 }
 
 }  // namespace tidelog

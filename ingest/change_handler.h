@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/clock.h"
 #include "core/source.h"
@@ -45,6 +46,11 @@ class IngestHandler final : public ChangeHandler {
   Status progress(std::string_view resume) override;
   Status idle() override;
   std::string durable() override { return durable_; }
+  Result<std::unique_ptr<HeldTransaction>> hold() override;
+  Status keep(HeldTransaction& held, std::string_view about) override;
+  Result<std::vector<std::unique_ptr<HeldTransaction>>> kept(
+      const std::vector<std::uint64_t>& ids) override;
+  void release(std::unique_ptr<HeldTransaction> held) override;
 
   // A load is one transaction that is staged from its first event on; commit() adopts it.
   Status begin_load(const Transaction& transaction);
@@ -54,6 +60,7 @@ class IngestHandler final : public ChangeHandler {
  private:
   Status spill();
   Status append();
+  void forget_released();
 
   EventStore& store_;
   Clock& clock_;
@@ -68,6 +75,7 @@ class IngestHandler final : public ChangeHandler {
   absl::flat_hash_map<StreamId, SchemaId> versions_;
   std::string durable_;
   std::chrono::steady_clock::time_point last_append_;
+  std::vector<std::unique_ptr<HeldTransaction>> released_;  // until the batch is durable
   std::string encoded_schema_;
 };
 

@@ -3,14 +3,14 @@
 #   scripts/install-deps.sh [build] [postgres] [test] [bench] [space] [matrix] [fuzz]      without a name: build
 # `postgres` is the server that tests, benchmarks and the quickstart start for themselves; `test` includes it.
 # `space` is what `scripts/bench.sh space` compares with.
-# `matrix` is what fetches the versions that Debian does not have, `fuzz` the compiler for scripts/fuzz.sh.
+# `matrix` is what fetches the versions that Debian does not have (`test` includes it), `fuzz` the compiler for scripts/fuzz.sh.
 set -euo pipefail
 
 build=(g++ cmake ninja-build ccache pkg-config git ca-certificates libexpected-dev libabsl-dev libyaml-cpp-dev
   libcli11-dev libspdlog-dev libfmt-dev libpq-dev libsqlite3-dev libzstd-dev liblz4-dev nlohmann-json3-dev doctest-dev)
 postgres=(postgresql-15 postgresql-client-15 util-linux procps)
-test=("${postgres[@]}" clang-format clang-tidy-16 sqlite3 python3 python3-lz4 python3-zstd strace)
 matrix=(maven unzip xz-utils)
+test=("${postgres[@]}" "${matrix[@]}" clang-format clang-tidy-16 sqlite3 python3 python3-lz4 python3-zstd strace)
 bench=("${postgres[@]}" libbenchmark-dev python3)
 space=("${bench[@]}" mariadb-server-core mariadb-client-core default-jre-headless maven kcat)
 fuzz=(clang-16 libclang-rt-16-dev doctest-dev)

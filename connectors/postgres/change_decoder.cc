@@ -1,5 +1,6 @@
 #include "connectors/postgres/change_decoder.h"
 
+#include <absl/container/flat_hash_set.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -33,10 +34,14 @@ Status ChangeDecoder::dispatch(char letter, ByteReader in, Place place) {
       return on_update(in);
     case 'D':
       return on_delete(in);
-    case 'B':
-      return on_begin(in);
-    case 'C':
-      return on_commit(in);
+    case 'B': {
+      TRY(const Begin begun, read_begin(in));
+      return begin(begun, {});
+    }
+    case 'C': {
+      TRY(const Commit committed, read_commit(in));
+      return commit(committed);
+    }
     case 'R':
       return on_relation(in);
     case 'Y':
@@ -49,13 +54,6 @@ Status ChangeDecoder::dispatch(char letter, ByteReader in, Place place) {
       return on_origin(in);
     default:
       break;
-  }
-  const std::string_view later = name_of_later_message(letter);
-  if (!later.empty()) {
-    return fail(Code::unsupported,
-                fmt::format("message '{}' ({}), which protocol version 1 does not have; a "
-                            "slot with two_phase sends it: use one without",
-                            letter, later));
   }
   return fail(Code::unsupported,
               fmt::format("message of unknown type 0x{:02x}", static_cast<unsigned char>(letter)));
@@ -72,8 +70,9 @@ std::string ChangeDecoder::advance_to(Lsn end) {
   return encode(resume_);
 }
 
-Status ChangeDecoder::on_begin(ByteReader in) {
-  TRY(begin_, read_begin(in));
+Status ChangeDecoder::begin(const Begin& begin, std::string_view global_id) {
+  begin_ = begin;
+  global_id_ = global_id;
   if (in_transaction_) return fail(Code::corrupt, "a begin inside of a transaction");
   if (begin_.commit_lsn < resume_.end_lsn) {
     return fail(
@@ -85,6 +84,7 @@ Status ChangeDecoder::on_begin(ByteReader in) {
   in_transaction_ = true;
   begun_ = false;
   origin_.clear();
+  origin_lsn_ = {};
   next_ordinal_ = 0;
   return {};
 }
@@ -94,6 +94,7 @@ Status ChangeDecoder::on_origin(ByteReader in) {
   TRY_DO(expect_transaction("an origin"));
   if (begun_) return fail(Code::corrupt, "an origin behind a transaction's first change");
   origin_ = origin.name;
+  origin_lsn_ = origin.commit_lsn;
   return {};
 }
 
@@ -108,11 +109,14 @@ Status ChangeDecoder::begin_if_needed() {
   transaction.commit_time = begin_.commit_time;
   transaction.position = position;
   transaction.origin = origin_;
+  // A transaction that was streamed does not know it.
+  const std::string origin_position = origin_lsn_.value == 0 ? "" : encode(origin_lsn_);
+  transaction.origin_position = origin_position;
+  transaction.global_id = global_id_;
   return noted(handler_.begin(transaction));
 }
 
-Status ChangeDecoder::on_commit(ByteReader in) {
-  TRY(const Commit commit, read_commit(in));
+Status ChangeDecoder::commit(const Commit& commit) {
   TRY_DO(expect_transaction("a commit"));
   if (commit.commit_lsn != begin_.commit_lsn || commit.end_lsn <= commit.commit_lsn) {
     return fail(
@@ -130,7 +134,37 @@ Status ChangeDecoder::on_commit(ByteReader in) {
 
 Status ChangeDecoder::reached(Lsn sent) {
   if (in_transaction_ || sent <= resume_.end_lsn) return {};
-  return noted(handler_.progress(advance_to(sent)));
+  return passed(sent);
+}
+
+Status ChangeDecoder::passed(Lsn end) { return noted(handler_.progress(advance_to(end))); }
+
+void ChangeDecoder::keeps(std::uint64_t id) { resume_.kept.push_back(id); }
+
+void ChangeDecoder::no_longer_keeps(std::uint64_t id) { std::erase(resume_.kept, id); }
+
+ChangeDecoder::Relations ChangeDecoder::set_relations_aside() {
+  Relations aside;
+  aside.map_.swap(relations_);
+  return aside;
+}
+
+ChangeDecoder::Relations ChangeDecoder::bring_back(Relations aside) {
+  aside.map_.swap(relations_);
+  // What was announced meanwhile is the newest of its stream: ours comes again before its next row.
+  absl::flat_hash_set<std::string_view> announced;
+  for (const auto& [oid, relation] : aside.map_) {
+    if (relation->version) announced.insert(relation->name);
+  }
+  for (const auto& [oid, relation] : relations_) {
+    if (announced.contains(relation->name)) relation->version.reset();
+  }
+  return aside;
+}
+
+void ChangeDecoder::adopt_relation(Relations& from, std::uint32_t oid) {
+  const auto found = from.map_.find(oid);
+  if (found != from.map_.end()) relations_[oid] = std::move(found->second);
 }
 
 Status ChangeDecoder::on_type(ByteReader in) {
@@ -139,29 +173,41 @@ Status ChangeDecoder::on_type(ByteReader in) {
   return {};
 }
 
-// The last one wins. Its version is announced again unless nothing about it changed.
+// The last one wins. What it means is found out when its first row comes: it may never come, and
+// the catalog that is asked must know what the transaction did.
 Status ChangeDecoder::on_relation(ByteReader in) {
-  TRY(const Relation relation, read_relation(in));
-  auto described = std::make_unique<CapturedRelation>();
-  described->name = relation.schema + "." + relation.table;
-  described->captured =
-      patterns_.empty() || any_matches(patterns_, relation.schema, relation.table);
-  if (described->captured) {
-    TRY(described->schema, catalog_.schema_of(relation, sent_types_));
-    described->has_key = described->schema.has_key();
-  }
+  TRY(Relation relation, read_relation(in));
   std::unique_ptr<CapturedRelation>& known = relations_[relation.oid];
-  if (known && known->captured == described->captured && known->schema == described->schema)
-    return {};
-  known = std::move(described);
+  if (!known) known = std::make_unique<CapturedRelation>();
+  known->sent = std::move(relation);
+  known->described = false;
+  return {};
+}
+
+// A version is announced again unless nothing about it changed.
+Status ChangeDecoder::describe(CapturedRelation& relation) {
+  const Relation& sent = relation.sent;
+  relation.captured = patterns_.empty() || any_matches(patterns_, sent.schema, sent.table);
+  relation.name = sent.schema + "." + sent.table;
+  Schema schema;
+  if (relation.captured) {
+    TRY(schema, catalog_.schema_of(sent, sent_types_));
+  }
+  if (schema != relation.schema) relation.version.reset();
+  relation.schema = std::move(schema);
+  relation.has_key = relation.captured && relation.schema.has_key();
+  relation.described = true;
   return {};
 }
 
 Result<ChangeDecoder::CapturedRelation*> ChangeDecoder::relation_of(std::uint32_t oid) {
   const auto found = relations_.find(oid);
-  if (found != relations_.end()) return found->second.get();
-  return fail(Code::corrupt,
-              fmt::format("a change of relation {}, which the server did not describe", oid));
+  if (found == relations_.end()) {
+    return fail(Code::corrupt,
+                fmt::format("a change of relation {}, which the server did not describe", oid));
+  }
+  if (!found->second->described) TRY_DO(describe(*found->second));
+  return found->second.get();
 }
 
 Status ChangeDecoder::announce(CapturedRelation& relation) {

@@ -1,5 +1,7 @@
-// From pgoutput messages to calls of a ChangeHandler: transactions, events, schemas, positions.
-// Knows no socket and no SQL, so that it is tested with bytes alone. Driven by the stream loop.
+// From the pgoutput messages of whole transactions, one after the other in commit order, to calls
+// of a ChangeHandler: transactions, events, schemas, positions. Knows no socket and no SQL, so that
+// it is tested with bytes alone. Driven by the assembly of transactions, which also hands over
+// those that came in pieces or were prepared, as if they had come whole.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -37,13 +39,35 @@ class ChangeDecoder {
                 ChangeHandler& handler);
 
   Status decode(std::string_view message, Place place);
+  // What begin and commit messages do. The global id is that of one that was prepared; empty: none.
+  Status begin(const Begin& begin, std::string_view global_id);
+  Status commit(const Commit& commit);
   // Everything before `sent` was sent. Between transactions that is progress.
   Status reached(Lsn sent);
 
+  // Prepared transactions that are kept: part of the resume position from its next change on, which
+  // comes with a commit or with passed().
+  void keeps(std::uint64_t id);
+  void no_longer_keeps(std::uint64_t id);
+  Status passed(Lsn end);
+
   bool in_transaction() const { return in_transaction_; }
+  // An error of the handler is passed on as it is.
+  bool handler_failed() const { return handler_failed_; }
+
+  // Relations as the server described them on this connection. A transaction that is handed over
+  // later than it was sent brings the descriptions of then, in a set of its own.
+  class Relations;
+  Relations set_relations_aside();
+  // The set of then, its relations numbered like those on the server, is returned.
+  Relations bring_back(Relations aside);
+  // The server takes it for granted that we know this one from now on.
+  void adopt_relation(Relations& from, std::uint32_t oid);
 
  private:
   struct CapturedRelation {
+    Relation sent;
+    bool described = false;  // what follows was made from `sent`, which waits for the first row
     bool captured = true;
     std::string name;  // "public.orders"
     Schema schema;
@@ -58,9 +82,7 @@ class ChangeDecoder {
   };
 
   Status dispatch(char letter, ByteReader in, Place place);
-  Status on_begin(ByteReader in);
   Status on_origin(ByteReader in);
-  Status on_commit(ByteReader in);
   Status on_relation(ByteReader in);
   Status on_type(ByteReader in);
   Status on_insert(ByteReader in);
@@ -81,6 +103,7 @@ class ChangeDecoder {
   // The relation of a row message, announced; nothing if it is not captured. Counts the ordinal
   // either way.
   Result<CapturedRelation*> open_row(std::uint32_t oid, EventBody& event);
+  Status describe(CapturedRelation& relation);
   Status announce(CapturedRelation& relation);
   Status encode_old(const CapturedRelation& relation);
   Result<std::string_view> key_of(const CapturedRelation& relation, EncodedRow& row);
@@ -99,7 +122,8 @@ class ChangeDecoder {
   RelationCatalog& catalog_;
   ChangeHandler& handler_;
 
-  absl::flat_hash_map<std::uint32_t, std::unique_ptr<CapturedRelation>> relations_;
+  using RelationMap = absl::flat_hash_map<std::uint32_t, std::unique_ptr<CapturedRelation>>;
+  RelationMap relations_;
   SentTypes sent_types_;
   std::optional<StreamId> source_stream_;
 
@@ -108,6 +132,8 @@ class ChangeDecoder {
   bool begun_ = false;  // handler_.begin was called: an origin may still follow the begin message
   Begin begin_;
   std::string origin_;
+  Lsn origin_lsn_;  // of the commit there; 0: not sent
+  std::string global_id_;
   std::uint32_t next_ordinal_ = 0;
   std::vector<HeldMessage> held_;  // messages of no transaction that came inside of one
 
@@ -115,6 +141,12 @@ class ChangeDecoder {
   EncodedRow old_row_;
   EncodedRow new_row_;
   std::string attributes_;
+};
+
+class ChangeDecoder::Relations {
+ private:
+  friend class ChangeDecoder;
+  RelationMap map_;
 };
 
 }  // namespace tidelog::postgres

@@ -21,12 +21,20 @@ struct Finding {
   std::string mend;  // SQL, or a sentence when no statement can help; empty: the text says it all
 };
 
+// Which transactions are captured: all, or only those that were not replicated to the server from
+// elsewhere (its replication origins).
+enum class Origins : std::uint8_t { any, none };
+
 struct PostgresOptions {
   std::string name;                 // the source's: "shop"
   std::string connection;           // a postgresql:// URL or a libpq connection string
   std::vector<std::string> tables;  // patterns, see table_pattern.h; empty: all of `publication`
   std::string publication;          // empty: tidelog_{name}, made and kept by us
   std::string slot;                 // empty: tidelog_{name}
+  // Prepared transactions are taken when they are prepared, not when they commit. A slot that once
+  // had this keeps it.
+  bool two_phase = false;
+  Origins origins = Origins::any;
   std::chrono::milliseconds status_interval{
       10'000};  // at least this often we tell the server where we are
   std::chrono::milliseconds connect_timeout{10'000};  // for each host

@@ -79,6 +79,25 @@ OldRow read_old_row(ByteReader& in, char letter, Tuple& tuple) {
   return letter == 'K' ? OldRow::key : OldRow::full;
 }
 
+Commit read_commit_rest(ByteReader& in) {
+  Commit commit;
+  read_flags(in, 0);
+  commit.commit_lsn = read_lsn(in);
+  commit.end_lsn = read_lsn(in);
+  commit.commit_time = read_time(in);
+  return commit;
+}
+
+Prepare read_prepare_rest(ByteReader& in) {
+  Prepare prepare;
+  prepare.prepare_lsn = read_lsn(in);
+  prepare.end_lsn = read_lsn(in);
+  prepare.time = read_time(in);
+  prepare.xid = in.be<std::uint32_t>();
+  prepare.gid = in.cstr();
+  return prepare;
+}
+
 }  // namespace
 
 UnixMicros from_postgres_time(std::int64_t micros) {
@@ -99,14 +118,7 @@ Result<Begin> read_begin(ByteReader in) {
 }
 
 // 'C' | u8 flags (none yet) | u64 commit lsn | u64 end lsn | i64 commit time
-Result<Commit> read_commit(ByteReader in) {
-  Commit commit;
-  read_flags(in, 0);
-  commit.commit_lsn = read_lsn(in);
-  commit.end_lsn = read_lsn(in);
-  commit.commit_time = read_time(in);
-  return in.finish(commit, "commit");
-}
+Result<Commit> read_commit(ByteReader in) { return in.finish(read_commit_rest(in), "commit"); }
 
 // 'O' | u64 commit lsn on the origin | cstr name
 Result<Origin> read_origin(ByteReader in) {
@@ -195,20 +207,97 @@ Result<LogicalMessage> read_message(ByteReader in) {
   return in.finish(message, "message");
 }
 
-std::string_view name_of_later_message(char letter) {
-  struct Later {
-    char letter;
-    std::string_view name;
-  };
-  static constexpr Later later[] = {
-      {'S', "stream start"},    {'E', "stream stop"},       {'c', "stream commit"},
-      {'A', "stream abort"},    {'b', "begin prepare"},     {'P', "prepare"},
-      {'K', "commit prepared"}, {'r', "rollback prepared"}, {'p', "stream prepare"},
-  };
-  for (const Later& message : later) {
-    if (message.letter == letter) return message.name;
-  }
+// 'S' | u32 xid | u8 first piece (1)
+Result<StreamStart> read_stream_start(ByteReader in) {
+  StreamStart start;
+  start.xid = in.be<std::uint32_t>();
+  start.first = read_flags(in, 1) != 0;
+  return in.finish(start, "stream start");
+}
+
+// 'E'
+Status read_stream_stop(ByteReader in) {
+  TRY_DO(in.finish(true, "stream stop"));
   return {};
+}
+
+// 'c' | u32 xid | as commit
+Result<StreamCommit> read_stream_commit(ByteReader in) {
+  StreamCommit commit;
+  commit.xid = in.be<std::uint32_t>();
+  commit.commit = read_commit_rest(in);
+  return in.finish(commit, "stream commit");
+}
+
+// 'A' | u32 xid | u32 xid of the sub-transaction | (u64 abort lsn | i64 abort time) or nothing
+Result<StreamAbort> read_stream_abort(ByteReader in) {
+  StreamAbort abort;
+  abort.xid = in.be<std::uint32_t>();
+  abort.sub_xid = in.be<std::uint32_t>();
+  if (in.remaining() != 0) {
+    abort.lsn = read_lsn(in);
+    read_time(in);
+  }
+  return in.finish(abort, "stream abort");
+}
+
+// 'b' | u64 prepare lsn | u64 end lsn | i64 prepare time | u32 xid | cstr gid
+Result<Prepare> read_begin_prepare(ByteReader in) {
+  return in.finish(read_prepare_rest(in), "begin prepare");
+}
+
+// 'P' or 'p' | u8 flags (none yet) | as begin prepare
+Result<Prepare> read_prepare(ByteReader in) {
+  read_flags(in, 0);
+  return in.finish(read_prepare_rest(in), "prepare");
+}
+
+// 'K' | as commit | u32 xid | cstr gid
+Result<CommitPrepared> read_commit_prepared(ByteReader in) {
+  CommitPrepared prepared;
+  prepared.commit = read_commit_rest(in);
+  prepared.xid = in.be<std::uint32_t>();
+  prepared.gid = in.cstr();
+  return in.finish(std::move(prepared), "commit prepared");
+}
+
+// 'r' | u8 flags (none yet) | u64 prepare end lsn | u64 rollback end lsn | i64 prepare time |
+// i64 rollback time | u32 xid | cstr gid
+Result<RollbackPrepared> read_rollback_prepared(ByteReader in) {
+  RollbackPrepared rollback;
+  read_flags(in, 0);
+  rollback.prepare_end_lsn = read_lsn(in);
+  rollback.end_lsn = read_lsn(in);
+  read_time(in);
+  read_time(in);
+  rollback.xid = in.be<std::uint32_t>();
+  rollback.gid = in.cstr();
+  return in.finish(std::move(rollback), "rollback prepared");
+}
+
+// letter | u32 xid | rest
+Result<std::uint32_t> strip_xid(std::string_view message, std::string& out) {
+  ByteReader in(message);
+  const char letter = in.be<char>();
+  const auto xid = in.be<std::uint32_t>();
+  const std::string_view rest = in.rest();
+  out.clear();
+  out.push_back(letter);
+  out.append(rest);
+  return in.finish(xid, "a message of a stream");
+}
+
+Result<std::vector<std::uint32_t>> relations_of(std::string_view message) {
+  ByteReader in(message);
+  const char letter = in.be<char>();
+  if (letter == 'T') {
+    TRY(Truncate truncate, read_truncate(in));
+    return std::move(truncate.relations);
+  }
+  if (letter != 'I' && letter != 'U' && letter != 'D') return std::vector<std::uint32_t>();
+  const auto relation = in.be<std::uint32_t>();
+  in.rest();
+  return in.finish(std::vector<std::uint32_t>{relation}, "row");
 }
 
 }  // namespace tidelog::postgres

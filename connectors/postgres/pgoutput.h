@@ -1,11 +1,14 @@
-// The messages of pgoutput, protocol version 1 (Postgres manual, "Logical Replication Message
-// Formats"). Pure functions from bytes to structs, one per message, called by the change decoder.
-// Numbers are big-endian, strings end with a zero byte. Each reader takes the bytes after the
-// message's letter and gives Code::corrupt for anything that is short, has bytes too many, or holds
-// a flag that the manual does not know.
+// The messages of pgoutput, protocol versions 1 to 4 (Postgres manual, "Logical Replication Message
+// Formats"). Pure functions from bytes to structs, one per message, called by the change decoder
+// and the assembly of transactions. Numbers are big-endian, strings end with a zero byte. Each
+// reader takes the bytes after the message's letter and gives Code::corrupt for anything that is
+// short, has bytes too many, or holds a flag that the manual does not know. Between the start and
+// the stop of a streamed piece, relations, types, rows, truncates and messages have a u32 xid
+// behind their letter, which is not theirs to read: see strip_xid.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -85,6 +88,46 @@ struct LogicalMessage {
   std::string_view content;
 };
 
+// What follows until the stop is a piece of a transaction in progress.
+struct StreamStart {
+  std::uint32_t xid = 0;
+  bool first = false;  // the transaction's first piece
+};
+
+struct StreamCommit {
+  std::uint32_t xid = 0;
+  Commit commit;
+};
+
+// The sub-transaction was rolled back; or the whole one, when it is itself.
+struct StreamAbort {
+  std::uint32_t xid = 0;
+  std::uint32_t sub_xid = 0;
+  std::optional<Lsn> lsn;  // of the abort; of a parallel stream alone
+};
+
+// Prepared for a two-phase commit: begun, done, done after it was streamed.
+struct Prepare {
+  Lsn prepare_lsn;
+  Lsn end_lsn;
+  UnixMicros time;
+  std::uint32_t xid = 0;
+  std::string gid;
+};
+
+struct CommitPrepared {
+  Commit commit;
+  std::uint32_t xid = 0;
+  std::string gid;
+};
+
+struct RollbackPrepared {
+  Lsn prepare_end_lsn;
+  Lsn end_lsn;  // behind the record of the rollback
+  std::uint32_t xid = 0;
+  std::string gid;
+};
+
 Result<Begin> read_begin(ByteReader in);
 Result<Commit> read_commit(ByteReader in);
 Result<Origin> read_origin(ByteReader in);
@@ -95,10 +138,22 @@ Status read_update(ByteReader in, RowChange& change);
 Status read_delete(ByteReader in, RowChange& change);
 Result<Truncate> read_truncate(ByteReader in);
 Result<LogicalMessage> read_message(ByteReader in);
+Result<StreamStart> read_stream_start(ByteReader in);
+Status read_stream_stop(ByteReader in);
+Result<StreamCommit> read_stream_commit(ByteReader in);
+Result<StreamAbort> read_stream_abort(ByteReader in);
+Result<Prepare> read_begin_prepare(ByteReader in);
+Result<Prepare> read_prepare(ByteReader in);  // also of a stream
+Result<CommitPrepared> read_commit_prepared(ByteReader in);
+Result<RollbackPrepared> read_rollback_prepared(ByteReader in);
 
-// What a letter that version 1 does not have stands for, "stream start"; empty when the manual has
-// no such letter.
-std::string_view name_of_later_message(char letter);
+// A message of a streamed piece, taken apart: the sub-transaction that it belongs to, and the
+// message as it would be without a stream (in `out`).
+Result<std::uint32_t> strip_xid(std::string_view message, std::string& out);
+
+// The relations that a row or truncate message (with its letter) is about; of any other message
+// none.
+Result<std::vector<std::uint32_t>> relations_of(std::string_view message);
 
 // Microseconds since 2000-01-01, the server's epoch, in ours.
 UnixMicros from_postgres_time(std::int64_t micros);

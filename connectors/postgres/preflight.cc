@@ -14,6 +14,8 @@ namespace {
 
 constexpr int oldest_version = 140'000;
 constexpr int decoding_on_standby_version = 160'000;
+constexpr int two_phase_version = 150'000;
+constexpr int origin_version = 160'000;
 
 // The one way on when the log between the store and the server is gone.
 constexpr std::string_view begin_again =
@@ -44,6 +46,7 @@ class Checks {
     TRY(patterns_, parse_table_patterns(options_.tables));
     TRY(sql_, Connection::open(options_, Connection::Kind::sql));
     if (!check_version()) return {};
+    check_options();
     TRY_DO(check_wal_level());
     TRY_DO(check_tables());
     TRY_DO(check_publication());
@@ -76,6 +79,17 @@ class Checks {
                       sql_->server_version() / 10'000),
           "");
     return false;
+  }
+
+  // What the server does not know it would refuse, or worse, not do.
+  void check_options() {
+    const int version = sql_->server_version();
+    if (options_.two_phase && version < two_phase_version) {
+      misconfigured("two_phase needs PostgreSQL 15 or later",
+                    "leave it out: prepared transactions are captured when they commit");
+    }
+    if (options_.origins == Origins::none && version < origin_version)
+      misconfigured("origin: none needs PostgreSQL 16 or later", "leave it out");
   }
 
   Status check_wal_level() {
@@ -321,11 +335,6 @@ class Checks {
                       print_lsn(stored_->end_lsn)),
           std::string(begin_again) + "; then: " + drop);
       return;
-    }
-    if (slot.two_phase) {
-      error(Code::unsupported,
-            fmt::format("the slot {} was made with two_phase, which is not supported", slot_),
-            "drop it, and let tidelog make its own: " + drop);
     }
     if (slot.confirmed > stored_->end_lsn) {
       misconfigured(fmt::format("the slot {} was read up to {} by somebody else, or by this store "

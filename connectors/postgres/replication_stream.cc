@@ -49,6 +49,22 @@ Error explained(Error error) {
   return error;
 }
 
+// The highest protocol version that the server has, and what it offers with it: transactions are
+// sent while they are in progress, so that the server need not gather them on its own disk.
+std::string plugin_options(const ReplicationStream::Settings& settings, int server_version) {
+  const bool has_prepared = server_version >= 150'000;
+  const bool has_parallel = server_version >= 160'000;
+  std::string options = fmt::format(
+      "proto_version '{}', publication_names {}, messages 'true', streaming '{}'",
+      has_parallel   ? 4
+      : has_prepared ? 3
+                     : 2,
+      quote_literal(quote_identifier(settings.publication)), has_parallel ? "parallel" : "on");
+  if (settings.two_phase) options += ", two_phase 'on'";
+  if (settings.without_origin) options += ", origin 'none'";
+  return options;
+}
+
 bool is_unix_socket(int socket) {
   int domain = 0;
   socklen_t size = sizeof domain;
@@ -102,10 +118,8 @@ void StatusSender::keep_alive(const std::stop_token& stop) {
 
 Status ReplicationStream::start(const Settings& settings) {
   const std::string command = fmt::format(
-      "START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {}, messages "
-      "'true')",
-      quote_identifier(settings.slot), print_lsn(settings.start),
-      quote_literal(quote_identifier(settings.publication)));
+      "START_REPLICATION SLOT {} LOGICAL {} ({})", quote_identifier(settings.slot),
+      print_lsn(settings.start), plugin_options(settings, connection_.server_version()));
   TRY_DO(connection_.start_copy(command));
   PQsetnonblocking(connection_.raw(), 1);
   gathers_ = is_unix_socket(PQsocket(connection_.raw()));
@@ -162,8 +176,8 @@ Status ReplicationStream::take_frame(StatusSender& sender) {
   worked_ = true;
   gathered_ = false;
   if (frame.kind == Frame::Kind::data)
-    return decoder_.decode(frame.payload, {frame.start, frame.server_time});
-  TRY_DO(decoder_.reached(frame.end));
+    return assembly_.decode(frame.payload, {frame.start, frame.server_time});
+  TRY_DO(assembly_.reached(frame.end));
   return frame.reply_wanted ? answer(frame.end, sender) : Status();
 }
 
@@ -179,12 +193,12 @@ Status ReplicationStream::answer(Lsn sent, StatusSender& sender) {
   const auto now = clock_.steady();
   const auto earlier = std::exchange(asked_, now);
   const bool asks_again = earlier && now - *earlier < stopping_server_asks_within;
-  if (!asks_again || decoder_.in_transaction() || sent <= sender.told()) return {};
+  if (!asks_again || assembly_.in_transaction() || sent <= sender.told()) return {};
   return fail(Code::unavailable, "the server is being stopped");
 }
 
 Status ReplicationStream::rest(const StopSignal& stop, StatusSender& sender) {
-  if (gathers_ && decoder_.in_transaction() && !std::exchange(gathered_, true)) {
+  if (gathers_ && assembly_.in_transaction() && !std::exchange(gathered_, true)) {
     pause_for(gathering_time, stop);
     return {};
   }

@@ -11,8 +11,8 @@
 #include <string>
 #include <thread>
 
-#include "connectors/postgres/change_decoder.h"
 #include "connectors/postgres/connection.h"
+#include "connectors/postgres/transaction_assembly.h"
 #include "connectors/postgres/wait.h"
 #include "core/clock.h"
 #include "core/result.h"
@@ -62,11 +62,13 @@ class ReplicationStream {
     std::string publication;
     Lsn start;
     std::chrono::milliseconds status_interval;
+    bool two_phase = false;       // prepared transactions are wanted: changes the slot for good
+    bool without_origin = false;  // only what was not replicated to the server from elsewhere
   };
   // All must outlive the stream.
-  ReplicationStream(Connection& connection, ChangeDecoder& decoder, ChangeHandler& handler,
+  ReplicationStream(Connection& connection, TransactionAssembly& assembly, ChangeHandler& handler,
                     Clock& clock)
-      : connection_(connection), decoder_(decoder), handler_(handler), clock_(clock) {}
+      : connection_(connection), assembly_(assembly), handler_(handler), clock_(clock) {}
 
   // Until stop (returns ok) or an error.
   Status run(const Settings& settings, std::stop_token stop);
@@ -86,7 +88,7 @@ class ReplicationStream {
   Goodbye take_goodbye();
 
   Connection& connection_;
-  ChangeDecoder& decoder_;
+  TransactionAssembly& assembly_;
   ChangeHandler& handler_;
   Clock& clock_;
   Connection::CopyRow frame_;

@@ -91,10 +91,13 @@ Status drop_slot(Connection& connection, const std::string& name) {
 
 Result<std::string> oldest_transaction(Connection& connection) {
   TRY(const QueryResult found, connection.query(R"(
-select format('process %s (%s), open since %s', pid, coalesce(nullif(application_name, ''), 'no name'),
-              xact_start)
-  from pg_stat_activity where backend_xid is not null and pid <> pg_backend_pid()
- order by xact_start limit 1)",
+select said from (
+  select xact_start as began, format('process %s (%s), open since %s', pid,
+                                     coalesce(nullif(application_name, ''), 'no name'), xact_start) as said
+    from pg_stat_activity where backend_xid is not null and pid <> pg_backend_pid()
+  union all
+  select prepared, format('the prepared transaction %L, since %s', gid, prepared) from pg_prepared_xacts) open
+ order by began limit 1)",
                                                 {}));
   return std::string(found.rows() == 0 ? "" : found.text(0, 0));
 }

@@ -42,8 +42,8 @@ Result<NewSlot> create_slot(Connection& replication, const std::string& name,
                             std::chrono::milliseconds wait);
 Status drop_slot(Connection& connection, const std::string& name);
 
-// Who keeps create_slot waiting: "process 4711 (psql), open since 2026-11-24 10:00:00"; empty for
-// nobody.
+// Who keeps create_slot waiting: "process 4711 (psql), open since 2026-11-24 10:00:00", or a
+// prepared transaction; empty for nobody.
 Result<std::string> oldest_transaction(Connection& connection);
 
 // a to z, 0 to 9 and _, at most 63 of them.

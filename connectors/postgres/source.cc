@@ -12,6 +12,7 @@
 #include "connectors/postgres/relation_catalog.h"
 #include "connectors/postgres/replication_stream.h"
 #include "connectors/postgres/slot.h"
+#include "connectors/postgres/transaction_assembly.h"
 #include "core/clock.h"
 #include "core/source_position.h"
 
@@ -77,9 +78,12 @@ class PostgresSource : public Source {
     resume.timeline = server_.timeline;
     SqlRelationCatalog catalog(options_);
     ChangeDecoder decoder(resume, std::move(patterns), catalog, handler);
-    ReplicationStream stream(connection, decoder, handler, *clock_);
+    TransactionAssembly assembly(decoder, handler, options_.origins);
+    TRY_DO(assembly.go_on(resume));
+    ReplicationStream stream(connection, assembly, handler, *clock_);
     return stream.run(
-        {slot_name(options_), publication_name(options_), from->end_lsn, options_.status_interval},
+        {slot_name(options_), publication_name(options_), from->end_lsn, options_.status_interval,
+         options_.two_phase, options_.origins == Origins::none},
         std::move(stop));
   }
 

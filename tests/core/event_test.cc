@@ -96,7 +96,9 @@ bool same(const EventBody& a, const EventBody& b) {
 
 bool same(const Transaction& a, const Transaction& b) {
   return a.id == b.id && a.commit_time == b.commit_time && a.position == b.position &&
-         a.origin == b.origin && a.event_count == b.event_count && a.event_index == b.event_index;
+         a.origin == b.origin && a.origin_position == b.origin_position &&
+         a.global_id == b.global_id && a.event_count == b.event_count &&
+         a.event_index == b.event_index;
 }
 
 Code code_of_record(std::string_view bytes) {
@@ -187,6 +189,31 @@ TEST_CASE("removed record: it stands for a number of events, at least one") {
   }
   CHECK(code_of_record(std::string("\x02\xff\x00", 3)) == Code::corrupt);
   CHECK(code_of_record(std::string("\x01\xff", 2)) == Code::corrupt);
+}
+
+TEST_CASE(
+    "transaction record: what it was called while it was prepared, and where it came from, "
+    "stand behind the rest or not at all") {
+  const std::string plain = record_of(sample_transaction());
+  for (const auto& [position, global_id] :
+       {std::pair{"there", ""}, std::pair{"", "a name"}, std::pair{"there", "a name"}}) {
+    Transaction transaction = sample_transaction();
+    transaction.origin_position = position;
+    transaction.global_id = global_id;
+    const std::string bytes = record_of(transaction);
+    CHECK(bytes.substr(1, plain.size() - 1) == plain.substr(1));
+    ByteReader in(bytes);
+    CHECK(same(read_record(in)->transaction, transaction));
+    // Of what stands behind, only nothing is whole, too.
+    for_each_prefix(std::string_view(bytes).substr(1), [&](std::string_view prefix) {
+      std::string record;
+      put_sized(record, prefix);
+      if (prefix.size() != plain.size() - 1) CHECK(code_of_record(record) == Code::corrupt);
+    });
+  }
+  std::string of_nothing;
+  put_sized(of_nothing, plain.substr(1) + std::string(2, '\0'));
+  CHECK(code_of_record(of_nothing) == Code::corrupt);
 }
 
 TEST_CASE("event record: an unknown type was written by a newer tidelog") {

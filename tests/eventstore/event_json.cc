@@ -143,12 +143,16 @@ Json attributes_json(std::string_view attributes) {
 }
 
 Json transaction_json(const Transaction& t) {
-  return {{"id", t.id},
-          {"commit_time", t.commit_time.value},
-          {"position", hex(t.position)},
-          {"origin", t.origin},
-          {"index", t.event_index},
-          {"count", t.event_count}};
+  Json out = {{"id", t.id},
+              {"commit_time", t.commit_time.value},
+              {"position", hex(t.position)},
+              {"origin", t.origin},
+              {"index", t.event_index},
+              {"count", t.event_count}};
+  if (t.origin_position.empty() && t.global_id.empty()) return out;
+  out["origin_position"] = hex(t.origin_position);
+  out["global_id"] = t.global_id;
+  return out;
 }
 
 }  // namespace

@@ -131,13 +131,13 @@ EveryFile::EveryFile() {
 
 std::string whole_line_of(const Event& event) {
   const Transaction& t = event.transaction;
-  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}",
+  return fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}",
                      event.position.value, event.stream_name, event.revision.value,
                      name_of(event.type), event.schema.value, event.ordinal, event.moved,
                      event.key.value_or("none"), static_cast<int>(event.before_kind), event.before,
                      event.body.value_or("none"), event.attributes, event.append_time.value,
                      event.source_name, t.id, t.commit_time.value, t.position, t.origin,
-                     t.event_index, t.event_count);
+                     t.origin_position, t.global_id, t.event_index, t.event_count);
 }
 
 Result<std::vector<std::string>> whole_lines(StoreReader& reader) {

@@ -91,6 +91,14 @@ Transaction transaction_of(std::string_view id, std::string_view position) {
   return transaction;
 }
 
+// One that was prepared, and that came from another server first.
+Transaction prepared_of(std::string_view id, std::string_view position) {
+  Transaction transaction = transaction_of(id, position);
+  transaction.origin_position = "there";
+  transaction.global_id = "a name";
+  return transaction;
+}
+
 }  // namespace
 
 void append_every_kind(EventStore& store, Samples samples) {
@@ -100,7 +108,7 @@ void append_every_kind(EventStore& store, Samples samples) {
   batch.begin(transaction_of("771", position));
   Sampler(store, samples).add(into);
   batch.commit();
-  batch.begin(transaction_of("772", position));
+  batch.begin(prepared_of("772", position));
   add_others(store, into);
   batch.commit();
   batch.set_source(store.source("shop"), position);
@@ -112,7 +120,7 @@ void adopt_every_kind(EventStore& store, Samples samples, int repeats) {
   const auto into = [&](const EventBody& event) { must(staged->add(event)); };
   must(staged->begin(transaction_of("773", "p")));
   for (int i = 0; i < repeats; ++i) Sampler(store, samples).add(into);
-  must(staged->begin(transaction_of("774", "p")));
+  must(staged->begin(prepared_of("774", "p")));
   add_others(store, into);
   must(store.adopt(*staged, store.source("shop"), "after"));
 }

@@ -299,6 +299,9 @@ def transaction_record(data):
     transaction = {"count": data.fixed("I"), "index": data.varint(), "commit_time": data.zigzag(), "id": data.name()}
     transaction["position"] = data.sized().hex()
     transaction["origin"] = data.name()
+    if data.left():
+        transaction["origin_position"] = data.sized().hex()
+        transaction["global_id"] = data.name()
     return transaction
 
 

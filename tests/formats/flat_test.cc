@@ -170,6 +170,16 @@ TEST_CASE("flat: a replication origin is shown") {
   Event event = event_of(EventType::gap);
   event.transaction.origin = "other";
   CHECK(flat(event, nullptr).ends_with(R"("ordinal":2,"origin":"other"}})"));
+  const std::string there = encode(Lsn{0x16'B374'D848});
+  event.transaction.origin_position = there;
+  CHECK(flat(event, nullptr)
+            .ends_with(R"("ordinal":2,"origin":"other","origin_lsn":"16/B374D848"}})"));
+}
+
+TEST_CASE("flat: the name of a prepared transaction is shown") {
+  Event event = event_of(EventType::gap);
+  event.transaction.global_id = "order-7";
+  CHECK(flat(event, nullptr).ends_with(R"("ordinal":2,"global_id":"order-7"}})"));
 }
 
 TEST_CASE("flat: every prefix of a row is corrupt, and nothing is left in the line") {

@@ -1,11 +1,12 @@
-// Several pgoutput messages one after the other, through the decoder that knows relations and
-// transactions: (u8 length | message)*. Whatever it hands on can be stored: rows that fit their
-// schema.
-#include "connectors/postgres/change_decoder.h"
+// Several pgoutput messages one after the other, through the assembly of transactions and the
+// decoder that knows relations: (u8 length | message)*. Whatever it hands on can be stored:
+// transactions one at a time, rows that fit their schema.
+#include "connectors/postgres/transaction_assembly.h"
 #include "connectors/postgres/types.h"
 #include "core/bytes.h"
 #include "core/value_codec.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/support/held_in_memory.h"
 
 namespace tidelog {
 namespace {
@@ -25,7 +26,10 @@ class Catalog : public postgres::RelationCatalog {
 
 class Handler : public ChangeHandler {
  public:
-  Status begin(const Transaction&) override { return {}; }
+  Status begin(const Transaction&) override {
+    INVARIANT(!std::exchange(open_, true), "a transaction ends before the next one begins");
+    return {};
+  }
   Result<Version> schema(std::string_view, const Schema& schema) override {
     schemas_.push_back(schema);
     return Version{StreamId{1}, SchemaId{static_cast<std::uint32_t>(schemas_.size())}};
@@ -39,12 +43,30 @@ class Handler : public ChangeHandler {
     return {};
   }
   Result<StreamId> source_stream() override { return StreamId{2}; }
-  Status commit(std::string_view) override { return {}; }
-  Status progress(std::string_view) override { return {}; }
+  Status commit(std::string_view) override {
+    INVARIANT(std::exchange(open_, false), "what ends has begun");
+    return {};
+  }
+  Status progress(std::string_view) override {
+    INVARIANT(!open_, "a position alone lies between transactions");
+    return {};
+  }
   Status idle() override { return {}; }
   std::string durable() override { return {}; }
+  Result<std::unique_ptr<HeldTransaction>> hold() override { return shelf_.hold(); }
+  Status keep(HeldTransaction& held, std::string_view about) override {
+    shelf_.keep(held, about);
+    return {};
+  }
+  Result<std::vector<std::unique_ptr<HeldTransaction>>> kept(
+      const std::vector<std::uint64_t>& ids) override {
+    return shelf_.kept(ids);
+  }
+  void release(std::unique_ptr<HeldTransaction> held) override { shelf_.release(*held); }
 
  private:
+  bool open_ = false;
+  testing::HeldShelf shelf_;
   std::vector<Schema> schemas_;
 };
 
@@ -58,10 +80,11 @@ TIDELOG_FUZZ_TARGET(change_stream) {
   Handler handler;
   postgres::ChangeDecoder decoder({PostgresResume::Phase::streaming, 1, 1, Lsn{1}, "slot"}, {},
                                   catalog, handler);
+  postgres::TransactionAssembly assembly(decoder, handler, Origins::any);
   ByteReader in(input);
   for (std::uint64_t lsn = 2; in.remaining() != 0; ++lsn) {
     const auto length = in.le<std::uint8_t>();
     const std::string_view message = in.bytes(std::min<std::uint64_t>(length, in.remaining()));
-    if (!decoder.decode(message, {Lsn{lsn}, UnixMicros{1}})) return;
+    if (!assembly.decode(message, {Lsn{lsn}, UnixMicros{1}})) return;
   }
 }

@@ -21,5 +21,15 @@ TIDELOG_FUZZ_TARGET(pgoutput) {
   static_cast<void>(read_delete(in, change));
   static_cast<void>(read_truncate(in));
   static_cast<void>(read_message(in));
-  static_cast<void>(name_of_later_message(input.front()));
+  static_cast<void>(read_stream_start(in));
+  static_cast<void>(read_stream_stop(in));
+  static_cast<void>(read_stream_commit(in));
+  static_cast<void>(read_stream_abort(in));
+  static_cast<void>(read_begin_prepare(in));
+  static_cast<void>(read_prepare(in));
+  static_cast<void>(read_commit_prepared(in));
+  static_cast<void>(read_rollback_prepared(in));
+  static_cast<void>(relations_of(input));
+  std::string stripped;
+  static_cast<void>(strip_xid(input, stripped));
 }

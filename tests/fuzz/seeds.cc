@@ -196,7 +196,24 @@ void add_messages(Seeds& seeds) {
     seeds["pgoutput"].push_back(message);
     stream += with_byte(message.size(), message);
   }
-  seeds["change_stream"] = {stream, stream + stream};
+  // The same rows in pieces with a sub-transaction that is rolled back, and prepared.
+  const PrepareBytes prepare{120, 130, 5, 772, "order-7"};
+  std::vector<std::string> others = {stream_start_message(771, true)};
+  for (const std::size_t row : {2U, 3U, 4U, 5U})
+    others.push_back(in_stream(row == 5 ? 773 : 771, messages[row]));
+  others.insert(others.end(),
+                {stream_stop_message(), stream_abort_message(771, 773),
+                 parallel_abort_message(771, 773, 90, 5), stream_commit_message(771, 110, 115, 5),
+                 begin_prepare_message(prepare), messages[3], messages[4], prepare_message(prepare),
+                 commit_prepared_message(140, 150, 5, 772, "order-7"),
+                 rollback_prepared_message(130, 160, 5, 772, "order-7"),
+                 stream_prepare_message({170, 180, 5, 774, "order-8"})});
+  std::string in_pieces;
+  for (const std::string& message : others) {
+    seeds["pgoutput"].push_back(message);
+    in_pieces += with_byte(message.size(), message);
+  }
+  seeds["change_stream"] = {stream, stream + stream, in_pieces, stream + in_pieces};
 }
 
 void add_texts(Seeds& seeds) {

@@ -345,4 +345,56 @@ TEST_CASE("ingest: a store that gave up ends it, although the connection was los
   CHECK(f.source.resumed_at.size() == 1);
 }
 
+// -- transactions that have not ended --
+
+TEST_CASE("ingest: what is held is forgotten with the connection, what was kept is not") {
+  Fixture f;
+  std::uint64_t kept_id = 0;
+  const auto resume_with = [&](std::uint64_t lsn) {
+    return encode(PostgresResume{PostgresResume::Phase::streaming, 7, 1, {lsn}, "slot", {kept_id}});
+  };
+  f.source.sessions.push_back([&](std::uint64_t, ChangeHandler& handler) -> Status {
+    TRY(const auto held, handler.hold());
+    TRY_DO(held->add(1, "never ended"));
+    TRY_DO(held->rest());
+    TRY(const auto kept, handler.hold());
+    TRY_DO(kept->add(1, "prepared"));
+    TRY_DO(handler.keep(*kept, "order-7"));
+    kept_id = kept->id();
+    TRY_DO(handler.progress(resume_with(200)));
+    return fail(Code::unavailable, "the connection broke");
+  });
+  f.source.sessions.push_back([&](std::uint64_t from, ChangeHandler& handler) -> Status {
+    CHECK(from == 200);
+    CHECK(must(f.disk.list("store/staging")).size() == 1);
+    TRY(const auto kept, handler.kept({kept_id}));
+    CHECK(kept.at(0)->about() == "order-7");
+    return handler.idle();
+  });
+  must(f.run());
+}
+
+TEST_CASE("ingest: a kept transaction is forgotten once its commit is durable, not before") {
+  Fixture f;
+  f.source.sessions.push_back([&](std::uint64_t, ChangeHandler& handler) -> Status {
+    TRY(auto kept, handler.hold());
+    TRY_DO(kept->add(1, "prepared"));
+    TRY_DO(handler.keep(*kept, "order-7"));
+    TRY_DO(give_transaction(handler, 300, 50, 1));
+    handler.release(std::move(kept));
+    CHECK(must(f.disk.list("store/staging")).size() == 1);
+    TRY_DO(handler.idle());
+    CHECK(must(f.disk.list("store/staging")).empty());
+
+    // A large one is durable when its commit returns.
+    TRY(kept, handler.hold());
+    TRY_DO(handler.keep(*kept, "order-8"));
+    TRY_DO(give_transaction(handler, 400, 100, 1'000));
+    handler.release(std::move(kept));
+    CHECK(must(f.disk.list("store/staging")).empty());
+    return {};
+  });
+  must(f.run());
+}
+
 }  // namespace tidelog::testing

@@ -73,13 +73,23 @@ Table state_of(StoreReader& reader, const std::string& table, Position end) {
   return rows;
 }
 
+// How the server sends what the workers do, and what the source is told.
+struct Scenario {
+  PostgresServer::Options server;
+  std::string keys;       // of the source
+  bool prepares = false;  // some transactions are prepared, and end later
+};
+
 // Random transactions: some large, some rolled back in part or whole, some that change keys. Each
 // that commits puts as many rows into `moves` as that table's `total` says, so that half of one
 // would show.
 class Worker {
  public:
-  Worker(const std::string& url, unsigned seed, int number)
-      : session_(url), random_(seed), number_(number) {}
+  Worker(const std::string& url, unsigned seed, int number, bool prepares)
+      : session_(url), random_(seed), number_(number), prepares_(prepares) {
+    // One that is prepared and waits for its end has its locks, and no server looks for its wait.
+    if (prepares_) session_.sql("set lock_timeout = '200ms'");
+  }
 
   void transaction() {
     const auto statements = static_cast<int>(pick(1, 12));
@@ -87,12 +97,33 @@ class Worker {
     std::string sql = "begin;";
     for (int i = 1; i <= statements; ++i) sql += move(tag, i, statements) + change();
     if (pick(1, 20) == 1) sql += bulk();
+    if (prepares_ && pick(1, 3) == 1) return prepare(sql, tag);
     sql += pick(1, 10) == 1 ? "rollback" : "commit";
     // Deadlocks and key conflicts between workers are part of life: such a transaction rolls back.
     if (!session_.query(sql)) static_cast<void>(session_.query("rollback"));
+    if (!prepared_.empty() && pick(1, 3) == 1) end_prepared();
+  }
+
+  // The last of what it prepared.
+  void end() {
+    while (!prepared_.empty()) end_prepared();
   }
 
  private:
+  void prepare(const std::string& sql, const std::string& tag) {
+    if (session_.query(sql + "prepare transaction '" + tag + "'")) {
+      prepared_.push_back(tag);
+    } else {
+      static_cast<void>(session_.query("rollback"));
+    }
+    if (prepared_.size() > 3) end_prepared();
+  }
+  void end_prepared() {
+    session_.sql((pick(1, 4) == 1 ? "rollback prepared '" : "commit prepared '") +
+                 prepared_.front() + "'");
+    prepared_.erase(prepared_.begin());
+  }
+
   std::uint64_t pick(std::uint64_t low, std::uint64_t high) {
     return std::uniform_int_distribution<std::uint64_t>(low, high)(random_);
   }
@@ -137,7 +168,9 @@ class Worker {
   SqlSession session_;
   std::mt19937 random_;
   int number_;
+  bool prepares_;
   int count_ = 0;
+  std::vector<std::string> prepared_;  // and not ended yet
 };
 
 // What a reader of another process sees while the writer comes and goes.
@@ -194,13 +227,10 @@ struct Remembered {
   std::map<std::string, Table> tables;
 };
 
-}  // namespace
-
-TEST_CASE("kill: 50 kills under load, and every committed row is in the store exactly once" *
-          doctest::timeout(240)) {
+void check_kills_under_load(const Scenario& scenario) {
   const auto seed = static_cast<unsigned>(test_seed());
   std::mt19937 random(seed);
-  PostgresServer server;
+  PostgresServer server(scenario.server);
   server.sql(
       session_forms +
       "create table accounts (id bigint primary key, owner text not null, balance numeric, "
@@ -213,7 +243,8 @@ TEST_CASE("kill: 50 kills under load, and every committed row is in the store ex
   const std::string config = (folder / "shop.yaml").string();
   const std::string store = (folder / "store").string();
   std::ofstream(config) << "store: { path: ./store }\nsources:\n  - name: shop\n    postgres: \""
-                        << server.url() << "\"\n    tables: [public.*]\n";
+                        << server.url() << "\"\n    tables: [public.*]\n"
+                        << scenario.keys;
 
   // Held shared by each transaction, exclusively to copy the tables; the gate lets the copy go
   // first.
@@ -222,13 +253,14 @@ TEST_CASE("kill: 50 kills under load, and every committed row is in the store ex
   std::vector<std::jthread> workers;
   for (int w = 0; w < worker_count; ++w) {
     workers.emplace_back([&, w](const std::stop_token& stop) {
-      Worker worker(server.url(), seed + static_cast<unsigned>(w), w);
+      Worker worker(server.url(), seed + static_cast<unsigned>(w), w, scenario.prepares);
       while (!stop.stop_requested()) {
         std::unique_lock entering(gate);
         const std::shared_lock lock(pause);
         entering.unlock();
         worker.transaction();
       }
+      worker.end();
     });
   }
 
@@ -347,6 +379,26 @@ TEST_CASE("kill: 50 kills under load, and every committed row is in the store ex
   }
   const auto report = must(verify_store(*disk, store, [](const VerifyProgress&) {}));
   CHECK(report.damage.empty());
+  CHECK(std::filesystem::is_empty(folder / "store" / "staging"));
+}
+
+}  // namespace
+
+TEST_CASE("kill: 50 kills under load, and every committed row is in the store exactly once" *
+          doctest::timeout(240)) {
+  check_kills_under_load({});
+}
+
+TEST_CASE(
+    "kill: 50 kills while transactions are sent in pieces and prepared, and every committed row "
+    "is in the store exactly once" *
+    doctest::timeout(240)) {
+  Scenario scenario;
+  scenario.server.version = "18";
+  scenario.server.settings = {"logical_decoding_work_mem=64kB", "max_prepared_transactions=30"};
+  scenario.keys = "    two_phase: true\n";
+  scenario.prepares = true;
+  check_kills_under_load(scenario);
 }
 
 }  // namespace tidelog::testing

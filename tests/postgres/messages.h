@@ -134,4 +134,98 @@ inline std::string logical_message(bool transactional, std::uint64_t lsn, std::s
   return out;
 }
 
+// -- in pieces and prepared --
+
+inline std::string stream_start_message(std::uint32_t xid, bool first) {
+  std::string out = "S";
+  put_be(out, xid);
+  out.push_back(first ? '\1' : '\0');
+  return out;
+}
+
+inline std::string stream_stop_message() { return "E"; }
+
+// As it is sent inside of a piece.
+inline std::string in_stream(std::uint32_t xid, const std::string& message) {
+  std::string out = message.substr(0, 1);
+  put_be(out, xid);
+  out += message.substr(1);
+  return out;
+}
+
+inline std::string stream_commit_message(std::uint32_t xid, std::uint64_t commit_lsn,
+                                         std::uint64_t end_lsn, std::int64_t time) {
+  std::string out = "c";
+  put_be(out, xid);
+  out += commit_message(commit_lsn, end_lsn, time).substr(1);
+  return out;
+}
+
+inline std::string stream_abort_message(std::uint32_t xid, std::uint32_t sub_xid) {
+  std::string out = "A";
+  put_be(out, xid);
+  put_be(out, sub_xid);
+  return out;
+}
+
+inline std::string parallel_abort_message(std::uint32_t xid, std::uint32_t sub_xid,
+                                          std::uint64_t lsn, std::int64_t time) {
+  std::string out = stream_abort_message(xid, sub_xid);
+  put_be(out, lsn);
+  put_be(out, time);
+  return out;
+}
+
+struct PrepareBytes {
+  std::uint64_t prepare_lsn = 0;
+  std::uint64_t end_lsn = 0;
+  std::int64_t time = 0;
+  std::uint32_t xid = 0;
+  std::string gid;
+};
+
+inline std::string prepare_rest(const PrepareBytes& prepare) {
+  std::string out;
+  put_be(out, prepare.prepare_lsn);
+  put_be(out, prepare.end_lsn);
+  put_be(out, prepare.time);
+  put_be(out, prepare.xid);
+  put_cstr(out, prepare.gid);
+  return out;
+}
+
+inline std::string begin_prepare_message(const PrepareBytes& prepare) {
+  return "b" + prepare_rest(prepare);
+}
+
+inline std::string prepare_message(const PrepareBytes& prepare) {
+  return std::string("P\0", 2) + prepare_rest(prepare);
+}
+
+inline std::string stream_prepare_message(const PrepareBytes& prepare) {
+  return std::string("p\0", 2) + prepare_rest(prepare);
+}
+
+inline std::string commit_prepared_message(std::uint64_t commit_lsn, std::uint64_t end_lsn,
+                                           std::int64_t time, std::uint32_t xid,
+                                           std::string_view gid) {
+  std::string out = "K" + commit_message(commit_lsn, end_lsn, time).substr(1);
+  put_be(out, xid);
+  put_cstr(out, gid);
+  return out;
+}
+
+inline std::string rollback_prepared_message(std::uint64_t prepare_end_lsn, std::uint64_t end_lsn,
+                                             std::int64_t time, std::uint32_t xid,
+                                             std::string_view gid) {
+  std::string out("r\0", 2);
+  put_be(out, prepare_end_lsn);
+  put_be(out, end_lsn);
+  put_be(out, time);
+  put_be(out, time + 1);
+  put_be(out, xid);
+  put_cstr(out, gid);
+  return out;
+}
+
 }  // namespace tidelog::testing

@@ -44,10 +44,36 @@ Status read_any(std::string_view message) {
     case 'M':
       TRY_DO(read_message(in));
       return {};
+    case 'S':
+      TRY_DO(read_stream_start(in));
+      return {};
+    case 'E':
+      return read_stream_stop(in);
+    case 'c':
+      TRY_DO(read_stream_commit(in));
+      return {};
+    case 'A':
+      TRY_DO(read_stream_abort(in));
+      return {};
+    case 'b':
+      TRY_DO(read_begin_prepare(in));
+      return {};
+    case 'P':
+    case 'p':
+      TRY_DO(read_prepare(in));
+      return {};
+    case 'K':
+      TRY_DO(read_commit_prepared(in));
+      return {};
+    case 'r':
+      TRY_DO(read_rollback_prepared(in));
+      return {};
     default:
       return fail(Code::unsupported, "letter");
   }
 }
+
+const PrepareBytes prepared{0x16B3700, 0x16B3728, 700'000'000'000'000, 771, "order-7"};
 
 std::vector<std::string> golden_messages() {
   return {
@@ -67,6 +93,15 @@ std::vector<std::string> golden_messages() {
       truncate_message(3, {16'400, 16'401}),
       logical_message(true, 0x2000, "audit", "hello"),
       logical_message(false, 0x2000, "", std::string("\0\1", 2)),
+      stream_start_message(771, true),
+      stream_stop_message(),
+      stream_commit_message(771, 0x16B3748, 0x16B3778, 700'000'000'000'000),
+      stream_abort_message(771, 772),
+      begin_prepare_message(prepared),
+      prepare_message(prepared),
+      stream_prepare_message(prepared),
+      commit_prepared_message(0x16B3748, 0x16B3778, 700'000'000'000'000, 771, "order-7"),
+      rollback_prepared_message(0x16B3700, 0x16B3778, 700'000'000'000'000, 771, "order-7"),
   };
 }
 
@@ -232,7 +267,7 @@ TEST_CASE("pgoutput: no flipped bit crashes a decoder") {
 
 TEST_CASE("pgoutput: no random bytes crash a decoder") {
   std::mt19937 random(static_cast<unsigned>(test_seed()));
-  constexpr std::string_view letters = "BCORYIUDTM";
+  constexpr std::string_view letters = "BCORYIUDTMSEcAbPpKr";
   for (int i = 0; i < 200'000; ++i) {
     std::string bytes(1, letters[random() % letters.size()]);
     const std::size_t size = random() % 40;
@@ -242,11 +277,66 @@ TEST_CASE("pgoutput: no random bytes crash a decoder") {
   }
 }
 
-TEST_CASE("pgoutput: the messages of later protocol versions have names") {
-  for (const char letter : std::string_view("SEcAbPKrp"))
-    CHECK_FALSE(name_of_later_message(letter).empty());
-  CHECK(name_of_later_message('Z').empty());
-  CHECK(name_of_later_message('I').empty());
+TEST_CASE("pgoutput: a piece says whose it is, and whether it is the first") {
+  const auto first = read_stream_start(behind_letter(stream_start_message(771, true)));
+  REQUIRE(first);
+  CHECK(first->xid == 771);
+  CHECK(first->first);
+  CHECK_FALSE(read_stream_start(behind_letter(stream_start_message(771, false)))->first);
+}
+
+TEST_CASE("pgoutput: an abort names the sub-transaction, and in a parallel stream its place") {
+  const auto abort = read_stream_abort(behind_letter(stream_abort_message(771, 773)));
+  REQUIRE(abort);
+  CHECK(abort->xid == 771);
+  CHECK(abort->sub_xid == 773);
+  CHECK_FALSE(abort->lsn);
+  const std::string message = parallel_abort_message(771, 773, 0x16B3748, 5);
+  const auto parallel = read_stream_abort(behind_letter(message));
+  REQUIRE(parallel);
+  CHECK(parallel->lsn == Lsn{0x16B3748});
+  for (std::size_t size = 10; size < message.size(); ++size)
+    CHECK_FALSE(read_any(message.substr(0, size)));
+}
+
+TEST_CASE(
+    "pgoutput: a prepared transaction has its places, its xid and its gid at each of its ends") {
+  const auto prepare = read_prepare(behind_letter(prepare_message(prepared)));
+  REQUIRE(prepare);
+  CHECK(prepare->prepare_lsn == Lsn{0x16B3700});
+  CHECK(prepare->end_lsn == Lsn{0x16B3728});
+  CHECK(prepare->xid == 771);
+  CHECK(prepare->gid == "order-7");
+  const auto committed =
+      read_commit_prepared(behind_letter(commit_prepared_message(1, 2, 3, 771, "order-7")));
+  REQUIRE(committed);
+  CHECK(committed->commit.commit_lsn == Lsn{1});
+  CHECK(committed->commit.end_lsn == Lsn{2});
+  CHECK(committed->gid == "order-7");
+  const auto rolled_back =
+      read_rollback_prepared(behind_letter(rollback_prepared_message(1, 2, 3, 771, "order-7")));
+  REQUIRE(rolled_back);
+  CHECK(rolled_back->prepare_end_lsn == Lsn{1});
+  CHECK(rolled_back->end_lsn == Lsn{2});
+  CHECK(rolled_back->gid == "order-7");
+}
+
+TEST_CASE("pgoutput: a message of a piece is the message without its xid") {
+  const std::string message = insert_message(16'400, {"t1", "n"});
+  std::string stripped;
+  CHECK(strip_xid(in_stream(773, message), stripped) == std::uint32_t{773});
+  CHECK(stripped == message);
+  for (std::size_t size = 0; size < 5; ++size)
+    CHECK_FALSE(strip_xid(in_stream(773, message).substr(0, size), stripped));
+}
+
+TEST_CASE("pgoutput: a row or truncate names its relations, and nothing else does") {
+  using Oids = std::vector<std::uint32_t>;
+  CHECK(*relations_of(insert_message(7, {"t1"})) == Oids{7});
+  CHECK(*relations_of(delete_message(8, 'K', {"t1"})) == Oids{8});
+  CHECK(*relations_of(truncate_message(0, {7, 8})) == Oids{7, 8});
+  CHECK(relations_of(logical_message(true, 1, "a", "b"))->empty());
+  CHECK_FALSE(relations_of("I\1"));
 }
 
 TEST_CASE("pgoutput: server time and Unix time convert both ways, at the extremes too") {

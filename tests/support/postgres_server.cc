@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <sstream>
 #include <stdexcept>
 
@@ -70,6 +71,13 @@ Rows SqlSession::sql(const std::string& statements) {
   Result<Rows> rows = query(statements);
   if (!rows) throw std::runtime_error(statements + ": " + rows.error().what);
   return *std::move(rows);
+}
+
+std::vector<std::string> postgres_versions() {
+  const char* matrix = std::getenv("TIDELOG_MATRIX");
+  if (matrix != nullptr && std::string_view(matrix) == "full")
+    return {"14", "15", "16", "17", "18"};
+  return {"15", "18"};
 }
 
 PostgresServer::PostgresServer() : PostgresServer(Options{}) {}

@@ -33,6 +33,10 @@ class SqlSession {
   std::unique_ptr<pg_conn, Close> connection_;
 };
 
+// The versions that a test of what differs between them runs on: the two ends of what is in use, or
+// with TIDELOG_MATRIX=full all that are claimed.
+std::vector<std::string> postgres_versions();
+
 // One thread.
 class PostgresServer {
  public:

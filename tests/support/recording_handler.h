@@ -16,6 +16,7 @@
 #include "core/source.h"
 #include "core/value_codec.h"
 #include "core/value_text.h"
+#include "tests/support/held_in_memory.h"
 
 namespace tidelog::testing {
 
@@ -37,6 +38,8 @@ struct RecordedTransaction {
   UnixMicros commit_time;
   std::string position;
   std::string origin;
+  std::string origin_position;
+  std::string global_id;
   std::vector<RecordedEvent> events;
   std::string resume;
 };
@@ -49,6 +52,8 @@ class RecordingHandler : public ChangeHandler {
                                 transaction.commit_time,
                                 std::string(transaction.position),
                                 std::string(transaction.origin),
+                                std::string(transaction.origin_position),
+                                std::string(transaction.global_id),
                                 {},
                                 {}};
     return {};
@@ -117,7 +122,34 @@ class RecordingHandler : public ChangeHandler {
     return durable_;
   }
 
+  Result<std::unique_ptr<HeldTransaction>> hold() override {
+    const std::scoped_lock lock(mutex_);
+    return shelf_.hold();
+  }
+  Status keep(HeldTransaction& held, std::string_view about) override {
+    const std::scoped_lock lock(mutex_);
+    shelf_.keep(held, about);
+    return {};
+  }
+  Result<std::vector<std::unique_ptr<HeldTransaction>>> kept(
+      const std::vector<std::uint64_t>& ids) override {
+    const std::scoped_lock lock(mutex_);
+    return shelf_.kept(ids);
+  }
+  void release(std::unique_ptr<HeldTransaction> held) override {
+    const std::scoped_lock lock(mutex_);
+    shelf_.release(*held);
+  }
+
   // For the test.
+  std::size_t held_count() const {
+    const std::scoped_lock lock(mutex_);
+    return shelf_.live_count();
+  }
+  std::size_t kept_count() const {
+    const std::scoped_lock lock(mutex_);
+    return shelf_.kept_count();
+  }
   void fail_events_with(std::string what) {
     const std::scoped_lock lock(mutex_);
     fail_next_event_ = std::move(what);
@@ -186,6 +218,7 @@ class RecordingHandler : public ChangeHandler {
   bool holds_back_ = false;
   std::size_t event_count_ = 0;
   std::size_t idle_count_ = 0;
+  HeldShelf shelf_;
 };
 
 // A stored row or key as its values' texts: "1|two|NULL".

@@ -1,0 +1,41 @@
+// FakeCatalog: what a server would say about the relations of a test.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "connectors/postgres/pgoutput.h"
+#include "connectors/postgres/relation_catalog.h"
+
+namespace tidelog::testing {
+
+inline constexpr std::uint32_t orders = 16'400;
+inline constexpr std::uint32_t int4 = 23;
+inline constexpr std::uint32_t text = 25;
+
+// Knows integers and texts, and says which column is the primary key of a table that flags none or
+// all.
+class FakeCatalog : public postgres::RelationCatalog {
+ public:
+  std::string primary_key;
+
+  Result<Schema> schema_of(const postgres::Relation& relation,
+                           const postgres::SentTypes& sent) override {
+    ++asked;
+    Schema schema{relation.schema, relation.table, relation.identity, {}};
+    for (const postgres::RelationColumn& column : relation.columns) {
+      const bool key =
+          postgres::flags_are_the_key(relation.identity) ? column.key : column.name == primary_key;
+      const ValueKind kind = column.type == int4 ? ValueKind::int64 : ValueKind::text;
+      const auto named = sent.find(column.type);
+      const std::string type = named != sent.end()   ? named->second
+                               : column.type == int4 ? "integer"
+                                                     : "text";
+      schema.columns.push_back({column.name, type, kind, key, column.type, column.type_modifier});
+    }
+    return schema;
+  }
+  int asked = 0;
+};
+
+}  // namespace tidelog::testing
