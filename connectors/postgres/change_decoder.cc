@@ -149,7 +149,7 @@ ChangeDecoder::Relations ChangeDecoder::set_relations_aside() {
   return aside;
 }
 
-ChangeDecoder::Relations ChangeDecoder::bring_back(Relations aside) {
+void ChangeDecoder::bring_back(Relations aside) {
   aside.map_.swap(relations_);
   // What was announced meanwhile is the newest of its stream: ours comes again before its next row.
   absl::flat_hash_set<std::string_view> announced;
@@ -159,12 +159,6 @@ ChangeDecoder::Relations ChangeDecoder::bring_back(Relations aside) {
   for (const auto& [oid, relation] : relations_) {
     if (announced.contains(relation->name)) relation->version.reset();
   }
-  return aside;
-}
-
-void ChangeDecoder::adopt_relation(Relations& from, std::uint32_t oid) {
-  const auto found = from.map_.find(oid);
-  if (found != from.map_.end()) relations_[oid] = std::move(found->second);
 }
 
 Status ChangeDecoder::on_type(ByteReader in) {

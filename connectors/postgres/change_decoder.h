@@ -52,6 +52,7 @@ class ChangeDecoder {
   Status passed(Lsn end);
 
   bool in_transaction() const { return in_transaction_; }
+  Lsn position() const { return resume_.end_lsn; }  // everything before it was handed on
   // An error of the handler is passed on as it is.
   bool handler_failed() const { return handler_failed_; }
 
@@ -59,10 +60,7 @@ class ChangeDecoder {
   // later than it was sent brings the descriptions of then, in a set of its own.
   class Relations;
   Relations set_relations_aside();
-  // The set of then, its relations numbered like those on the server, is returned.
-  Relations bring_back(Relations aside);
-  // The server takes it for granted that we know this one from now on.
-  void adopt_relation(Relations& from, std::uint32_t oid);
+  void bring_back(Relations aside);
 
  private:
   struct CapturedRelation {

@@ -54,12 +54,12 @@ Error explained(Error error) {
 std::string plugin_options(const ReplicationStream::Settings& settings, int server_version) {
   const bool has_prepared = server_version >= 150'000;
   const bool has_parallel = server_version >= 160'000;
-  std::string options = fmt::format(
-      "proto_version '{}', publication_names {}, messages 'true', streaming '{}'",
-      has_parallel   ? 4
-      : has_prepared ? 3
-                     : 2,
-      quote_literal(quote_identifier(settings.publication)), has_parallel ? "parallel" : "on");
+  const int protocol = has_parallel ? 4 : has_prepared ? 3 : 2;
+  std::string options =
+      fmt::format("proto_version '{}', publication_names {}, messages 'true'", protocol,
+                  quote_literal(quote_identifier(settings.publication)));
+  if (!settings.whole_until)
+    options += has_parallel ? ", streaming 'parallel'" : ", streaming 'on'";
   if (settings.two_phase) options += ", two_phase 'on'";
   if (settings.without_origin) options += ", origin 'none'";
   return options;
@@ -132,13 +132,21 @@ Status ReplicationStream::run(const Settings& settings, std::stop_token stop) {
   }
   const StopSignal signal(std::move(stop));
   StatusSender sender(connection_, clock_, settings.status_interval);
-  TRY_DO(loop(signal, sender));
+  TRY_DO(loop(settings, signal, sender));
   return end(sender);
 }
 
-Status ReplicationStream::loop(const StopSignal& stop, StatusSender& sender) {
+// Between sending in pieces and sending as a whole, which takes another connection.
+bool ReplicationStream::must_change(const Settings& settings) const {
+  if (assembly_.read_whole_until()) return true;
+  return settings.whole_until && !assembly_.in_transaction() &&
+         assembly_.position() >= *settings.whole_until;
+}
+
+Status ReplicationStream::loop(const Settings& settings, const StopSignal& stop,
+                               StatusSender& sender) {
   int frames = 0;
-  while (!stop.requested()) {
+  while (!stop.requested() && !must_change(settings)) {
     TRY(const Input input, next_frame(sender));
     if (input == Input::none) {
       TRY_DO(rest(stop, sender));

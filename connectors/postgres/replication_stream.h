@@ -62,6 +62,8 @@ class ReplicationStream {
     std::string publication;
     Lsn start;
     std::chrono::milliseconds status_interval;
+    // Transactions are sent as a whole up to there; nothing: in pieces, and for ever.
+    std::optional<Lsn> whole_until = std::nullopt;
     bool two_phase = false;       // prepared transactions are wanted: changes the slot for good
     bool without_origin = false;  // only what was not replicated to the server from elsewhere
   };
@@ -70,12 +72,14 @@ class ReplicationStream {
                     Clock& clock)
       : connection_(connection), assembly_(assembly), handler_(handler), clock_(clock) {}
 
-  // Until stop (returns ok) or an error.
+  // Until stop (returns ok), an error, or (ok as well) until what was to be sent as a whole was, or
+  // something must be: TransactionAssembly::read_whole_until.
   Status run(const Settings& settings, std::stop_token stop);
 
  private:
   Status start(const Settings& settings);
-  Status loop(const StopSignal& stop, StatusSender& sender);
+  Status loop(const Settings& settings, const StopSignal& stop, StatusSender& sender);
+  bool must_change(const Settings& settings) const;
   // The next frame that libpq holds already, or that can be read without waiting.
   enum class Input : std::uint8_t { frame, none };
   Result<Input> next_frame(StatusSender& sender);

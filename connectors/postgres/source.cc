@@ -81,16 +81,30 @@ class PostgresSource : public Source {
     TransactionAssembly assembly(decoder, handler, options_.origins);
     TRY_DO(assembly.go_on(resume));
     ReplicationStream stream(connection, assembly, handler, *clock_);
-    return stream.run(
+    const Status ended = stream.run(
         {slot_name(options_), publication_name(options_), from->end_lsn, options_.status_interval,
-         options_.two_phase, options_.origins == Origins::none},
-        std::move(stop));
+         whole_until_, options_.two_phase, options_.origins == Origins::none},
+        stop);
+    if (!ended || stop.stop_requested()) return ended;
+    return change_sending(assembly);
   }
 
  private:
   void warn_of(const std::vector<Finding>& findings) const {
     if (!options_.on_warning) return;
     for (const Finding& finding : findings) options_.on_warning(finding);
+  }
+
+  // The next connection is another kind of stream.
+  Status change_sending(const TransactionAssembly& assembly) {
+    whole_until_ = assembly.read_whole_until();
+    if (!whole_until_)
+      return fail(Code::unavailable, "from here on transactions are read in pieces again");
+    return fail(Code::unavailable,
+                fmt::format("a transaction that was sent in pieces has logical messages and "
+                            "savepoints that were rolled back, and does not tell which message was "
+                            "of which: it is read again as a whole, up to {}",
+                            print_lsn(*whole_until_)));
   }
 
   // Every connection is made sure to be the server that prepare has seen.
@@ -143,6 +157,7 @@ class PostgresSource : public Source {
   std::optional<Connection> replication_;  // idle
   bool leftover_slot_ = false;             // made by a load that never came to its end
   std::int64_t last_reader_ = 0;           // process id of our last walsender
+  std::optional<Lsn> whole_until_;         // see TransactionAssembly::read_whole_until
 };
 
 }  // namespace

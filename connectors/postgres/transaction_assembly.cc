@@ -143,6 +143,7 @@ Status TransactionAssembly::take_streamed(std::string_view message, Place place)
   TRY(const std::uint32_t sub_xid, strip_xid(message, buffer_));
   if (is_message_alone(buffer_)) return pass_on(buffer_, place);
   TRY_DO(note_description(buffer_, stream_->described));
+  stream_->has_messages = stream_->has_messages || letter_of(buffer_) == 'M';
   return noted(stream_->held->add(sub_xid, buffer_));
 }
 
@@ -152,8 +153,13 @@ Status TransactionAssembly::on_stream_commit(ByteReader in) {
   TRY_DO(expect_nothing_open("the commit of a transaction in pieces"));
   auto stream = streams_.extract(commit.xid);
   if (stream.empty()) return decoder_.passed(commit.commit.end_lsn);
+  if (stream.mapped().is_unclear) {
+    read_whole_until_ = commit.commit.end_lsn;
+    return {};
+  }
   const Begin begin{commit.commit.commit_lsn, commit.commit.commit_time, commit.xid};
-  return hand_over(*stream.mapped().held, begin, commit.commit, {}, &stream.mapped().described);
+  TRY_DO(hand_over(*stream.mapped().held, begin, commit.commit, {}));
+  return adopt_descriptions(stream.mapped());
 }
 
 // The server tells of each sub-transaction that it sent something of, also of those inside of
@@ -167,6 +173,7 @@ Status TransactionAssembly::on_stream_abort(ByteReader in) {
     streams_.erase(stream);
   } else {
     stream->second.held->drop(abort.sub_xid);
+    stream->second.is_unclear = stream->second.has_messages;
   }
   return {};
 }
@@ -175,6 +182,11 @@ Status TransactionAssembly::on_stream_prepare(ByteReader in) {
   TRY(const Prepare prepare, read_prepare(in));
   TRY_DO(expect_nothing_open("the prepare of a transaction in pieces"));
   auto stream = streams_.extract(prepare.xid);
+  if (!stream.empty() && stream.mapped().is_unclear) {
+    read_whole_until_ = prepare.end_lsn;
+    return {};
+  }
+  if (!stream.empty()) TRY_DO(adopt_descriptions(stream.mapped()));
   TRY(const bool has, has_already(prepare));
   if (has) return decoder_.passed(prepare.end_lsn);
   std::unique_ptr<HeldTransaction> held;
@@ -291,7 +303,7 @@ Status TransactionAssembly::on_commit_prepared(ByteReader in) {
   std::unique_ptr<HeldTransaction> held = std::move(prepared.mapped().held);
   decoder_.no_longer_keeps(held->id());
   const Begin begin{committed.commit.commit_lsn, committed.commit.commit_time, committed.xid};
-  TRY_DO(hand_over(*held, begin, committed.commit, committed.gid, nullptr));
+  TRY_DO(hand_over(*held, begin, committed.commit, committed.gid));
   handler_.release(std::move(held));
   return {};
 }
@@ -327,11 +339,9 @@ Status TransactionAssembly::note_description(std::string_view message,
 }
 
 // Descriptions count also when their sub-transaction was rolled back: the server takes them for
-// sent. Once a transaction that came in pieces has committed (`described` says what came with it),
-// the server takes them for known to the whole connection, unless it sent newer ones.
+// sent.
 Status TransactionAssembly::hand_over(HeldTransaction& held, const Begin& begin,
-                                      const Commit& commit, std::string_view gid,
-                                      std::map<std::uint32_t, Description>* described) {
+                                      const Commit& commit, std::string_view gid) {
   ChangeDecoder::Relations aside = decoder_.set_relations_aside();
   TRY_DO(decoder_.begin(begin, gid));
   const Place place{begin.commit_lsn, begin.commit_time};
@@ -341,13 +351,21 @@ Status TransactionAssembly::hand_over(HeldTransaction& held, const Begin& begin,
     return pass_on(record.bytes, place);
   }));
   TRY_DO(decoder_.commit(commit));
-  ChangeDecoder::Relations then = decoder_.bring_back(std::move(aside));
-  if (described == nullptr) return {};
-  for (auto& [oid, description] : *described) {
+  decoder_.bring_back(std::move(aside));
+  return {};
+}
+
+// What came with pieces, the server takes for known to the whole connection once the transaction
+// has committed, and version 15 already when it is prepared. (Where it does not, it describes it
+// anew.) What came later outside of them is newer.
+Status TransactionAssembly::adopt_descriptions(Streamed& stream) {
+  const Place place{decoder_.position(), {}};
+  for (auto& [oid, description] : stream.described) {
     Description& known = described_[oid];
     if (known.arrival > description.arrival) continue;
     known = std::move(description);
-    decoder_.adopt_relation(then, oid);
+    for (const std::string& type : known.types) TRY_DO(pass_on(type, place));
+    TRY_DO(pass_on(known.relation, place));
   }
   return {};
 }

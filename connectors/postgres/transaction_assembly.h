@@ -43,6 +43,14 @@ class TransactionAssembly {
   // Everything before `sent` was sent. Between transactions, and between pieces, that is progress.
   Status reached(Lsn sent);
 
+  // A transaction ended whose pieces do not say what of it counts: a message of a piece has the xid
+  // of the whole transaction, so that it cannot be told whether it was of a sub-transaction that
+  // was rolled back. Nothing of it was handed on. It must be read again, from the position before
+  // it and without pieces, up to this one.
+  std::optional<Lsn> read_whole_until() const { return read_whole_until_; }
+  // Everything before it was handed on.
+  Lsn position() const { return decoder_.position(); }
+
   // The server is in the middle of one, or of a piece.
   bool in_transaction() const {
     return stream_ != nullptr || preparing_.has_value() || decoder_.in_transaction();
@@ -59,6 +67,8 @@ class TransactionAssembly {
   struct Streamed {
     std::unique_ptr<HeldTransaction> held;
     std::map<std::uint32_t, Description> described;  // by relation
+    bool has_messages = false;
+    bool is_unclear = false;  // see read_whole_until
   };
   struct Preparing {
     Prepare begun;
@@ -91,7 +101,8 @@ class TransactionAssembly {
   Result<bool> has_already(const Prepare& prepare) const;
   Status keep(const Prepare& prepare, std::unique_ptr<HeldTransaction> held);
   Status hand_over(HeldTransaction& held, const Begin& begin, const Commit& commit,
-                   std::string_view gid, std::map<std::uint32_t, Description>* described);
+                   std::string_view gid);
+  Status adopt_descriptions(Streamed& stream);
   template <class Answer>
   Answer noted(Answer answer) {
     handler_failed_ = handler_failed_ || !answer;
@@ -107,6 +118,7 @@ class TransactionAssembly {
   std::map<std::uint32_t, Streamed> streams_;  // in progress, by xid
   Streamed* stream_ = nullptr;                 // whose piece is being sent
   std::uint32_t stream_xid_ = 0;
+  std::optional<Lsn> read_whole_until_;
   std::optional<Preparing> preparing_;
   std::map<std::string, Prepared> prepared_;  // by gid
 

@@ -29,6 +29,19 @@ TEST_CASE("resume position: it is read as it was stored") {
   }
 }
 
+TEST_CASE("resume position: what is kept follows the slot's name, whole or not at all") {
+  PostgresResume resume = streaming();
+  const std::size_t without = encode(resume).size();
+  resume.kept = {7, 0x0102030405060708};
+  const std::string bytes = encode(resume);
+  CHECK(*read_postgres_resume(bytes) == resume);
+  CHECK(bytes.substr(without) == std::string("\0\0\0\0\0\0\0\0\7\1\2\3\4\5\6\7\10", 17));
+  for (std::size_t size = without + 1; size < bytes.size(); ++size) {
+    if (size == without + 9) continue;
+    CHECK_FALSE(read_postgres_resume(bytes.substr(0, size)));
+  }
+}
+
 TEST_CASE("resume position: the bytes are those of its grammar") {
   CHECK(encode(streaming()) ==
         "\x02\x02\x61\x24\xfe\xe9\x93\xbc\x00\x01\x00\x00\x00\x03"

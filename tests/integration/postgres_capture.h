@@ -52,8 +52,12 @@ class PostgresCapture {
   // Streams on a thread of its own, from `stored`.
   void start() {
     ended_ = {};
-    thread_ = std::jthread([this](std::stop_token stop) {
-      ended_ = source_->stream(stored, handler, std::move(stop));
+    thread_ = std::jthread([this](const std::stop_token& stop) {
+      ended_ = source_->stream(stored, handler, stop);
+      while (reconnects && !ended_ && ended_.error().code == Code::unavailable &&
+             !stop.stop_requested()) {
+        ended_ = connect_again(stop);
+      }
     });
   }
 
@@ -77,8 +81,16 @@ class PostgresCapture {
   }
 
   Source& source() { return *source_; }
+  bool reconnects = false;  // as ingest does, when the connection is lost
 
  private:
+  Status connect_again(const std::stop_token& stop) {
+    TRY_DO(handler.idle());
+    if (!handler.durable().empty()) stored = handler.durable();
+    TRY_DO(prepare());
+    return source_->stream(stored, handler, stop);
+  }
+
   std::unique_ptr<Source> source_;
   Status ended_;
   std::jthread thread_;

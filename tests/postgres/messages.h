@@ -10,8 +10,8 @@
 
 namespace tidelog::testing {
 
-inline void put_cstr(std::string& out, std::string_view text) {
-  out.append(text);
+inline void put_cstr(std::string& out, std::string_view bytes) {
+  out.append(bytes);
   out.push_back('\0');
 }
 
