@@ -136,9 +136,7 @@ Status HeldFile::flush() {
 Status HeldFile::for_each(const std::function<Status(const Record&)>& visit) {
   if (name_ != Name::none) {
     TRY_DO(flush());
-    if (!file_) {
-      TRY(file_, disk_.open_read(path()));
-    }
+    TRY(file_, disk_.open_read(path()));
   }
   std::string stored;
   std::string inflated;

@@ -191,6 +191,7 @@ Status ChangeDecoder::describe(CapturedRelation& relation) {
   relation.schema = std::move(schema);
   relation.has_key = relation.captured && relation.schema.has_key();
   relation.described = true;
+  relation.sent = {};  // there may be many relations
   return {};
 }
 

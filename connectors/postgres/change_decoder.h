@@ -64,8 +64,8 @@ class ChangeDecoder {
 
  private:
   struct CapturedRelation {
-    Relation sent;
-    bool described = false;  // what follows was made from `sent`, which waits for the first row
+    Relation sent;  // until the first row comes: then the rest is made from it
+    bool described = false;
     bool captured = true;
     std::string name;  // "public.orders"
     Schema schema;

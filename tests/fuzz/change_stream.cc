@@ -1,6 +1,8 @@
 // Several pgoutput messages one after the other, through the assembly of transactions and the
 // decoder that knows relations: (u8 length | message)*. Whatever it hands on can be stored:
 // transactions one at a time, rows that fit their schema.
+#include <utility>
+
 #include "connectors/postgres/transaction_assembly.h"
 #include "connectors/postgres/types.h"
 #include "core/bytes.h"

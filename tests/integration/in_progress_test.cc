@@ -1,5 +1,6 @@
 // The program and transactions that have not ended: killed and started again, with a server that is
 // restarted, while one is sent in pieces or prepared.
+#include <charconv>
 #include <fstream>
 
 #include "tests/integration/shop.h"
@@ -31,7 +32,11 @@ bool is_whole(Shop& shop) { return shop.orders_in_store() == shop.orders_in_tabl
 std::size_t anonymous_kilobytes(pid_t pid) {
   std::ifstream status("/proc/" + std::to_string(pid) + "/status");
   for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("RssAnon:")) return std::stoul(line.substr(8));
+    std::size_t kilobytes = 0;
+    const std::size_t digit = line.find_first_of("0123456789");
+    if (!line.starts_with("RssAnon:") || digit == std::string::npos) continue;
+    std::from_chars(line.data() + digit, line.data() + line.size(), kilobytes);
+    return kilobytes;
   }
   return 0;
 }

@@ -75,11 +75,12 @@ void check_same(const std::vector<RecordedTransaction>& pieces,
   }
 }
 
-// How many transactions the slot sent in pieces.
-std::int64_t sent_in_pieces(PostgresServer& server, const std::string& slot) {
-  const Rows rows = server.sql(
-      "select stream_txns from pg_stat_replication_slots where slot_name = '" + slot + "'");
-  return rows.empty() ? 0 : std::stoll(rows[0][0]);
+// Whether the slot sent at least so many transactions in pieces.
+bool sent_in_pieces(PostgresServer& server, const std::string& slot, int count) {
+  return !server
+              .sql("select 1 from pg_stat_replication_slots where slot_name = '" + slot +
+                   "' and stream_txns >= " + std::to_string(count))
+              .empty();
 }
 
 // Both captures of one server, one in pieces and one whole, up to a last row.
@@ -106,7 +107,7 @@ struct Both {
     CHECK(ended);
     CHECK(whole.stop());
     check_same(pieces.handler.transactions(), whole.handler.transactions());
-    CHECK(sent_in_pieces(server, "tidelog_whole") == 0);
+    CHECK_FALSE(sent_in_pieces(server, "tidelog_whole", 1));
   }
   PostgresServer& server;
   PostgresCapture pieces;
@@ -137,7 +138,7 @@ TEST_CASE("pieces: a transaction in progress is sent, and is one transaction at 
     server.sql("begin;" + rows("a", 20'001, 3'000) + "rollback");
     both.check_same_to_the_end();
     CHECK(both.pieces.handler.transactions().at(1).events.size() == 3'000);
-    CHECK(sent_in_pieces(server, "tidelog_pieces") >= 1);
+    CHECK(sent_in_pieces(server, "tidelog_pieces", 1));
     CHECK(both.pieces.handler.held_count() == 0);
   }
 }
@@ -162,7 +163,7 @@ TEST_CASE("pieces: schemas, types and tables made in a transaction are those of 
         "insert into a select n, 'sad', n from generate_series(10001, 11000) n; rollback to s;"
         "insert into a select n, 'sad' from generate_series(12001, 14000) n; commit");
     both.check_same_to_the_end();
-    CHECK(sent_in_pieces(server, "tidelog_pieces") >= 2);
+    CHECK(sent_in_pieces(server, "tidelog_pieces", 2));
   }
 }
 
@@ -187,7 +188,7 @@ TEST_CASE("pieces: messages and origins of pieces are what they are whole") {
     both.check_same_to_the_end();
     CHECK(both.pieces.handler.transactions().at(0).events.size() == 1);  // the message alone
     CHECK(both.pieces.handler.transactions().at(2).origin == "elsewhere");
-    CHECK(sent_in_pieces(server, "tidelog_pieces") >= 2);
+    CHECK(sent_in_pieces(server, "tidelog_pieces", 2));
   }
 }
 
@@ -316,7 +317,7 @@ TEST_CASE(
     for (int i = 0; i < 600; ++i) sessions[random() % sessions.size()]->step();
     for (const auto& session : sessions) session->finish();
     both.check_same_to_the_end();
-    CHECK(sent_in_pieces(server, "tidelog_pieces") >= 5);
+    CHECK(sent_in_pieces(server, "tidelog_pieces", 5));
     CHECK(both.pieces.handler.held_count() == 0);
     std::size_t prepared = 0;
     for (const RecordedTransaction& transaction : both.pieces.handler.transactions())
@@ -488,6 +489,62 @@ TEST_CASE("pieces: a connection that is cut in mid-transaction begins again, and
     CHECK(capture.stop());
     CHECK(capture.handler.transactions().at(0).events.size() == 1);
     CHECK(capture.handler.transactions().at(1).events.size() == 3'000);
+  }
+}
+
+TEST_CASE("resume: from each position that was stored, exactly what follows it comes" *
+          doctest::timeout(240)) {
+  for (const std::string& version : postgres_versions()) {
+    CAPTURE(version);
+    PostgresServer server({.settings = {"max_replication_slots=60", "max_wal_senders=20"},
+                           .hba = {},
+                           .version = version});
+    server.sql("create table a (id int primary key, note text)");
+    PostgresCapture first(options_of("shop", in_pieces(server)));
+    REQUIRE(first.load());
+    constexpr int copies = 40;
+    for (int i = 0; i < copies; ++i) {
+      server.sql("select pg_copy_logical_replication_slot('tidelog_shop', 'copy_" +
+                 std::to_string(i) + "')");
+    }
+    first.start();
+    // One behind the other in the log: messages alone, in transactions, of others meanwhile.
+    SqlSession large = server.session();
+    large.sql("begin;" + rows("a", 1, 700));
+    for (int i = 0; i < 6; ++i) {
+      const std::string n = std::to_string(i);
+      server.sql("select pg_logical_emit_message(false, 'alone', '" + n +
+                 "'), pg_logical_emit_message(false, 'alone', 'and " + n + "')");
+      server.sql("begin; select pg_logical_emit_message(true, 'first', '" + n + "');" +
+                 "select pg_logical_emit_message(false, 'meanwhile', '" + n + "');" +
+                 rows("a", 10'000 + i, 1) +
+                 "select pg_logical_emit_message(true, 'last', ''); commit");
+      if (i == 2) large.sql(rows("a", 20'001, 700));
+      if (i == 4) large.sql("commit");
+    }
+    const std::size_t count = 6 * 4 + 1;
+    REQUIRE(first.handler.wait_for_transactions(count));
+    CHECK(first.stop());
+    const std::vector<RecordedTransaction> all = first.handler.transactions();
+    REQUIRE(all.size() == count);
+    CHECK(sent_in_pieces(server, "tidelog_shop", 1));
+
+    for (std::size_t i = 0; i < count; ++i) {
+      CAPTURE(i);
+      PostgresOptions options = options_of("shop", in_pieces(server));
+      options.slot = "copy_" + std::to_string(i);
+      options.publication = "tidelog_shop";
+      PostgresResume resume = *read_postgres_resume(all[i].resume);
+      resume.slot = options.slot;
+      PostgresCapture again(options);
+      again.stored = encode(resume);
+      REQUIRE(again.prepare() == Source::Next::stream);
+      again.start();
+      REQUIRE(again.handler.wait_for_transactions(count - 1 - i));
+      CHECK(again.stop());
+      check_same(again.handler.transactions(),
+                 {all.begin() + static_cast<std::ptrdiff_t>(i) + 1, all.end()});
+    }
   }
 }
 

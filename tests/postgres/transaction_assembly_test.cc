@@ -2,12 +2,15 @@
 
 #include <doctest/doctest.h>
 
+#include <charconv>
+#include <fstream>
 #include <map>
 #include <random>
 #include <set>
 
 #include "tests/postgres/fake_catalog.h"
 #include "tests/postgres/messages.h"
+#include "tests/support/paths.h"
 #include "tests/support/recording_handler.h"
 #include "tests/support/seed.h"
 
@@ -545,6 +548,68 @@ TEST_CASE("assembly: the handler's own error is passed on as it is, others say w
   const auto unreadable = other.decode(commit_of(771, 1'000)[0]);
   CHECK(unreadable.error().what.find("at lsn 0/3E8: table public.orders") == 0);
   CHECK(other.decode("?").error().what.find("at lsn 0/4D: message of unknown type 0x3f") == 0);
+}
+
+// Messages of PostgreSQL 18 (protocol 4, streaming parallel, two_phase, and
+// debug_logical_replication_streaming = immediate for all but the last transaction), in
+// hexadecimal, one a line, of: an insert, one in a savepoint that is rolled back, an update in one
+// that is released, a commit; an insert that is rolled back; a delete and a message, prepared as
+// order-7 and committed; a truncate, prepared as order-8 and rolled back; an insert, prepared as
+// order-9 and committed.
+Messages golden_messages() {
+  std::ifstream file(source_folder() / "tests/postgres/golden/pieces_18.hex");
+  Messages messages;
+  for (std::string line; std::getline(file, line);) {
+    std::string& message = messages.emplace_back();
+    for (std::size_t at = 0; at + 1 < line.size(); at += 2) {
+      std::uint8_t byte = 0;
+      std::from_chars(&line[at], &line[at] + 2, byte, 16);
+      message.push_back(static_cast<char>(byte));
+    }
+  }
+  REQUIRE(messages.size() == 40);
+  return messages;
+}
+
+TEST_CASE("assembly: what a server really sent is read to the last byte") {
+  Fixture f;
+  f.take(golden_messages());
+  const auto transactions = f.handler.transactions();
+  REQUIRE(transactions.size() == 3);
+  CHECK(transactions[0].global_id.empty());
+  CHECK(transactions[0].position == encode(Lsn{0x1753178}));
+  CHECK(transactions[1].global_id == "order-7");
+  CHECK(transactions[2].global_id == "order-9");
+  CHECK(f.durable() == resume_at(0x1754568));
+  const auto events = f.handler.events();
+  REQUIRE(events.size() == 5);
+  CHECK(texts_of(*events[0].body) == "1|one|sad");
+  CHECK(events[0].schema.columns[2].type == "public.mood");
+  CHECK(events[1].type == EventType::update);
+  CHECK(texts_of(*events[1].body) == "1|uno|sad");
+  CHECK(events[2].type == EventType::remove);
+  CHECK(events[3].type == EventType::message);
+  CHECK(*events[3].body == "who");
+  CHECK(texts_of(*events[4].body) == "4|four|sad");
+  CHECK(f.handler.held_count() == 0);
+}
+
+TEST_CASE(
+    "assembly: every prefix of what a server really sent stops it or waits for more, and nothing "
+    "half is handed on") {
+  const Messages messages = golden_messages();
+  for (std::size_t cut = 0; cut < messages.size(); ++cut) {
+    Fixture f;
+    for (std::size_t i = 0; i < cut; ++i) REQUIRE(f.decode(messages[i]));
+    const std::size_t before = f.handler.event_count();
+    const std::string& message = messages[cut];
+    for (std::size_t size = 0; size + 1 < message.size(); ++size) {
+      Fixture g;
+      for (std::size_t i = 0; i < cut; ++i) REQUIRE(g.decode(messages[i]));
+      static_cast<void>(g.decode(message.substr(0, size)));
+      CHECK(g.handler.event_count() == before);
+    }
+  }
 }
 
 // A transaction with savepoints inside of savepoints, some released and some rolled back: as a
