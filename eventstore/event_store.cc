@@ -207,14 +207,25 @@ Result<std::unique_ptr<StagingWriter>> EventStore::stage() {
   return StagingWriter::create(disk_, paths_.staged(id), id, *this, floor_);
 }
 
-std::unique_ptr<HeldFile> EventStore::hold(SourceId source) {
+Result<std::unique_ptr<HeldFile>> EventStore::hold(SourceId source) {
   std::uint64_t id = 0;
   {
     const std::lock_guard lock(mutex_);
+    if (broken_) return tl::unexpected<Error>(*broken_);
     id = next_staging_id_++;
   }
   return std::make_unique<HeldFile>(
       disk_, HeldPaths{paths_.staging, paths_.held(id), paths_.kept(id, source)}, id, floor_);
+}
+
+Status EventStore::keep(HeldFile& held, std::string_view about) {
+  TRY_DO(check_whole());
+  Status kept = held.keep(about);
+  if (kept || !held.sync_failed()) return kept;
+  // What of it is on disk is in doubt, and the folder is synced for others, too.
+  const std::lock_guard lock(mutex_);
+  broken_ = kept.error();
+  return kept;
 }
 
 Result<std::vector<std::unique_ptr<HeldFile>>> EventStore::kept(

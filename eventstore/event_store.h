@@ -127,7 +127,9 @@ class EventStore : private NameLookup {
   Result<Appended> adopt(StagingWriter& staged, SourceId source, std::string_view source_position);
 
   // What a source holds of a transaction that has not ended.
-  std::unique_ptr<HeldFile> hold(SourceId source);
+  Result<std::unique_ptr<HeldFile>> hold(SourceId source);
+  // On disk when this returns. After a failed sync the store is read-only, as after any other.
+  Status keep(HeldFile& held, std::string_view about);
   // What the source kept, by these ids and in their order; whatever else it kept is removed.
   Result<std::vector<std::unique_ptr<HeldFile>>> kept(SourceId source,
                                                       const std::vector<std::uint64_t>& ids);

@@ -202,6 +202,11 @@ Status HeldFile::read_foot(std::string_view bytes) {
   return {};
 }
 
+Status HeldFile::synced(Status status) {
+  sync_failed_ = !status;
+  return status;
+}
+
 Status HeldFile::keep(std::string_view about) {
   INVARIANT(name_ != Name::kept, "a transaction is kept once");
   about_ = about;
@@ -213,13 +218,13 @@ Status HeldFile::keep(std::string_view about) {
   TRY_DO(file_->write(file_offset_, end));
   // A write that a full disk cut off may have been longer than the one that replaced it.
   TRY_DO(file_->truncate(file_offset_ + end.size()));
-  TRY_DO(file_->sync());
+  TRY_DO(synced(file_->sync()));
   file_.reset();
   TRY_DO(disk_.rename(paths_.held, paths_.kept));
   name_ = Name::kept;
   raw_ = {};
   stored_ = {};
-  return disk_.sync_directory(paths_.folder);
+  return synced(disk_.sync_directory(paths_.folder));
 }
 
 Result<std::unique_ptr<HeldFile>> HeldFile::open(Disk& disk, HeldPaths paths, std::uint64_t id,

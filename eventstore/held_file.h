@@ -49,6 +49,8 @@ class HeldFile final : public HeldTransaction {
 
   // On disk when this returns. Nothing is added or dropped from then on.
   Status keep(std::string_view about);
+  // Whether keep() failed in a way that must not be tried again.
+  bool sync_failed() const { return sync_failed_; }
   // A kept one has ended. Best effort: whoever asks for the kept ones next removes the others.
   void remove();
 
@@ -57,6 +59,7 @@ class HeldFile final : public HeldTransaction {
   const std::string& path() const { return name_ == Name::kept ? paths_.kept : paths_.held; }
   Status flush();
   Status open_to_write();
+  Status synced(Status status);
   Status visit_block(std::string_view raw, std::uint64_t first_record,
                      const std::function<Status(const Record&)>& visit) const;
   std::string foot() const;
@@ -67,6 +70,7 @@ class HeldFile final : public HeldTransaction {
   const std::uint64_t id_;
   DiskFloor& floor_;
   Name name_ = Name::none;
+  bool sync_failed_ = false;
   std::unique_ptr<File> file_;
   std::string about_;
 

@@ -117,10 +117,13 @@ Status IngestHandler::append() {
 
 // -- transactions that have not ended --
 
-Result<std::unique_ptr<HeldTransaction>> IngestHandler::hold() { return store_.hold(source_); }
+Result<std::unique_ptr<HeldTransaction>> IngestHandler::hold() {
+  TRY(auto held, store_.hold(source_));
+  return held;
+}
 
 Status IngestHandler::keep(HeldTransaction& held, std::string_view about) {
-  return static_cast<HeldFile&>(held).keep(about);  // hold() made it
+  return store_.keep(static_cast<HeldFile&>(held), about);  // hold() made it
 }
 
 Result<std::vector<std::unique_ptr<HeldTransaction>>> IngestHandler::kept(

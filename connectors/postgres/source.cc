@@ -78,7 +78,7 @@ class PostgresSource : public Source {
     resume.timeline = server_.timeline;
     SqlRelationCatalog catalog(options_);
     ChangeDecoder decoder(resume, std::move(patterns), catalog, handler);
-    TransactionAssembly assembly(decoder, handler, options_.origins);
+    TransactionAssembly assembly(decoder, handler, options_.origins, stop);
     TRY_DO(assembly.go_on(resume));
     ReplicationStream stream(connection, assembly, handler, *clock_);
     const Status ended = stream.run(

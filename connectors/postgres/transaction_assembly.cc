@@ -147,12 +147,16 @@ Status TransactionAssembly::take_streamed(std::string_view message, Place place)
   return noted(stream_->held->add(sub_xid, buffer_));
 }
 
-// One whose pieces never came had nothing that is published.
+// The first piece comes before the commit also when nothing of the transaction is published.
 Status TransactionAssembly::on_stream_commit(ByteReader in) {
   TRY(const StreamCommit commit, read_stream_commit(in));
   TRY_DO(expect_nothing_open("the commit of a transaction in pieces"));
   auto stream = streams_.extract(commit.xid);
-  if (stream.empty()) return decoder_.passed(commit.commit.end_lsn);
+  if (stream.empty()) {
+    return fail(Code::corrupt, fmt::format("the commit of transaction {} in pieces, of which none "
+                                           "came: its rows would be missing",
+                                           commit.xid));
+  }
   if (stream.mapped().is_unclear) {
     read_whole_until_ = commit.commit.end_lsn;
     return {};
@@ -182,20 +186,19 @@ Status TransactionAssembly::on_stream_prepare(ByteReader in) {
   TRY(const Prepare prepare, read_prepare(in));
   TRY_DO(expect_nothing_open("the prepare of a transaction in pieces"));
   auto stream = streams_.extract(prepare.xid);
-  if (!stream.empty() && stream.mapped().is_unclear) {
+  if (stream.empty()) {
+    return fail(Code::corrupt, fmt::format("the prepare of transaction {} in pieces, of which none "
+                                           "came: its rows would be missing",
+                                           prepare.xid));
+  }
+  if (stream.mapped().is_unclear) {
     read_whole_until_ = prepare.end_lsn;
     return {};
   }
-  if (!stream.empty()) TRY_DO(adopt_descriptions(stream.mapped()));
+  TRY_DO(adopt_descriptions(stream.mapped()));
   TRY(const bool has, has_already(prepare));
   if (has) return decoder_.passed(prepare.end_lsn);
-  std::unique_ptr<HeldTransaction> held;
-  if (stream.empty()) {
-    TRY(held, noted(handler_.hold()));
-  } else {
-    held = std::move(stream.mapped().held);
-  }
-  return keep(prepare, std::move(held));
+  return keep(prepare, std::move(stream.mapped().held));
 }
 
 // -- prepared --
@@ -289,19 +292,30 @@ Status TransactionAssembly::keep(const Prepare& prepare, std::unique_ptr<HeldTra
   return {};
 }
 
+// One of the same name whose end we were not told of is another one. What came of it in pieces
+// after its prepare, which a server short of memory may send again, ends with it.
+std::unique_ptr<HeldTransaction> TransactionAssembly::take_prepared(const std::string& gid,
+                                                                    std::uint32_t xid) {
+  streams_.erase(xid);
+  const auto found = prepared_.find(gid);
+  if (found == prepared_.end() || found->second.prepare.xid != xid) return nullptr;
+  std::unique_ptr<HeldTransaction> held = std::move(found->second.held);
+  prepared_.erase(found);
+  decoder_.no_longer_keeps(held->id());
+  return held;
+}
+
 Status TransactionAssembly::on_commit_prepared(ByteReader in) {
   TRY(const CommitPrepared committed, read_commit_prepared(in));
   TRY_DO(expect_nothing_open("the commit of a prepared transaction"));
-  auto prepared = prepared_.extract(committed.gid);
-  if (prepared.empty()) {
+  std::unique_ptr<HeldTransaction> held = take_prepared(committed.gid, committed.xid);
+  if (!held) {
     if (origins_ == Origins::none) return decoder_.passed(committed.commit.end_lsn);
     return fail(Code::corrupt,
                 fmt::format("the commit at {} of the prepared transaction '{}', which the server "
                             "never sent: its rows would be missing",
                             print_lsn(committed.commit.commit_lsn), committed.gid));
   }
-  std::unique_ptr<HeldTransaction> held = std::move(prepared.mapped().held);
-  decoder_.no_longer_keeps(held->id());
   const Begin begin{committed.commit.commit_lsn, committed.commit.commit_time, committed.xid};
   TRY_DO(hand_over(*held, begin, committed.commit, committed.gid));
   handler_.release(std::move(held));
@@ -312,12 +326,9 @@ Status TransactionAssembly::on_commit_prepared(ByteReader in) {
 Status TransactionAssembly::on_rollback_prepared(ByteReader in) {
   TRY(const RollbackPrepared rolled_back, read_rollback_prepared(in));
   TRY_DO(expect_nothing_open("the rollback of a prepared transaction"));
-  auto prepared = prepared_.extract(rolled_back.gid);
-  if (prepared.empty()) return decoder_.passed(rolled_back.end_lsn);
-  std::unique_ptr<HeldTransaction> held = std::move(prepared.mapped().held);
-  decoder_.no_longer_keeps(held->id());
+  std::unique_ptr<HeldTransaction> held = take_prepared(rolled_back.gid, rolled_back.xid);
   TRY_DO(decoder_.passed(rolled_back.end_lsn));
-  handler_.release(std::move(held));
+  if (held) handler_.release(std::move(held));
   return {};
 }
 
@@ -346,6 +357,8 @@ Status TransactionAssembly::hand_over(HeldTransaction& held, const Begin& begin,
   TRY_DO(decoder_.begin(begin, gid));
   const Place place{begin.commit_lsn, begin.commit_time};
   TRY_DO(held.for_each([&](const HeldTransaction::Record& record) -> Status {
+    if (stop_.stop_requested())
+      return fail(Code::cancelled, "stopped while a transaction was handed over");
     const char letter = letter_of(record.bytes);
     if (record.dropped && letter != 'R' && letter != 'Y') return {};
     return pass_on(record.bytes, place);

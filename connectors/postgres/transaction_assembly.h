@@ -13,8 +13,10 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "connectors/postgres/change_decoder.h"
@@ -32,9 +34,11 @@ class TransactionAssembly {
   using Place = ChangeDecoder::Place;
 
   // With Origins::none a prepared transaction may end that we never got, and the other way round:
-  // its two halves may have different origins. `decoder` and `handler` must outlive it.
-  TransactionAssembly(ChangeDecoder& decoder, ChangeHandler& handler, Origins origins)
-      : decoder_(decoder), handler_(handler), origins_(origins) {}
+  // its two halves may have different origins. Handing over a large transaction ends early, with
+  // Code::cancelled, when `stop` asks for it. `decoder` and `handler` must outlive it.
+  TransactionAssembly(ChangeDecoder& decoder, ChangeHandler& handler, Origins origins,
+                      std::stop_token stop = {})
+      : decoder_(decoder), handler_(handler), origins_(origins), stop_(std::move(stop)) {}
 
   // Takes up the prepared transactions that the resume position lists. First, and once.
   Status go_on(const PostgresResume& resume);
@@ -99,6 +103,7 @@ class TransactionAssembly {
   Status pass_on(std::string_view message, Place place);
   Status expect_nothing_open(std::string_view message) const;
   Result<bool> has_already(const Prepare& prepare) const;
+  std::unique_ptr<HeldTransaction> take_prepared(const std::string& gid, std::uint32_t xid);
   Status keep(const Prepare& prepare, std::unique_ptr<HeldTransaction> held);
   Status hand_over(HeldTransaction& held, const Begin& begin, const Commit& commit,
                    std::string_view gid);
@@ -112,6 +117,7 @@ class TransactionAssembly {
   ChangeDecoder& decoder_;
   ChangeHandler& handler_;
   const Origins origins_;
+  const std::stop_token stop_;
   bool handler_failed_ = false;
   bool explained_ = false;  // the error that ends it says where it was met
 

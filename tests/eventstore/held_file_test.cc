@@ -61,7 +61,7 @@ std::string numbers(int seed, std::size_t bytes) {
 
 TEST_CASE("held: what was added is read back in order, however much it is") {
   Fixture f;
-  const auto held = f.store->hold(f.source);
+  const auto held = must(f.store->hold(f.source));
   CHECK(content_of(*held).records.empty());
   Records added;
   for (int i = 0; i < 3'000; ++i) {
@@ -78,7 +78,7 @@ TEST_CASE("held: what was added is read back in order, however much it is") {
 TEST_CASE("held: a little needs no file, and every file goes with its object") {
   Fixture f;
   {
-    const auto held = f.store->hold(f.source);
+    const auto held = must(f.store->hold(f.source));
     must(held->add(1, "little"));
     CHECK(staged_files(f.disk).empty());
     must(held->rest());
@@ -90,7 +90,7 @@ TEST_CASE("held: a little needs no file, and every file goes with its object") {
 
 TEST_CASE("held: a part that is dropped takes its records so far along, and no other") {
   Fixture f;
-  const auto held = f.store->hold(f.source);
+  const auto held = must(f.store->hold(f.source));
   must(held->add(1, "a"));
   must(held->add(2, "b"));
   must(held->rest());
@@ -106,8 +106,8 @@ TEST_CASE("held: a part that is dropped takes its records so far along, and no o
 
 TEST_CASE("held: one that was kept is there after a restart, the others are not") {
   Fixture f;
-  auto kept = f.store->hold(f.source);
-  const auto other = f.store->hold(f.source);
+  auto kept = must(f.store->hold(f.source));
+  const auto other = must(f.store->hold(f.source));
   for (const auto& held : {kept.get(), other.get()}) {
     must(held->add(1, "a"));
     must(held->add(2, "b"));
@@ -126,7 +126,7 @@ TEST_CASE("held: one that was kept is there after a restart, the others are not"
   CHECK(content_of(*found[0]).records == Records{"b"});
   CHECK(content_of(*found[0]).dropped == 1);
   // A new one gets another number.
-  const auto next = store->hold(store->source("shop"));
+  const auto next = must(store->hold(store->source("shop")));
   CHECK(next->id() > id);
   found[0]->remove();
   CHECK(staged_files(after).empty());
@@ -137,7 +137,7 @@ TEST_CASE("held: what is not asked for any more is removed, of that source alone
   const SourceId other = f.store->source("other");
   std::vector<std::uint64_t> ids;
   for (const SourceId source : {f.source, f.source, other}) {
-    const auto held = f.store->hold(source);
+    const auto held = must(f.store->hold(source));
     must(held->add(1, "a"));
     must(held->keep("name"));
     ids.push_back(held->id());
@@ -151,7 +151,7 @@ TEST_CASE("held: what is not asked for any more is removed, of that source alone
 
 TEST_CASE("held: a kept one that is missing, cut or damaged is corruption, at any bit") {
   Fixture f;
-  const auto held = f.store->hold(f.source);
+  const auto held = must(f.store->hold(f.source));
   must(held->add(1, "first"));
   must(held->rest());
   must(held->add(2, numbers(3, 600)));
@@ -201,7 +201,7 @@ TEST_CASE(
     Fixture f;
     const std::uint64_t before = f.disk.call_count();
     f.disk.crash_at(before + call);
-    const auto held = f.store->hold(f.source);
+    const auto held = must(f.store->hold(f.source));
     bool done = held->add(1, numbers(1, 300'000)) && held->rest() && held->add(2, "b");
     done = done && held->keep("order-7");
     const bool crashed = f.disk.crashed();
@@ -224,7 +224,7 @@ TEST_CASE("held: a full disk is told, and a sync that failed, too") {
     CAPTURE(call);
     Fixture f;
     f.disk.fail_at(f.disk.call_count() + call, FaultyDisk::Repeat::once, Code::disk_full);
-    const auto held = f.store->hold(f.source);
+    const auto held = must(f.store->hold(f.source));
     Status done = held->add(1, numbers(1, 300'000));
     if (done) done = held->rest();
     if (done) done = held->keep("order-7");
@@ -239,7 +239,7 @@ TEST_CASE("held: random parts, dropped and added again, kept at the end") {
   std::mt19937 random(static_cast<unsigned>(test_seed()));
   for (int round = 0; round < 50; ++round) {
     Fixture f;
-    auto held = f.store->hold(f.source);
+    auto held = must(f.store->hold(f.source));
     std::vector<std::pair<std::uint64_t, std::string>> expected;
     for (int i = 0; i < 500; ++i) {
       const std::uint64_t part = random() % 6;

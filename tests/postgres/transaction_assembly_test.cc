@@ -29,7 +29,8 @@ PostgresResume resume_at(std::uint64_t end) {
 struct Connected {
   Connected(RecordingHandler& handler, FakeCatalog& catalog, const PostgresResume& resume,
             Origins origins = Origins::any)
-      : decoder(resume, {}, catalog, handler), assembly(decoder, handler, origins) {
+      : decoder(resume, {}, catalog, handler),
+        assembly(decoder, handler, origins, stop.get_token()) {
     REQUIRE(assembly.go_on(resume));
   }
   Status decode(const std::string& message) {
@@ -41,6 +42,7 @@ struct Connected {
       REQUIRE_MESSAGE(done, done.error().what);
     }
   }
+  std::stop_source stop;
   ChangeDecoder decoder;
   TransactionAssembly assembly;
 };
@@ -228,9 +230,8 @@ TEST_CASE("assembly: a transaction that was rolled back leaves nothing") {
   f.take(piece(771, true, {{771, described()}, {771, row(1)}}));
   f.take({stream_abort_message(771, 771)});
   CHECK(f.handler.held_count() == 0);
-  // Its xid is not known any more, and neither is what it described.
-  f.take(commit_of(771, 900));
   CHECK(f.handler.transactions().empty());
+  // What it described is not known any more.
   f.take({begin_message(1'000, 5, 772)});
   CHECK(f.decode(row(2)).error().code == Code::corrupt);
 }
@@ -438,6 +439,7 @@ TEST_CASE("assembly: a transaction in pieces can be prepared, without what it ro
   f.take(piece(771, true, {{771, described()}, {771, row(1)}, {772, row(2)}}));
   f.take({stream_abort_message(771, 772)});
   f.take({stream_prepare_message(prepare_at(500, 771, "order-7"))});
+  f.take(piece(881, true, {}));
   f.take({stream_prepare_message(prepare_at(520, 881, "nothing"))});
   CHECK(f.durable().kept.size() == 2);
   f.reconnect(f.durable());
@@ -466,6 +468,40 @@ TEST_CASE("assembly: a global id is used again after its transaction ended, not 
   const auto again = f.decode(begin_prepare_message(prepare_at(800, 773, "order-7")));
   CHECK(again.error().code == Code::corrupt);
   CHECK(again.error().what.find("order-7") != std::string::npos);
+}
+
+TEST_CASE("assembly: the end of another transaction of the same global id is not this one's") {
+  Fixture f;
+  f.reconnect(resume_at(100), Origins::none);
+  f.take(prepared(prepare_at(500, 771, "order-7"), {described(), row(1)}));
+  f.take({commit_prepared_message(600, 610, 5, 772, "order-7")});
+  f.take({rollback_prepared_message(640, 650, 5, 773, "order-7")});
+  CHECK(f.handler.transactions().empty());
+  CHECK(f.durable().kept.size() == 1);
+  f.take({commit_prepared_message(700, 710, 5, 771, "order-7")});
+  CHECK(f.rows() == std::vector<std::string>{"1|a"});
+  CHECK(f.durable() == resume_at(710));
+}
+
+TEST_CASE("assembly: the end of pieces that never came stops the source") {
+  for (const std::string& end :
+       {commit_of(771, 900).back(), stream_prepare_message(prepare_at(500, 771, "order-7"))}) {
+    Fixture f;
+    const auto ended = f.decode(end);
+    REQUIRE_FALSE(ended);
+    CHECK(ended.error().code == Code::corrupt);
+    CHECK(ended.error().what.find("771") != std::string::npos);
+  }
+}
+
+TEST_CASE("assembly: handing over ends when it is asked to stop, and nothing of it was handed on") {
+  Fixture f;
+  f.take(piece(771, true, {{771, described()}, {771, row(1)}}));
+  f.connected->stop.request_stop();
+  const auto stopped = f.decode(commit_of(771, 900).back());
+  REQUIRE_FALSE(stopped);
+  CHECK(stopped.error().code == Code::cancelled);
+  CHECK(f.handler.transactions().empty());
 }
 
 TEST_CASE("assembly: a rollback of what was never sent is ignored, its commit is not") {
@@ -638,7 +674,10 @@ class RandomTransaction {
       described_ = false;
       return {stream_abort_message(xid_, sub)};
     }
-    if (at_ == changes_.size()) return {};
+    if (at_ == changes_.size()) {
+      // The server begins what it sends in pieces also when nothing of it is left to send.
+      return std::exchange(begun_, true) ? Messages{} : piece(xid_, true, {});
+    }
     SubMessages messages;
     const std::size_t count = 1 + random_() % 5;
     while (messages.size() < count && at_ < changes_.size() && changes_[at_].kind == Change::row) {
@@ -652,7 +691,7 @@ class RandomTransaction {
     if (messages.empty()) return next();
     return piece(xid_, !std::exchange(begun_, true), messages);
   }
-  bool done() const { return at_ == changes_.size(); }
+  bool done() const { return at_ == changes_.size() && begun_; }
   std::uint32_t xid() const { return xid_; }
   bool is_prepared() const { return prepare_; }
 
