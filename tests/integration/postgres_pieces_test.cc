@@ -75,12 +75,21 @@ void check_same(const std::vector<RecordedTransaction>& pieces,
   }
 }
 
-// Whether the slot sent at least so many transactions in pieces.
+// Whether the slot sent at least so many transactions in pieces. The server counts with a delay.
 bool sent_in_pieces(PostgresServer& server, const std::string& slot, int count) {
   return !server
               .sql("select 1 from pg_stat_replication_slots where slot_name = '" + slot +
                    "' and stream_txns >= " + std::to_string(count))
               .empty();
+}
+
+// Until the capture would not get this one of its transactions again.
+bool wait_until_durable(PostgresCapture& capture, std::size_t transaction) {
+  const auto position = read_postgres_resume(capture.handler.transactions().at(transaction).resume);
+  return capture.handler.wait_for_durable([&](const std::string& durable) {
+    const auto resume = read_postgres_resume(durable);
+    return position && resume && resume->end_lsn >= position->end_lsn;
+  });
 }
 
 // Both captures of one server, one in pieces and one whole, up to a last row.
@@ -138,7 +147,8 @@ TEST_CASE("pieces: a transaction in progress is sent, and is one transaction at 
     server.sql("begin;" + rows("a", 20'001, 3'000) + "rollback");
     both.check_same_to_the_end();
     CHECK(both.pieces.handler.transactions().at(1).events.size() == 3'000);
-    CHECK(sent_in_pieces(server, "tidelog_pieces", 1));
+    CHECK(
+        eventually(Duration(20'000), [&] { return sent_in_pieces(server, "tidelog_pieces", 1); }));
     CHECK(both.pieces.handler.held_count() == 0);
   }
 }
@@ -163,7 +173,8 @@ TEST_CASE("pieces: schemas, types and tables made in a transaction are those of 
         "insert into a select n, 'sad', n from generate_series(10001, 11000) n; rollback to s;"
         "insert into a select n, 'sad' from generate_series(12001, 14000) n; commit");
     both.check_same_to_the_end();
-    CHECK(sent_in_pieces(server, "tidelog_pieces", 2));
+    CHECK(
+        eventually(Duration(20'000), [&] { return sent_in_pieces(server, "tidelog_pieces", 2); }));
   }
 }
 
@@ -188,7 +199,8 @@ TEST_CASE("pieces: messages and origins of pieces are what they are whole") {
     both.check_same_to_the_end();
     CHECK(both.pieces.handler.transactions().at(0).events.size() == 1);  // the message alone
     CHECK(both.pieces.handler.transactions().at(2).origin == "elsewhere");
-    CHECK(sent_in_pieces(server, "tidelog_pieces", 2));
+    CHECK(
+        eventually(Duration(20'000), [&] { return sent_in_pieces(server, "tidelog_pieces", 2); }));
   }
 }
 
@@ -317,7 +329,8 @@ TEST_CASE(
     for (int i = 0; i < 600; ++i) sessions[random() % sessions.size()]->step();
     for (const auto& session : sessions) session->finish();
     both.check_same_to_the_end();
-    CHECK(sent_in_pieces(server, "tidelog_pieces", 5));
+    CHECK(
+        eventually(Duration(20'000), [&] { return sent_in_pieces(server, "tidelog_pieces", 5); }));
     CHECK(both.pieces.handler.held_count() == 0);
     std::size_t prepared = 0;
     for (const RecordedTransaction& transaction : both.pieces.handler.transactions())
@@ -379,7 +392,7 @@ TEST_CASE(
     server.sql("begin; insert into a values (2, 'lost'); prepare transaction 'lost'");
     server.sql("insert into a values (3, 'between')");
     REQUIRE(without.handler.wait_for_transactions(1));
-    REQUIRE(without.handler.wait_for_durable([](const std::string& p) { return !p.empty(); }));
+    REQUIRE(wait_until_durable(without, 0));
     CHECK(without.stop());
 
     options.two_phase = true;
@@ -477,7 +490,7 @@ TEST_CASE("pieces: a connection that is cut in mid-transaction begins again, and
     REQUIRE(eventually(Duration(20'000), [&] { return capture.handler.held_count() == 1; }));
     server.sql(rows("a", 5'001, 1));
     REQUIRE(capture.handler.wait_for_transactions(1));
-    REQUIRE(capture.handler.wait_for_durable([](const std::string& p) { return !p.empty(); }));
+    REQUIRE(wait_until_durable(capture, 0));
     server.sql("select pg_terminate_backend(pid) from pg_stat_replication");
     CHECK_FALSE(capture.wait_for_end());
     CHECK(capture.handler.held_count() == 0);
@@ -527,7 +540,7 @@ TEST_CASE("resume: from each position that was stored, exactly what follows it c
     CHECK(first.stop());
     const std::vector<RecordedTransaction> all = first.handler.transactions();
     REQUIRE(all.size() == count);
-    CHECK(sent_in_pieces(server, "tidelog_shop", 1));
+    CHECK(eventually(Duration(20'000), [&] { return sent_in_pieces(server, "tidelog_shop", 1); }));
 
     for (std::size_t i = 0; i < count; ++i) {
       CAPTURE(i);
