@@ -166,10 +166,15 @@ class Worker {
     }
   }
 
+  // In pieces, what was rolled back beside a message makes the whole transaction come once more.
   std::string bulk() {
-    return "update accounts set owner = owner || '.' where id between " + id() + " and 2500" +
-           (prepares_ ? " and (id + " + std::to_string(number_) + ") % 4 = 0;" : ";");
+    const std::string update = "update accounts set owner = owner || '.' where id between " + id() +
+                               " and 2500" + (prepares_ ? own_rows() : "") + ";";
+    if (!prepares_ || pick(1, 4) != 1) return update;
+    return "select pg_logical_emit_message(true, 'bulk', ''); savepoint b;" + update +
+           "rollback to b;" + update;
   }
+  std::string own_rows() { return " and (id + " + std::to_string(number_) + ") % 4 = 0"; }
 
   SqlSession session_;
   std::mt19937 random_;
