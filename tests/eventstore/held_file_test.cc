@@ -52,7 +52,8 @@ struct Fixture {
 // Numbers that compress to a third, of as many bytes.
 std::string numbers(int seed, std::size_t bytes) {
   std::string out;
-  for (int i = seed; out.size() < bytes; i = i * 7 + 1) out += std::to_string(i % 100'000);
+  for (auto i = static_cast<std::uint32_t>(seed); out.size() < bytes; i = i * 7 + 1)
+    out += std::to_string(i % 100'000);
   out.resize(bytes);
   return out;
 }
