@@ -112,7 +112,7 @@ void bench_p99(Disk& disk, Clock& clock, const std::string& directory) {
                   beside, appends, alone, filled_events));
 }
 
-// Which ends without closing anything, as kill -9 ends it.
+// In one that ends without closing anything, as kill -9 ends it.
 void in_another_process(const std::function<void()>& work) {
   const pid_t child = ::fork();
   if (child == 0) {

@@ -197,23 +197,19 @@ Result<Appended> EventStore::append(BatchBuilder& batch) {
   return appended;
 }
 
+Result<std::uint64_t> EventStore::take_staging_id() {
+  const std::lock_guard lock(mutex_);
+  if (broken_) return tl::unexpected<Error>(*broken_);
+  return next_staging_id_++;
+}
+
 Result<std::unique_ptr<StagingWriter>> EventStore::stage() {
-  std::uint64_t id = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    if (broken_) return tl::unexpected<Error>(*broken_);
-    id = next_staging_id_++;
-  }
+  TRY(const std::uint64_t id, take_staging_id());
   return StagingWriter::create(disk_, paths_.staged(id), id, *this, floor_);
 }
 
 Result<std::unique_ptr<HeldFile>> EventStore::hold(SourceId source) {
-  std::uint64_t id = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    if (broken_) return tl::unexpected<Error>(*broken_);
-    id = next_staging_id_++;
-  }
+  TRY(const std::uint64_t id, take_staging_id());
   return std::make_unique<HeldFile>(
       disk_, HeldPaths{paths_.staging, paths_.held(id), paths_.kept(id, source)}, id, floor_);
 }

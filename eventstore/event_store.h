@@ -173,6 +173,7 @@ class EventStore : private NameLookup {
   // Before a request waits for the group commit.
   Status check_whole();
   Status check_open();
+  Result<std::uint64_t> take_staging_id();
   Result<Appended> commit_draft(std::unique_ptr<BatchDraft> draft);
   Result<std::unique_ptr<ApplicationAppend>> prepare(AppendRequest request);
   Status look(ApplicationAppend& append);

@@ -109,13 +109,7 @@ std::string encode_extension(const BatchExtension& extension) {
     put_sized(ext, s.name);
   });
   put_schemas(ext, extension.schemas);
-  put_list(ext, extension.blocks, [&](const BlockEntry& b) {
-    put_varint(ext, b.stored_bytes);
-    put_varint(ext, b.raw_bytes);
-    put_varint(ext, b.event_count);
-    put_le(ext, static_cast<std::uint8_t>(b.codec));
-    put_le(ext, b.crc);
-  });
+  put_list(ext, extension.blocks, [&](const BlockEntry& b) { put_block_entry(ext, b); });
   put_list(ext, extension.adopted, [&](const AdoptedFile& a) {
     put_varint(ext, a.staging_id);
     put_varint(ext, a.generation);
@@ -142,6 +136,24 @@ Status check_lengths(const BatchHeader& header) {
 }
 
 }  // namespace
+
+void put_block_entry(std::string& out, const BlockEntry& block) {
+  put_varint(out, block.stored_bytes);
+  put_varint(out, block.raw_bytes);
+  put_varint(out, block.event_count);
+  put_le(out, static_cast<std::uint8_t>(block.codec));
+  put_le(out, block.crc);
+}
+
+BlockEntry read_block_entry(ByteReader& in) {
+  BlockEntry block;
+  block.stored_bytes = in.varint();
+  block.raw_bytes = in.varint();
+  block.event_count = in.varint();
+  block.codec = static_cast<Codec>(in.le<std::uint8_t>());
+  block.crc = in.le<std::uint32_t>();
+  return block;
+}
 
 // u32 magic | u32 version | 16 uuid | u64 count | count * (u64 id | u32 generation | u64 base) |
 // u32 crc of all before
@@ -458,13 +470,8 @@ Result<BatchExtension> read_batch_extension(const BatchHeader& header, std::stri
     s.name = in.sized();
   });
   e.schemas = read_schemas(in);
-  e.blocks = read_list<BlockEntry>(in, 8, [&](BlockEntry& b) {
-    b.stored_bytes = in.varint();
-    b.raw_bytes = in.varint();
-    b.event_count = in.varint();
-    b.codec = static_cast<Codec>(in.le<std::uint8_t>());
-    b.crc = in.le<std::uint32_t>();
-  });
+  e.blocks = read_list<BlockEntry>(in, block_entry_bytes_min,
+                                   [&](BlockEntry& b) { b = read_block_entry(in); });
   e.adopted = read_list<AdoptedFile>(in, 9, [&](AdoptedFile& a) {
     a.staging_id = in.varint();
     a.generation = narrow(in);

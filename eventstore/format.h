@@ -129,6 +129,12 @@ struct BlockEntry {
   std::uint32_t crc = 0;  // of the stored bytes
 };
 
+// varint stored length | varint raw length | varint events | u8 codec | u32 crc: also in indexes
+// and in kept transactions.
+inline constexpr std::size_t block_entry_bytes_min = 8;
+void put_block_entry(std::string& out, const BlockEntry& block);
+BlockEntry read_block_entry(ByteReader& in);
+
 // A stream's part in a batch.
 struct StreamRun {
   StreamId stream;

@@ -16,7 +16,6 @@ namespace {
 constexpr std::uint32_t magic = 0x50474C54;  // "TLGP"
 constexpr std::size_t tail_bytes = 32;
 constexpr std::size_t block_bytes = 256 << 10;
-constexpr std::size_t block_entry_bytes_min = 8;
 constexpr std::size_t dropped_bytes_min = 2;
 
 // tail = u32 magic | u32 version | u64 staging id | u64 length of the foot | u32 crc of the foot |
@@ -30,26 +29,6 @@ std::string tail_of(std::uint64_t id, std::string_view foot) {
   put_le(tail, crc32c(foot));
   put_le(tail, crc32c(tail));
   return tail;
-}
-
-// varint stored length | varint raw length | varint records | u8 codec | u32 crc
-void put_block_entry(std::string& out, const format::BlockEntry& block) {
-  put_varint(out, block.stored_bytes);
-  put_varint(out, block.raw_bytes);
-  put_varint(out, block.event_count);
-  out.push_back(static_cast<char>(block.codec));
-  put_le(out, block.crc);
-}
-
-format::BlockEntry read_block_entry(ByteReader& in) {
-  format::BlockEntry block;
-  block.stored_bytes = in.varint();
-  block.raw_bytes = in.varint();
-  block.event_count = in.varint();
-  block.codec = static_cast<format::Codec>(in.le<std::uint8_t>());
-  block.crc = in.le<std::uint32_t>();
-  if (std::max(block.stored_bytes, block.raw_bytes) > format::block_raw_bytes_max) in.fail();
-  return block;
 }
 
 // What it says of the foot before it.
@@ -175,7 +154,7 @@ std::string HeldFile::foot() const {
   std::string out;
   put_sized(out, about_);
   put_varint(out, blocks_.size());
-  for (const format::BlockEntry& block : blocks_) put_block_entry(out, block);
+  for (const format::BlockEntry& block : blocks_) format::put_block_entry(out, block);
   put_varint(out, dropped_.size());
   for (const auto& [part, records] : dropped_) {
     put_varint(out, part);
@@ -187,9 +166,10 @@ std::string HeldFile::foot() const {
 Status HeldFile::read_foot(std::string_view bytes) {
   ByteReader in(bytes);
   about_ = in.sized();
-  blocks_.resize(in.varint_count(block_entry_bytes_min));
+  blocks_.resize(in.varint_count(format::block_entry_bytes_min));
   for (format::BlockEntry& block : blocks_) {
-    block = read_block_entry(in);
+    block = format::read_block_entry(in);
+    if (std::max(block.stored_bytes, block.raw_bytes) > format::block_raw_bytes_max) in.fail();
     file_offset_ += block.stored_bytes;
     records_ += block.event_count;
   }

@@ -155,11 +155,7 @@ std::string encode(const BlockPage& page) {
     std::uint64_t offset = 0;
     for (const IndexedBlock& block : batch.blocks) {
       put_varint(out, block.offset - offset);
-      put_varint(out, block.entry.stored_bytes);
-      put_varint(out, block.entry.raw_bytes);
-      put_varint(out, block.entry.event_count);
-      put_le(out, static_cast<std::uint8_t>(block.entry.codec));
-      put_le(out, block.entry.crc);
+      put_block_entry(out, block.entry);
       offset = block.offset + block.entry.stored_bytes;
     }
   }
@@ -197,11 +193,7 @@ Result<BlockPage> read_block_page(std::string_view bytes) {
     for (IndexedBlock& block : batch.blocks) {
       block.base = base;
       block.offset = offset + in.varint();
-      block.entry.stored_bytes = in.varint();
-      block.entry.raw_bytes = in.varint();
-      block.entry.event_count = in.varint();
-      block.entry.codec = static_cast<Codec>(in.le<std::uint8_t>());
-      block.entry.crc = in.le<std::uint32_t>();
+      block.entry = read_block_entry(in);
       offset = block.offset + block.entry.stored_bytes;
       base = base + block.entry.event_count;
     }

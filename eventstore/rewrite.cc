@@ -9,6 +9,7 @@
 #include "eventstore/batch_rewriter.h"
 #include "eventstore/catalog.h"
 #include "eventstore/recovery.h"
+#include "eventstore/verified_copy.h"
 
 namespace tidelog {
 namespace {
@@ -145,14 +146,10 @@ class SegmentRewriting {
     }
     TRY(const auto file,
         open_named(disk_, paths_.adopted(old_.id, adopted.staging_id, adopted.generation)));
-    BatchCursor::Expected first;
-    first.file_id = adopted.staging_id;
-    first.generation = adopted.generation;
-    first.staged = true;
     const std::string new_path = paths_.adopted(new_.id, adopted.staging_id, new_.generation);
     TRY(auto out, create(new_path));
     const RewriteCounts before = counts_;
-    BatchCursor cursor(*file, first);
+    BatchCursor cursor(*file, begin_of(adopted));
     for (;;) {
       TRY(const auto step, cursor.next());
       if (step == BatchCursor::Step::bad) return fail(Code::corrupt, cursor.why());

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "eventstore/recovery.h"
+#include "eventstore/verified_copy.h"
 
 namespace tidelog {
 
@@ -71,11 +72,7 @@ Status SegmentWalk::open_adopted() {
   for (const auto& run : log_.extension().runs) adopted_bases_[run.stream] = run.base.value;
   TRY(staged_file_, open_named(disk_, paths_.adopted(log_.header().file_id, adopted_.staging_id,
                                                      adopted_.generation)));
-  BatchCursor::Expected first;
-  first.file_id = adopted_.staging_id;
-  first.generation = adopted_.generation;
-  first.staged = true;
-  staged_.emplace(*staged_file_, first);
+  staged_.emplace(*staged_file_, begin_of(adopted_));
   return {};
 }
 

@@ -318,11 +318,7 @@ class Verification {
     TRY(const auto file, disk_.open_read(paths_.adopted(log.header().file_id, adopted.staging_id,
                                                         adopted.generation)));
     report_.progress.bytes_total += adopted.file_bytes;
-    BatchCursor::Expected first;
-    first.file_id = adopted.staging_id;
-    first.generation = adopted.generation;
-    first.staged = true;
-    BatchCursor cursor(*file, first);
+    BatchCursor cursor(*file, begin_of(adopted));
     for (;;) {
       const std::uint64_t offset = cursor.expected().file_offset;
       TRY(const auto step, cursor.next());

@@ -65,7 +65,6 @@ tell_crash_states() {  # PRESET
 
 if "$install"; then
   scripts/install-deps.sh build test bench
-  [[ "$TIDELOG_MATRIX" != full ]] || scripts/install-deps.sh matrix
 fi
 
 if "$everything" || ((${#labels[@]} > 0)); then

@@ -12,7 +12,7 @@ namespace tidelog::postgres {
 namespace {
 
 constexpr const char* slot_sql = R"(
-select s.plugin, s.database, s.temporary, s.two_phase, s.confirmed_flush_lsn, s.wal_status, %s,
+select s.plugin, s.database, s.temporary, s.confirmed_flush_lsn, s.wal_status, %s,
        coalesce(s.active_pid, 0),
        concat_ws(' from ', nullif(a.application_name, ''), coalesce(host(a.client_addr), 'this machine'))
   from pg_replication_slots s left join pg_stat_activity a on a.pid = s.active_pid
@@ -43,14 +43,13 @@ Result<std::optional<Slot>> find_slot(Connection& connection, const std::string&
   slot.plugin = found.text(0, 0);
   slot.database = found.text(0, 1);
   slot.temporary = found.boolean(0, 2);
-  slot.two_phase = found.boolean(0, 3);
-  if (!found.is_null(0, 4)) {
-    TRY(slot.confirmed, parse_lsn(found.text(0, 4)));
+  if (!found.is_null(0, 3)) {
+    TRY(slot.confirmed, parse_lsn(found.text(0, 3)));
   }
-  slot.wal_status = found.text(0, 5);
-  slot.conflicting = found.boolean(0, 6);
-  TRY(slot.reader, found.integer(0, 7));
-  slot.reader_is = found.text(0, 8);
+  slot.wal_status = found.text(0, 4);
+  slot.conflicting = found.boolean(0, 5);
+  TRY(slot.reader, found.integer(0, 6));
+  slot.reader_is = found.text(0, 7);
   return std::optional(std::move(slot));
 }
 

@@ -18,7 +18,6 @@ struct Slot {
   std::string plugin;  // empty: a physical slot
   std::string database;
   bool temporary = false;
-  bool two_phase = false;
   Lsn confirmed;             // everything before it was confirmed
   std::string wal_status;    // reserved, extended, unreserved, lost
   bool conflicting = false;  // invalidated on a standby (16 and later)
