@@ -37,8 +37,10 @@ Status NewestOfKey::see(const Event& event, const Schema* schema) {
   if (is_new) {
     memory_bytes_ += name_.size() + sizeof(*it) * 2;
     newest.needed_from = event.position;
+    newest.moved_in = may_have_moved_in_;
   }
   newest.last = event.position;
+  see_life(event, newest);
   bool lacks = false;
   if (event.body && schema != nullptr) {
     TRY(lacks, lacks_values(*event.body, *schema));
@@ -56,9 +58,18 @@ Status NewestOfKey::see(const Event& event, const Schema* schema) {
   return {};
 }
 
-// The halves of a key change stay: erasure follows a row by them.
+void NewestOfKey::see_life(const Event& event, Newest& newest) {
+  if (event.type == EventType::insert) newest.moved_in = event.moved;
+  if (event.type != EventType::remove) return;
+  if (newest.moved_in && !event.moved && ends_.insert(event.position.value).second)
+    memory_bytes_ += sizeof(std::uint64_t) * 2;
+  newest.moved_in = false;
+}
+
+// The halves of a key change stay, and the deletion at the end of such a row: erasure follows a
+// row by them.
 bool NewestOfKey::is_superseded(const Event& event) {
-  if (!has_key(event) || event.moved) return false;
+  if (!has_key(event) || event.moved || ends_.contains(event.position.value)) return false;
   const auto it = newest_.find(name_of(event));
   return it != newest_.end() &&
          event.position < std::min(it->second.needed_from, it->second.pinned);
@@ -66,6 +77,7 @@ bool NewestOfKey::is_superseded(const Event& event) {
 
 bool NewestOfKey::is_last_deletion(const Event& event) {
   if (event.type != EventType::remove || !has_key(event) || event.moved) return false;
+  if (ends_.contains(event.position.value)) return false;
   const auto it = newest_.find(name_of(event));
   return it != newest_.end() && event.position == it->second.last &&
          event.position == it->second.needed_from && it->second.pinned == Position{UINT64_MAX};

@@ -272,8 +272,9 @@ class RetentionRun : private RewritePlan {
     TRY(const auto reader, store_.reader());
     reader->only_streams(names);
     reader->read_until(compaction_end());
-    for (bool more = true; more;) {
-      newest_.emplace();
+    bool is_begin = true;
+    for (bool more = true; more; is_begin = false) {
+      newest_.emplace(is_begin);
       TRY(more, remember(*reader));
       TRY_DO(rewrite(reader->position()));
     }

@@ -129,11 +129,12 @@ class Lives {
   };
 
   std::size_t life_of(const Event& event, const std::string& key) {
-    const bool begins = event.type == EventType::insert || event.type == EventType::load;
+    // A row that is loaded again is the same one.
+    const bool is_new = event.type == EventType::insert;
     const auto current = current_.find(key);
-    if (current != current_.end() && !begins) return current->second;
+    if (current != current_.end() && !is_new) return current->second;
     const bool is_first = had_life_.insert(key).second;
-    lives_.push_back({key, is_first && !begins});
+    lives_.push_back({key, is_first && !is_new && event.type != EventType::load});
     current_[key] = lives_.size() - 1;
     return lives_.size() - 1;
   }
