@@ -158,9 +158,11 @@ Result<std::optional<AggregateSnapshot>> AggregateSnapshots::load(StreamId strea
 Status AggregateSnapshots::remove(StreamId stream) {
   const std::lock_guard hold(mutex_);
   const std::string path = directory_ + "/" + file_name(stream);
+  TRY(const bool any, disk_.exists(directory_));
+  if (!any) return {};
   TRY(const bool exists, disk_.exists(path));
-  if (!exists) return {};
-  TRY_DO(disk_.remove(path));
+  if (exists) TRY_DO(disk_.remove(path));
+  // Also when it was gone: a process that was killed may not have come to this.
   return disk_.sync_directory(directory_);
 }
 

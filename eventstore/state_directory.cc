@@ -69,6 +69,8 @@ Result<std::unique_ptr<DiskLock>> StateDirectory::lock(const std::string& holder
     // Also "3.tmp.1", what the making of "3.tmp" went through.
     if (file.find(temporary_end) != std::string::npos) TRY_DO(disk_.remove(path_ + "/" + file));
   }
+  // A process that was killed may have named or removed files that a power loss would bring back.
+  TRY_DO(disk_.sync_directory(path_));
   return lock;
 }
 

@@ -37,7 +37,7 @@ class StateDirectory {
   const std::string& path() const { return path_; }
 
   // Makes the folder, and holds off everybody else who would change what is in it. Left-overs of a
-  // crash are removed. Code::conflict names the holder.
+  // crash are removed, and what is seen there then lasts. Code::conflict names the holder.
   Result<std::unique_ptr<DiskLock>> lock(const std::string& holder) const;
 
   // With the lock held. A file to write to; its name under which it counts, durably; away with it.

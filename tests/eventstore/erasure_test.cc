@@ -6,6 +6,8 @@
 
 #include <set>
 
+#include "eventstore/retention.h"
+#include "eventstore/state_directory.h"
 #include "eventstore/verify.h"
 #include "tests/eventstore/store_fixture.h"
 
@@ -24,6 +26,7 @@ class Table {
   explicit Table(EventStore& store) : store_(store), stream_(store.stream("shop.public.orders")) {}
 
   void insert(std::int64_t id, std::string_view note) { one(row(EventType::insert, id, note)); }
+  void load(std::int64_t id, std::string_view note) { one(row(EventType::load, id, note)); }
   void update(std::int64_t id, std::string_view note) { one(row(EventType::update, id, note)); }
   void remove(std::int64_t id) { one(gone(id)); }
   void truncate() {
@@ -110,6 +113,18 @@ struct Fixture {
   }
   ErasureReport erase(std::int64_t id) {
     return must(tidelog::erase(*store, "shop.public.orders", {key_of(id)}, {}));
+  }
+  RetentionReport compact() {
+    must(store->seal());
+    RetentionPlan plan;
+    plan.rule_of = [](std::string_view) {
+      RetentionRule rule;
+      rule.compact = true;
+      return rule;
+    };
+    plan.make_base = [](const std::string&, Position) { return Status(); };
+    RetentionMemory memory;
+    return must(apply_retention(*store, plan, memory));
   }
   std::set<std::string> notes() {
     std::set<std::string> notes;
@@ -203,6 +218,47 @@ TEST_CASE("erasure: another row that had one of these keys at another time stays
   f.erase(2);
   CHECK(f.notes() ==
         std::set<std::string>{"an earlier row", "a later row", "the later row elsewhere"});
+}
+
+TEST_CASE("erasure: another row that has one of these keys now stays after compaction as well") {
+  Fixture f;
+  Table table(*f.store);
+  table.insert(1, "mine-a");
+  table.move(1, 5, "mine-b");
+  table.remove(5);
+  table.insert(5, "other-a");
+  table.update(5, "other-b");
+  CHECK(f.compact().events_removed == 2);  // the first of each row; not the end of the first row
+  f.erase(1);
+  CHECK(f.notes() == std::set<std::string>{"other-b"});
+}
+
+TEST_CASE("erasure: a row that was loaded again is the same row") {
+  Fixture f;
+  Table table(*f.store);
+  table.load(1, "mine-a");
+  table.move(1, 5, "mine-b");
+  table.load(5, "mine-c");
+  f.erase(1);
+  CHECK(f.notes().empty());
+}
+
+TEST_CASE("state files: what a process removed before it was killed does not come back") {
+  FaultyDisk disk;
+  const StateDirectory states(disk, "store");
+  const SnapshotName name{{1}, {7}, false};
+  must(disk.make_directory("store"));
+  {
+    const auto lock = must(states.lock("first"));
+    const std::string temporary = states.temporary_path("1");
+    must(must(disk.create(temporary))->sync());
+    must(states.publish(temporary, name));
+    must(disk.remove(states.path(name)));  // and killed here
+  }
+  const auto lock = must(states.lock("second"));
+  CHECK(must(states.list()).empty());
+  FaultyDisk left = disk.after_power_loss(Survives::nothing, 0);
+  CHECK(must(StateDirectory(left, "store").list()).empty());
 }
 
 TEST_CASE("erasure: what the key held before a truncation is erased as well") {
