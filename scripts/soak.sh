@@ -2,15 +2,16 @@
 # Long runs of the seeded tests: crash states of the store, faults, random values, kills under load.
 #   scripts/soak.sh [SUITE...] [--minutes N] [--states N] [--seed N] [--no-install]
 # Suites: crash (crash states and faults of the store), kill (SIGKILL under load on a real Postgres), fuzz (decoders, differential
-# tests), states (crash states of a store with everything at work: --states of them, a million unless told otherwise, on
-# every processor, no longer than --minutes). Without a name: crash, kill and fuzz in turn. Ten minutes each unless told otherwise.
+# tests), types (random values of random types of a real Postgres), states (crash states of a store with everything at
+# work: --states of them, a million unless told otherwise, on every processor, no longer than --minutes). Without a name: crash,
+# kill, fuzz and types in turn. Ten minutes each unless told otherwise.
 # Every round has a new seed, the first one --seed if given. A failure prints it: rerun with TIDELOG_TEST_SEED=SEED and the line
 # that is shown.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
-  sed -n '2,8s/^# \{0,1\}//p' scripts/soak.sh
+  sed -n '2,9s/^# \{0,1\}//p' scripts/soak.sh
   exit "$1"
 }
 
@@ -22,7 +23,7 @@ number() {  # OPTION VALUE
 suites=() minutes="" states="" seed="" install=true
 while (($# > 0)); do
   case "$1" in
-    crash | kill | fuzz | states) suites+=("$1") ;;
+    crash | kill | fuzz | types | states) suites+=("$1") ;;
     --minutes) minutes="$(number "$1" "${2:-}")"; shift ;;
     --states) states="$(number "$1" "${2:-}")"; shift ;;
     --seed) seed="$(number "$1" "${2:-}")"; shift ;;
@@ -33,7 +34,7 @@ while (($# > 0)); do
   shift
 done
 if ((${#suites[@]} == 0)); then
-  if [[ -n "$states" ]]; then suites=(states); else suites=(crash kill fuzz); fi
+  if [[ -n "$states" ]]; then suites=(states); else suites=(crash kill fuzz types); fi
 fi
 
 programs_of() {
@@ -41,6 +42,7 @@ programs_of() {
     crash) echo eventstore/eventstore_crash_test projections/crash_simulator_test ;;
     kill) echo integration/kill_integration_test ;;
     fuzz) echo core/core_test postgres/postgres_test projections/projections_test ;;
+    types) echo integration/postgres_values_integration_test ;;
   esac
 }
 
