@@ -16,8 +16,8 @@ constexpr std::uint32_t erasures_magic = 0x45474C54;  // "TLGE"
 constexpr std::uint32_t erasures_version = 1;
 constexpr std::size_t crc_bytes = 4;
 
-// u32 magic | u32 version | list<sized stream | list<sized key> | list<varint position, less the
-// one before>> | u32 crc of all before
+// u32 magic | u32 version | list<sized stream | list<sized key | varint before> | list<varint
+// position, less the one before>> | u32 crc of all before
 std::string encode(const std::vector<Erasure>& erasures) {
   std::string out;
   put_le(out, erasures_magic);
@@ -26,7 +26,10 @@ std::string encode(const std::vector<Erasure>& erasures) {
   for (const Erasure& erasure : erasures) {
     put_sized(out, erasure.stream);
     put_varint(out, erasure.keys.size());
-    for (const std::string& key : erasure.keys) put_sized(out, key);
+    for (const SavedKey& key : erasure.keys) {
+      put_sized(out, key.key);
+      put_varint(out, key.before.value);
+    }
     put_varint(out, erasure.events.size());
     Position last;
     for (const Position position : erasure.events) {
@@ -52,8 +55,11 @@ Result<std::vector<Erasure>> read_erasures(std::string_view bytes) {
   std::vector<Erasure> erasures(in.varint_count(3));
   for (Erasure& erasure : erasures) {
     erasure.stream = in.sized();
-    erasure.keys.resize(in.varint_count(1));
-    for (std::string& key : erasure.keys) key = in.sized();
+    erasure.keys.resize(in.varint_count(2));
+    for (SavedKey& key : erasure.keys) {
+      key.key = in.sized();
+      key.before = {in.varint()};
+    }
     erasure.events.resize(in.varint_count(1));
     Position last;
     for (Position& position : erasure.events) position = last = last + in.varint();
@@ -121,6 +127,13 @@ Result<ErasureReport> do_pending(EventStore& store, const ErasureOptions& option
 
 }  // namespace
 
+bool Erasure::has(std::string_view key, Position last_change) const {
+  return std::binary_search(events.begin(), events.end(), last_change) ||
+         std::any_of(keys.begin(), keys.end(), [&](const SavedKey& saved) {
+           return saved.key == key && last_change < saved.before;
+         });
+}
+
 ErasureReport& ErasureReport::operator+=(const ErasureReport& other) {
   events += other.events;
   keys += other.keys;
@@ -141,8 +154,10 @@ Status write_erasures(Disk& disk, const StorePaths& paths, const std::vector<Era
 // Whatever comes to stand at a later position is none of theirs.
 Status inherit_erasures(Disk& disk, const std::string& file, const StorePaths& to, Position end) {
   TRY(std::vector<Erasure> erasures, erasures_in(disk, file));
-  for (Erasure& erasure : erasures)
+  for (Erasure& erasure : erasures) {
     std::erase_if(erasure.events, [&](Position position) { return position >= end; });
+    for (SavedKey& key : erasure.keys) key.before = std::min(key.before, end);
+  }
   return erasures.empty() ? Status() : write_erasures(disk, to, erasures);
 }
 
@@ -153,9 +168,7 @@ Result<ErasureReport> erase(EventStore& store, const std::string& stream,
   TRY(const auto reader, store.reader());
   TRY(const FoundRows found, rows_of_keys(*reader, stream, keys, store.durable()));
   report.keys += found.keys.size();
-  const auto& earlier = found.earlier_keys;
-  TRY_DO(write_erasures(store.disk(), store.paths(),
-                        {{stream, {earlier.begin(), earlier.end()}, found.events}}));
+  TRY_DO(write_erasures(store.disk(), store.paths(), {{stream, found.saved, found.events}}));
   TRY(const ErasureReport rest, do_pending(store, options));
   report += rest;
   return report;

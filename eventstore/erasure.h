@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/disk.h"
 #include "core/result.h"
 #include "eventstore/event_store.h"
+#include "eventstore/row_lives.h"
 #include "eventstore/store_files.h"
 
 namespace tidelog {
@@ -18,10 +20,11 @@ namespace tidelog {
 // What an erasure found, and has to do.
 struct Erasure {
   std::string stream;
-  // Under these keys the rows stand in state files as well.
-  std::vector<std::string> keys;
+  std::vector<SavedKey> keys;
   std::vector<Position> events;  // rising
   bool operator==(const Erasure&) const = default;
+  // Whether a state file's row is one of them.
+  bool has(std::string_view key, Position last_change) const;
 };
 
 struct ErasureReport {
@@ -32,8 +35,8 @@ struct ErasureReport {
 };
 
 struct ErasureOptions {
-  // Makes the stream's state files forget the rows: those under one of the keys, and those last
-  // changed by one of the events. Called after the log has.
+  // Makes the stream's state files forget the rows: as Erasure::has tells. Called after the log
+  // has.
   std::function<Status(const Erasure&)> forget;
   std::function<void(Position done)> on_progress;
 };

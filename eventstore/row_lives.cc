@@ -63,6 +63,14 @@ class Moves {
   std::map<std::string, Keys, std::less<>> links_;
 };
 
+// All rows that ever had the keys: no life of theirs need be told from another.
+FoundRows rows_asked_for(const std::vector<std::string>& keys, Position end) {
+  FoundRows found;
+  found.keys.insert(keys.begin(), keys.end());
+  for (const std::string& key : found.keys) found.saved.push_back({key, end});
+  return found;
+}
+
 // The lives of some keys, linked where a row went from one to another.
 class Lives {
  public:
@@ -70,6 +78,7 @@ class Lives {
 
   void see(const Event& event) {
     if (event.type == EventType::truncate) {
+      for (const auto& [key, life] : current_) lives_[life].end = event.position;
       current_.clear();
       return;
     }
@@ -80,7 +89,10 @@ class Lives {
     }
     const std::size_t life = life_of(event, *key);
     lives_[life].events.push_back(event.position);
-    if (event.type == EventType::remove) current_.erase(*key);
+    if (event.type == EventType::remove) {
+      lives_[life].end = event.position;
+      current_.erase(*key);
+    }
     if (!event.moved) return;
     if (event.type == EventType::remove) {
       left_ = life;
@@ -95,7 +107,7 @@ class Lives {
   }
 
   // Of every life of `keys`, and of those linked with them.
-  FoundRows of(const std::vector<std::string>& keys) const {
+  FoundRows of(const std::vector<std::string>& keys, Position end) const {
     std::vector<std::size_t> open;
     std::vector<bool> reached(lives_.size());
     const auto reach = [&](std::size_t life) {
@@ -105,14 +117,12 @@ class Lives {
     for (std::size_t i = 0; i < lives_.size(); ++i) {
       if (std::find(keys.begin(), keys.end(), lives_[i].key) != keys.end()) reach(i);
     }
-    FoundRows found;
-    found.keys.insert(keys.begin(), keys.end());
-    found.earlier_keys = found.keys;
+    FoundRows found = rows_asked_for(keys, end);
     while (!open.empty()) {
       const Life& life = lives_[open.back()];
       open.pop_back();
       found.keys.insert(life.key);
-      if (life.is_older_than_log) found.earlier_keys.insert(life.key);
+      if (life.is_older_than_log) found.saved.push_back({life.key, std::min(life.end, end)});
       found.events.insert(found.events.end(), life.events.begin(), life.events.end());
       for (const std::size_t linked : life.linked) reach(linked);
     }
@@ -124,6 +134,7 @@ class Lives {
   struct Life {
     std::string key;
     bool is_older_than_log = false;
+    Position end{UINT64_MAX};  // its deletion
     std::vector<Position> events{};
     std::vector<std::size_t> linked{};
   };
@@ -152,9 +163,7 @@ class Lives {
 Result<FoundRows> rows_of_keys(StoreReader& reader, const std::string& stream,
                                const std::vector<std::string>& keys, Position end) {
   Moves moves;
-  FoundRows found;
-  found.keys.insert(keys.begin(), keys.end());
-  found.earlier_keys = found.keys;
+  FoundRows found = rows_asked_for(keys, end);
   TRY_DO(for_keyed_events(reader, stream, end, [&](const Event& event) {
     moves.see(event);
     if (event.key && found.keys.contains(std::string(*event.key)))
@@ -164,7 +173,7 @@ Result<FoundRows> rows_of_keys(StoreReader& reader, const std::string& stream,
   if (reachable.size() == found.keys.size()) return found;
   Lives lives(reachable);
   TRY_DO(for_keyed_events(reader, stream, end, [&](const Event& event) { lives.see(event); }));
-  return lives.of(keys);
+  return lives.of(keys, end);
 }
 
 }  // namespace tidelog

@@ -16,12 +16,19 @@
 
 namespace tidelog {
 
+// Where a row stands in what was saved before the log's begin: under the key, when it was changed
+// there last before the position. Later changes are another row's.
+struct SavedKey {
+  std::string key;
+  Position before;
+  bool operator==(const SavedKey&) const = default;
+};
+
 struct FoundRows {
   std::vector<Position> events;  // rising
   std::set<std::string> keys;    // that they had, those asked for included
-  // Under these keys they stand in what was saved before the log's begin: those asked for, and
-  // those that a row had without an insertion here.
-  std::set<std::string> earlier_keys;
+  // Those asked for, and those that a row had without an insertion here.
+  std::vector<SavedKey> saved;
 };
 
 // Reads the stream from its beginning to before `end`, twice when keys changed.

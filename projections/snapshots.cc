@@ -259,8 +259,7 @@ Status forget_in_snapshots(StoreReader& reader, const Erasure& erasure, const st
   const auto known = stream_state(reader, erasure.stream);
   if (!known && known.error().code == Code::not_found) return {};
   TRY_DO(erase_from_snapshots(reader, erasure.stream, [&](const StoredRow& row) {
-    return std::find(erasure.keys.begin(), erasure.keys.end(), row.key) != erasure.keys.end() ||
-           std::binary_search(erasure.events.begin(), erasure.events.end(), row.position);
+    return erasure.has(row.key, row.position);
   }));
   TRY(const StreamState state, stream_state(reader, erasure.stream));
   return AggregateSnapshots(reader.disk(), reader.directory(), reader.uuid()).remove(state.id);

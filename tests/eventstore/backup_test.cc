@@ -176,7 +176,7 @@ TEST_CASE("backup: a store that was put back and went on from there does not rep
 TEST_CASE("backup: an erasure that is not done yet is finished in the store made of it") {
   const StoreScript script(operation_count);
   FaultyDisk disk = store_of(script, operation_count);
-  const std::vector<Erasure> pending = {{"a", {"key"}, {Position{2}, Position{9}}}};
+  const std::vector<Erasure> pending = {{"a", {{"key", Position{12}}}, {Position{2}, Position{9}}}};
   REQUIRE(write_erasures(disk, StorePaths(directory), pending));
   REQUIRE(back_up(disk));
   FakeClock clock;
@@ -192,6 +192,7 @@ TEST_CASE("backup: an erasure that is not done yet is finished in the store made
   REQUIRE(of_cut);
   REQUIRE(of_cut->size() == 1);
   CHECK(of_cut->front().events.size() == (cut.value > 9 ? 2 : 1));
+  CHECK(of_cut->front().keys.front().before == std::min(cut, Position{12}));
 
   REQUIRE(write_erasures(disk, StorePaths(directory), {}));
   REQUIRE(back_up(disk));

@@ -233,6 +233,32 @@ TEST_CASE("erasure: another row that has one of these keys now stays after compa
   CHECK(f.notes() == std::set<std::string>{"other-b"});
 }
 
+// A base state may hold another row under a key that the erased one had.
+TEST_CASE("erasure: of saved rows, those that were changed after the row had left their key stay") {
+  Fixture f;
+  Table table(*f.store);
+  table.insert(1, "mine-a");
+  table.update(1, "mine-b");
+  table.move(1, 5, "mine-c");
+  table.insert(1, "other");
+  CHECK(f.compact().events_removed == 2);
+  const Position end = f.store->durable();
+  std::optional<Erasure> told;
+  ErasureOptions options;
+  options.forget = [&](const Erasure& erasure) -> Status {
+    told = erasure;
+    return {};
+  };
+  must(tidelog::erase(*f.store, "shop.public.orders", {key_of(5)}, options));
+  REQUIRE(told);
+  REQUIRE(told->events.size() == 2);
+  CHECK(told->has(key_of(1), {1}));  // its insertion, which compaction took
+  CHECK(told->has(key_of(5), {0}));
+  CHECK(told->has(key_of(5), told->events.back()));
+  CHECK_FALSE(told->has(key_of(1), {end.value - 1}));
+  CHECK_FALSE(told->has(key_of(2), {0}));
+}
+
 TEST_CASE("erasure: a row that was loaded again is the same row") {
   Fixture f;
   Table table(*f.store);
