@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "connectors/postgres/types.h"
+#include "core/invariant.h"
 
 namespace tidelog::postgres {
 
@@ -13,8 +14,18 @@ namespace {
 constexpr std::uint32_t first_user_oid =
     16'384;  // FirstNormalObjectId: below it, names never change
 
-// A domain is read as the type at its bottom.
-constexpr const char* types_sql = R"(
+// How many types and keys are remembered. What is forgotten is asked again; only of a type or table
+// that was dropped since, more than so many others ago, nothing is known but what was sent.
+constexpr std::size_t remembered_types = 20'000;
+constexpr std::size_t remembered_keys = 20'000;
+
+// A row for each type that is asked for, in their order. A domain is read as the type at its
+// bottom.
+//
+// Then, of the table, a row for each column of its primary key. No row: the table is gone. A null:
+// it has no primary key, or one that is deferrable: within a transaction two rows may have the
+// same, so that it does not tell rows apart.
+constexpr const char* facts_sql = R"(
 with recursive wanted as (
   select w.oid, w.mod, w.place
     from unnest($1::oid[], $2::int4[]) with ordinality as w(oid, mod, place)),
@@ -22,22 +33,19 @@ bottom as (
   select place, oid as type from wanted
   union all
   select b.place, t.typbasetype from bottom b join pg_type t on t.oid = b.type and t.typtype = 'd')
-select w.oid, w.mod, case when t.oid is null then null else format_type(w.oid, w.mod) end,
-       u.oid, u.typtype
+select w.place, case when t.oid is null then null else format_type(w.oid, w.mod) end,
+       u.oid, u.typtype::text
   from wanted w
   left join pg_type t on t.oid = w.oid
   left join (bottom b join pg_type u on u.oid = b.type and u.typtype <> 'd') on b.place = w.place
- order by w.place)";
-
-// No row: the table is gone. A null: it has no primary key, or one that is deferrable: within a
-// transaction two rows may have the same, so that it does not tell rows apart.
-constexpr const char* primary_key_sql = R"(
-select a.attname
+union all
+select null, a.attname::text, null, null
   from pg_class c
   left join pg_index i on i.indrelid = c.oid and i.indisprimary and i.indimmediate
   left join pg_attribute a
     on a.attrelid = c.oid and a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1])
- where c.oid = $1::oid)";
+ where c.oid = $3::oid
+ order by 1 nulls last)";
 
 bool has_column(const Relation& relation, const std::string& name) {
   return std::ranges::any_of(relation.columns,
@@ -49,16 +57,14 @@ bool has_columns(const Relation& relation, const std::vector<std::string>& names
                              [&](const std::string& name) { return has_column(relation, name); });
 }
 
-template <class Number>
-std::string numbers_literal(const std::vector<Number>& numbers) {
-  return fmt::format("{{{}}}", fmt::join(numbers, ","));
-}
-
 }  // namespace
 
 bool flags_are_the_key(ReplicaIdentity identity) {
   return identity == ReplicaIdentity::primary_key || identity == ReplicaIdentity::index;
 }
+
+SqlRelationCatalog::SqlRelationCatalog(const PostgresOptions& options)
+    : options_(options), types_(remembered_types), primary_keys_(remembered_keys) {}
 
 Result<QueryResult> SqlRelationCatalog::query(const std::string& sql,
                                               const std::vector<std::string>& parameters) {
@@ -71,73 +77,96 @@ Result<QueryResult> SqlRelationCatalog::query(const std::string& sql,
   return connection_->query(sql, parameters);
 }
 
-Status SqlRelationCatalog::look_up_types(const Relation& relation, const SentTypes& sent) {
-  std::vector<std::uint32_t> oids;
-  std::vector<std::int32_t> modifiers;
+SqlRelationCatalog::Question SqlRelationCatalog::question_of(const Relation& relation) {
+  Question question;
+  question.key = !flags_are_the_key(relation.identity);
   for (const RelationColumn& column : relation.columns) {
-    const bool known = types_.contains({column.type, column.type_modifier});
-    if (known && column.type < first_user_oid) continue;
-    oids.push_back(column.type);
-    modifiers.push_back(column.type_modifier);
+    const TypeKey key{column.type, column.type_modifier};
+    const bool is_final = column.type < first_user_oid && types_.find(key) != nullptr;
+    if (!is_final && std::ranges::find(question.types, key) == question.types.end())
+      question.types.push_back(key);
   }
-  if (oids.empty()) return {};
+  return question;
+}
+
+Status SqlRelationCatalog::ask(const Relation& relation, const SentTypes& sent,
+                               Question& question) {
+  if (question.types.empty() && !question.key) return {};
+  std::string oids;
+  std::string modifiers;
+  for (const auto& [oid, modifier] : question.types) {
+    oids += fmt::format("{}{}", oids.empty() ? "" : ",", oid);
+    modifiers += fmt::format("{}{}", modifiers.empty() ? "" : ",", modifier);
+  }
   TRY(const QueryResult answer,
-      query(types_sql, {numbers_literal(oids), numbers_literal(modifiers)}));
+      query(facts_sql, {"{" + oids + "}", "{" + modifiers + "}",
+                        question.key ? std::to_string(relation.oid) : "0"}));
   for (std::size_t row = 0; row < answer.rows(); ++row) {
-    const TypeKey key{oids[row], modifiers[row]};
-    TypeFacts facts;
-    if (!answer.is_null(row, 2)) {
-      facts.name = answer.text(row, 2);
-      if (!answer.is_null(row, 3)) {
-        TRY(const std::int64_t bottom, answer.integer(row, 3));
-        facts.kind = answer.text(row, 4) == "e" ? ValueKind::enumeration
-                                                : kind_of_type(static_cast<std::uint32_t>(bottom));
-      }
-    } else if (const auto known = types_.find(key); known != types_.end()) {
-      facts = known->second;
-    } else if (const auto named = sent.find(key.first); named != sent.end()) {
-      facts.name = named->second;
+    if (row < question.types.size()) {
+      const TypeKey key = question.types[row];
+      TRY(TypeFacts facts, facts_of(answer, row, key, relation, sent));
+      types_.put(key, std::move(facts));
     } else {
-      return fail(Code::unsupported,
-                  fmt::format("{}.{}: the type {} of a column is not in the catalog",
-                              relation.schema, relation.table, key.first));
+      question.table_exists = true;
+      if (!answer.is_null(row, 1)) question.key_columns.emplace_back(answer.text(row, 1));
     }
-    types_[key] = std::move(facts);
   }
   return {};
 }
 
-Result<std::vector<std::string>> SqlRelationCatalog::primary_key(const Relation& relation) {
-  TRY(const QueryResult answer, query(primary_key_sql, {std::to_string(relation.oid)}));
-  std::vector<std::string> names;
-  for (std::size_t row = 0; row < answer.rows(); ++row) {
-    if (!answer.is_null(row, 0)) names.emplace_back(answer.text(row, 0));
+Result<SqlRelationCatalog::TypeFacts> SqlRelationCatalog::facts_of(const QueryResult& answer,
+                                                                   std::size_t row, TypeKey key,
+                                                                   const Relation& relation,
+                                                                   const SentTypes& sent) {
+  TypeFacts facts;
+  if (!answer.is_null(row, 1)) {
+    facts.name = answer.text(row, 1);
+    if (answer.is_null(row, 2)) return facts;
+    TRY(const std::int64_t bottom, answer.integer(row, 2));
+    facts.kind = answer.text(row, 3) == "e" ? ValueKind::enumeration
+                                            : kind_of_type(static_cast<std::uint32_t>(bottom));
+    return facts;
   }
-  if (answer.rows() > 0 && has_columns(relation, names)) return primary_keys_[relation.oid] = names;
-  const auto known = primary_keys_.find(relation.oid);
-  if (known != primary_keys_.end() && has_columns(relation, known->second)) return known->second;
-  if (answer.rows() == 0)
-    return std::vector<std::string>();  // dropped since: its rows are still whole
+  if (const TypeFacts* known = types_.find(key)) return *known;
+  const auto named = sent.find(key.first);
+  if (named == sent.end()) {
+    return fail(Code::unsupported,
+                fmt::format("{}.{}: the type {} of a column is not in the catalog", relation.schema,
+                            relation.table, key.first));
+  }
+  facts.name = named->second;
+  return facts;
+}
+
+Result<SqlRelationCatalog::Names> SqlRelationCatalog::key_of(const Relation& relation,
+                                                             const Question& answered) {
+  if (answered.table_exists && has_columns(relation, answered.key_columns))
+    return primary_keys_.put(relation.oid, answered.key_columns);
+  const Names* known = primary_keys_.find(relation.oid);
+  if (known != nullptr && has_columns(relation, *known)) return *known;
+  if (!answered.table_exists) return Names();  // dropped since: its rows are still whole
   return fail(
       Code::unsupported,
       fmt::format("{}.{}: a column of its primary key ({}) was renamed since this change was "
                   "logged, so that the row's key is not known",
-                  relation.schema, relation.table, fmt::join(names, ", ")));
+                  relation.schema, relation.table, fmt::join(answered.key_columns, ", ")));
 }
 
 Result<Schema> SqlRelationCatalog::schema_of(const Relation& relation, const SentTypes& sent) {
-  TRY_DO(look_up_types(relation, sent));
-  std::vector<std::string> key;
+  Question question = question_of(relation);
+  TRY_DO(ask(relation, sent, question));
   const bool by_flags = flags_are_the_key(relation.identity);
+  Names key;
   if (!by_flags) {
-    TRY(key, primary_key(relation));
+    TRY(key, key_of(relation, question));
   }
   Schema schema{relation.schema, relation.table, relation.identity, {}};
   for (const RelationColumn& from : relation.columns) {
-    const TypeFacts& type = types_.at({from.type, from.type_modifier});
+    const TypeFacts* type = types_.find({from.type, from.type_modifier});
+    INVARIANT(type != nullptr, "a relation has fewer types than are remembered");
     const bool is_key = by_flags ? from.key : std::ranges::find(key, from.name) != key.end();
     schema.columns.push_back(
-        {from.name, type.name, type.kind, is_key, from.type, from.type_modifier});
+        {from.name, type->name, type->kind, is_key, from.type, from.type_modifier});
   }
   return schema;
 }

@@ -1,12 +1,11 @@
 // What a RELATION message does not say: the names and kinds of its types, and the primary key of a
-// table that logs whole old rows. Asked once per RELATION, never in the path of a row. Used by the
-// change decoder and the initial load, so that both make the same Schema of the same table.
+// table that logs whole old rows. Asked at most once per RELATION, never in the path of a row. Used
+// by the change decoder and the initial load, so that both make the same Schema of the same table.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "connectors/postgres/connection.h"
 #include "connectors/postgres/options.h"
 #include "connectors/postgres/pgoutput.h"
+#include "connectors/postgres/recent_map.h"
 #include "core/result.h"
 #include "core/schema.h"
 
@@ -29,12 +29,13 @@ class RelationCatalog {
   virtual Result<Schema> schema_of(const Relation& relation, const SentTypes& sent) = 0;
 };
 
-// Asks the server, over a connection of its own that is opened when first needed. The catalog is
-// the one of now: what was dropped or renamed since the change was logged is filled in from the
-// TYPE message and from earlier answers. One thread.
+// Asks the server, over a connection of its own that is opened when first needed: one query for a
+// relation that has types of users or does not flag its key, none for the others once their types
+// are known. The catalog is the one of now: what was dropped or renamed since the change was logged
+// is filled in from the TYPE message and from earlier answers. One thread.
 class SqlRelationCatalog : public RelationCatalog {
  public:
-  explicit SqlRelationCatalog(const PostgresOptions& options) : options_(options) {}
+  explicit SqlRelationCatalog(const PostgresOptions& options);
   Result<Schema> schema_of(const Relation& relation, const SentTypes& sent) override;
 
  private:
@@ -43,15 +44,26 @@ class SqlRelationCatalog : public RelationCatalog {
     ValueKind kind = ValueKind::other;
   };
   using TypeKey = std::pair<std::uint32_t, std::int32_t>;  // oid, modifier
+  using Names = std::vector<std::string>;
+  // What a relation needs to know that is not known, and then the answer.
+  struct Question {
+    std::vector<TypeKey> types;
+    bool key = false;
+    bool table_exists = false;
+    Names key_columns;
+  };
 
   Result<QueryResult> query(const std::string& sql, const std::vector<std::string>& parameters);
-  Status look_up_types(const Relation& relation, const SentTypes& sent);
-  Result<std::vector<std::string>> primary_key(const Relation& relation);
+  Question question_of(const Relation& relation);
+  Status ask(const Relation& relation, const SentTypes& sent, Question& question);
+  Result<TypeFacts> facts_of(const QueryResult& answer, std::size_t row, TypeKey key,
+                             const Relation& relation, const SentTypes& sent);
+  Result<Names> key_of(const Relation& relation, const Question& answered);
 
   const PostgresOptions& options_;
   std::optional<Connection> connection_;
-  std::map<TypeKey, TypeFacts> types_;
-  absl::flat_hash_map<std::uint32_t, std::vector<std::string>> primary_keys_;  // the last one seen
+  RecentMap<TypeKey, TypeFacts> types_;
+  RecentMap<std::uint32_t, Names> primary_keys_;  // the last one seen
 };
 
 // The schema that follows from a relation, given the facts about its types; key columns by name.

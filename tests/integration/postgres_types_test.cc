@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <chrono>
 
 #include "tests/integration/postgres_capture.h"
 
@@ -269,6 +271,81 @@ TEST_CASE("postgres types: each column has the server's name of its type") {
   const Schema schema = capture.handler.loaded().at(0).schema;
   for (std::size_t i = 0; i < samples().size(); ++i)
     CHECK(schema.columns.at(i + 1).type == samples()[i].type);
+}
+
+constexpr int many_types = 10'000;
+constexpr int typed_tables = 8;
+
+// Domains, enums and composites; tables of 30 of each.
+void make_many_types(PostgresServer& server) {
+  server.sql(fmt::format(R"(do $$ begin
+    for i in 1..{} loop
+      case i % 3
+        when 0 then execute format('create domain t%s as int', i);
+        when 1 then execute format('create type t%s as enum (''a'', ''b'')', i);
+        else execute format('create type t%s as (a int, b text)', i);
+      end case;
+      if i % 500 = 0 then commit; end if;
+    end loop; end $$)",
+                         many_types));
+  for (int table = 0; table < typed_tables; ++table) {
+    std::string columns = "id int primary key";
+    for (int i = 1; i <= 90; ++i) columns += fmt::format(", c{} t{}", i, table * 1'000 + i);
+    server.sql(fmt::format("create table m{} ({})", table, columns));
+    // A full identity does not flag the primary key.
+    if (table % 2 == 0) server.sql(fmt::format("alter table m{} replica identity full", table));
+  }
+}
+
+// How often the catalog was asked for types and keys.
+int look_ups(PostgresServer& server) {
+  const Rows counted = server.sql(
+      "select coalesce(sum(calls), 0) from pg_stat_statements where query like "
+      "'%format_type(w.oid%' "
+      "and query not like '%pg_stat_statements%'");
+  int number = 0;
+  const std::string& text = counted.at(0).at(0);
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+TEST_CASE("postgres types: with 10,000 types the catalog is asked once a table, never for a row") {
+  for (const std::string& version : postgres_versions()) {
+    CAPTURE(version);
+    PostgresServer server({.settings = {"shared_preload_libraries=pg_stat_statements"},
+                           .hba = {},
+                           .version = version});
+    server.sql("create extension pg_stat_statements");
+    make_many_types(server);
+    PostgresCapture capture(options_for(server.url(), {"public.m*"}));
+    const auto began = std::chrono::steady_clock::now();
+    REQUIRE(capture.load());
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    MESSAGE("postgres " << version << ": ready to stream after " << took.count() << " s");
+    CHECK(took.count() < 10);
+    CHECK(look_ups(server) == typed_tables);
+    capture.start();
+    for (int table = 0; table < typed_tables; ++table) {
+      server.sql(fmt::format(
+          "insert into m{0} (id, c{1}) select n, n from generate_series(1, 500) n; update m{0} set "
+          "c{1} = 2 where id <= 100; delete from m{0} where id <= 100",
+          table, 3 - table % 3));  // a domain
+    }
+    REQUIRE(capture.handler.wait_for_transactions(typed_tables));
+    CHECK(capture.stop());
+    CHECK(look_ups(server) == 2 * typed_tables);
+    CHECK(capture.handler.events().size() == typed_tables * 700);
+  }
+}
+
+TEST_CASE("postgres types: tables of built-in types and a flagged key ask for each type once") {
+  PostgresServer server({.settings = {"shared_preload_libraries=pg_stat_statements"}, .hba = {}});
+  server.sql("create extension pg_stat_statements");
+  for (int table = 0; table < 20; ++table)
+    server.sql(fmt::format("create table b{} (id int primary key, note text)", table));
+  PostgresCapture capture(options_for(server.url(), {"public.b*"}));
+  REQUIRE(capture.load());
+  CHECK(look_ups(server) == 1);
 }
 
 }  // namespace
