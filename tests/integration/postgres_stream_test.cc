@@ -1,29 +1,11 @@
 // What a Postgres source makes of a real server's changes.
 #include <doctest/doctest.h>
 
+#include "tests/integration/event_summary.h"
 #include "tests/integration/postgres_capture.h"
 
 namespace tidelog::testing {
 namespace {
-
-std::string summary(const RecordedEvent& event) {
-  std::string line = std::string(name_of(event.type)) + " " + event.stream;
-  if (event.moved) line += " moved";
-  if (event.key) line += " key=" + texts_of(*event.key);
-  if (event.before_kind == Before::key) line += " before-key=" + texts_of(event.before);
-  if (event.before_kind == Before::row) line += " before=" + texts_of(event.before);
-  if (event.body && event.type != EventType::message) line += " body=" + texts_of(*event.body);
-  if (event.type == EventType::message) line += " body=" + *event.body;
-  return line;
-}
-
-std::vector<std::string> summaries(const std::vector<RecordedEvent>& events) {
-  std::vector<std::string> lines;
-  for (const RecordedEvent& event : events) lines.push_back(summary(event));
-  return lines;
-}
-
-using Lines = std::vector<std::string>;
 
 TEST_CASE("postgres: existing rows are loaded, and changes go on from exactly there") {
   PostgresServer server;
