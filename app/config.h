@@ -47,6 +47,7 @@ struct SourceConfig {
   std::string name;
   std::string connection;           // a URL or libpq's connection string, with its password
   std::vector<std::string> tables;  // patterns; empty: all of `publication`
+  std::vector<std::string> except;  // patterns of what is left out all the same
   std::string publication;          // empty: made and named by us
   std::string slot;                 // empty: made and named by us
   bool two_phase = false;

@@ -284,6 +284,8 @@ constexpr Key<SourceConfig> source_table[] = {
     {{"tables", "list of patterns", "all tables of `publication`, which is then required",
       "what is captured: `schema.table`; `*` and `?` are wildcards"},
      set<&SourceConfig::tables, read_tables>},
+    {{"except", "list of patterns", "none", "tables that are left out of these all the same"},
+     set<&SourceConfig::except, read_tables>},
     {{"publication", "name", "`tidelog_{name}`, made when it is missing",
       "the publication that says what the server sends"},
      set<&SourceConfig::publication, read_text>},

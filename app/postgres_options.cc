@@ -11,6 +11,7 @@ PostgresOptions postgres_options(const SourceConfig& source,
   options.name = source.name;
   options.connection = source.connection;
   options.tables = source.tables;
+  options.except = source.except;
   options.publication = source.publication;
   options.slot = source.slot;
   options.two_phase = source.two_phase;

@@ -8,10 +8,10 @@
 
 namespace tidelog::postgres {
 
-ChangeDecoder::ChangeDecoder(PostgresResume resume, std::vector<TablePattern> captured,
-                             RelationCatalog& catalog, ChangeHandler& handler)
+ChangeDecoder::ChangeDecoder(PostgresResume resume, TableChoice captured, RelationCatalog& catalog,
+                             ChangeHandler& handler)
     : resume_(std::move(resume)),
-      patterns_(std::move(captured)),
+      choice_(std::move(captured)),
       catalog_(catalog),
       handler_(handler) {
   resume_.phase = PostgresResume::Phase::streaming;
@@ -181,7 +181,7 @@ Status ChangeDecoder::on_relation(ByteReader in) {
 // A version is announced again unless nothing about it changed.
 Status ChangeDecoder::describe(CapturedRelation& relation) {
   const Relation& sent = relation.sent;
-  relation.captured = patterns_.empty() || any_matches(patterns_, sent.schema, sent.table);
+  relation.captured = choice_.has(sent.schema, sent.table);
   relation.name = sent.schema + "." + sent.table;
   Schema schema;
   if (relation.captured) {

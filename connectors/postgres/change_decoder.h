@@ -33,9 +33,9 @@ class ChangeDecoder {
     UnixMicros server_time;
   };
 
-  // Goes on after `resume`. Without patterns every table is captured. Handler and catalog must
+  // Goes on after `resume`. Handler and catalog must
   // outlive the decoder.
-  ChangeDecoder(PostgresResume resume, std::vector<TablePattern> captured, RelationCatalog& catalog,
+  ChangeDecoder(PostgresResume resume, TableChoice captured, RelationCatalog& catalog,
                 ChangeHandler& handler);
 
   Status decode(std::string_view message, Place place);
@@ -116,7 +116,7 @@ class ChangeDecoder {
   std::string advance_to(Lsn end);
 
   PostgresResume resume_;
-  std::vector<TablePattern> patterns_;
+  TableChoice choice_;
   RelationCatalog& catalog_;
   ChangeHandler& handler_;
 

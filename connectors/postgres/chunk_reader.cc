@@ -83,15 +83,15 @@ Status SnapshotReader::import_snapshot(const std::string& snapshot) {
 }
 
 Status SnapshotReader::find_tables(const PostgresOptions& options) {
-  TRY(const std::vector<TablePattern> patterns, parse_table_patterns(options.tables));
+  TRY(const TableChoice choice, parse_table_choice(options.tables, options.except));
   const bool lists = connection_.server_version() >= column_lists_version;
   const std::string sql = fmt::format(
       fmt::runtime(tables_sql), lists ? "p.attnames::text, coalesce(p.rowfilter, '')" : "'', ''");
   TRY(const QueryResult found, connection_.query(sql, {publication_name(options)}));
   for (std::size_t row = 0; row < found.rows(); ++row) {
     // Our own publication is what was configured; one that was named is narrowed by the patterns.
-    const bool captured = owns_publication(options) || patterns.empty() ||
-                          any_matches(patterns, found.text(row, 1), found.text(row, 2));
+    const bool captured =
+        owns_publication(options) || choice.has(found.text(row, 1), found.text(row, 2));
     if (!captured) continue;
     Table table;
     table.name = fmt::format("{}.{}", found.text(row, 1), found.text(row, 2));

@@ -29,6 +29,7 @@ struct PostgresOptions {
   std::string name;                 // the source's: "shop"
   std::string connection;           // a postgresql:// URL or a libpq connection string
   std::vector<std::string> tables;  // patterns, see table_pattern.h; empty: all of `publication`
+  std::vector<std::string> except;  // patterns of what is left out all the same
   std::string publication;          // empty: tidelog_{name}, made and kept by us
   std::string slot;                 // empty: tidelog_{name}
   // Prepared transactions are taken when they are prepared, not when they commit. A slot that once

@@ -43,7 +43,7 @@ class Checks {
   // Each step needs what the one before it has made sure of.
   Status look() {
     TRY_DO(check_slot_name(slot_));
-    TRY(patterns_, parse_table_patterns(options_.tables));
+    TRY(choice_, parse_table_choice(options_.tables, options_.except));
     TRY(sql_, Connection::open(options_, Connection::Kind::sql));
     if (!check_version()) return {};
     check_options();
@@ -109,16 +109,15 @@ class Checks {
   }
 
   Status check_tables() {
-    if (patterns_.empty()) {
-      if (owns_publication(options_))
-        misconfigured("no tables are configured", "name them: tables: [public.orders]");
+    if (choice_.wanted.empty() && owns_publication(options_)) {
+      misconfigured("no tables are configured", "name them: tables: [public.orders]");
       return {};
     }
     TRY(const std::vector<DatabaseTable> all, list_tables(*sql_));
-    TableSelection selection = select_tables(all, patterns_);
+    TableSelection selection = select_tables(all, choice_);
     selected_ = std::move(selection.tables);
     for (Finding& finding : selection.findings) found_.findings.push_back(std::move(finding));
-    if (selected_.empty() && first_error(found_.findings)) {
+    if (selected_.empty() && !choice_.wanted.empty() && first_error(found_.findings)) {
       misconfigured("no table matches the configured patterns", "correct the tables of the source");
     }
     return {};
@@ -229,7 +228,7 @@ class Checks {
     }
     if (!owns_publication(options_)) return;
     for (const Publication::Table& table : publication.tables) {
-      if (any_matches(patterns_, table.schema, table.table)) continue;
+      if (choice_.has(table.schema, table.table)) continue;
       const std::string name = quote_identifier(table.schema) + "." + quote_identifier(table.table);
       warning(
           fmt::format("{} is captured, though it is no longer configured", name),
@@ -436,7 +435,7 @@ select (rolsuper or rolreplication),
   const std::string slot_;
   const std::string publication_;
   const bool streaming_;
-  std::vector<TablePattern> patterns_;
+  TableChoice choice_;
   std::optional<Connection> sql_;
   std::vector<DatabaseTable> selected_;
   Preflight found_;

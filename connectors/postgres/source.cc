@@ -68,16 +68,15 @@ class PostgresSource : public Source {
     if (!from || from->phase != PostgresResume::Phase::streaming) {
       return fail(Code::misconfigured, "there is no position to stream from: the load is not done");
     }
-    TRY(std::vector<TablePattern> patterns, parse_table_patterns(options_.tables));
-    if (owns_publication(options_))
-      patterns.clear();  // it holds what was configured, also once renamed
+    TRY(TableChoice choice, parse_table_choice(options_.tables, options_.except));
+    if (owns_publication(options_)) choice = {};  // it holds what was configured, also once renamed
     TRY_DO(open_replication());
     Connection connection = *std::exchange(replication_, std::nullopt);
     last_reader_ = connection.process_id();
     PostgresResume resume = *from;
     resume.timeline = server_.timeline;
     SqlRelationCatalog catalog(options_);
-    ChangeDecoder decoder(resume, std::move(patterns), catalog, handler);
+    ChangeDecoder decoder(resume, std::move(choice), catalog, handler);
     TransactionAssembly assembly(decoder, handler, options_.origins, stop);
     TRY_DO(assembly.go_on(resume));
     ReplicationStream stream(connection, assembly, handler, *clock_);
@@ -127,9 +126,9 @@ class PostgresSource : public Source {
   // Publication first, then slot: pgoutput reads the catalog as it was where the slot begins.
   Status complete_publication(Connection& sql) {
     const std::string name = publication_name(options_);
-    TRY(const std::vector<TablePattern> patterns, parse_table_patterns(options_.tables));
+    TRY(const TableChoice choice, parse_table_choice(options_.tables, options_.except));
     TRY(const std::vector<DatabaseTable> all, list_tables(sql));
-    std::vector<DatabaseTable> wanted = select_tables(all, patterns).tables;
+    std::vector<DatabaseTable> wanted = select_tables(all, choice).tables;
     TRY(const std::optional<Publication> existing, find_publication(sql, name));
     if (existing) {
       std::erase_if(wanted,

@@ -89,11 +89,12 @@ bool selected(const std::vector<DatabaseTable>& tables, std::int64_t oid) {
 }
 
 void select_by(const TablePattern& pattern, const std::vector<DatabaseTable>& all,
-               TableSelection& selection) {
+               const TableChoice& choice, TableSelection& selection) {
   bool any = false;
   for (const DatabaseTable& table : all) {
     if (!pattern.matches(table.schema, table.name)) continue;
     any = true;
+    if (choice.leaves_out(table.schema, table.name)) continue;
     if (selected(selection.tables, table.oid)) continue;
     const std::optional<Finding> found = obstacle(table);
     if (!found) {
@@ -106,6 +107,29 @@ void select_by(const TablePattern& pattern, const std::vector<DatabaseTable>& al
     }
   }
   if (!any) selection.findings.push_back(nothing_matches(all, pattern));
+}
+
+// What was to be left out must not come after all: by a misspelt name, or as its root's.
+void check_left_out(const std::vector<DatabaseTable>& all, const TableChoice& choice,
+                    TableSelection& selection) {
+  for (const TablePattern& pattern : choice.except) {
+    const bool any = std::ranges::any_of(
+        all, [&](const DatabaseTable& table) { return pattern.matches(table.schema, table.name); });
+    if (!any) selection.findings.push_back(nothing_matches(all, pattern));
+  }
+  for (const DatabaseTable& table : all) {
+    if (table.partition_root == 0 || !choice.leaves_out(table.schema, table.name)) continue;
+    const auto root =
+        std::ranges::find(selection.tables, table.partition_root, &DatabaseTable::oid);
+    if (root == selection.tables.end()) continue;
+    selection.findings.push_back(
+        {Finding::Severity::error, Code::misconfigured,
+         fmt::format("{} cannot be left out: it is a partition of {}, whose changes hold its own",
+                     table.sql_name, root->sql_name),
+         fmt::format("leave {} out as well and name the partitions that are wanted, or take {} "
+                     "from `except`",
+                     root->sql_name, table.sql_name)});
+  }
 }
 
 }  // namespace
@@ -134,18 +158,18 @@ Result<std::vector<DatabaseTable>> list_tables(Connection& connection) {
   return tables;
 }
 
-TableSelection select_tables(const std::vector<DatabaseTable>& all,
-                             const std::vector<TablePattern>& patterns) {
+TableSelection select_tables(const std::vector<DatabaseTable>& all, const TableChoice& choice) {
   TableSelection selection;
   for (const bool literal : {true, false}) {  // so that a table which is named is known as named
-    for (const TablePattern& pattern : patterns) {
-      if (pattern.literal() == literal) select_by(pattern, all, selection);
+    for (const TablePattern& pattern : choice.wanted) {
+      if (pattern.literal() == literal) select_by(pattern, all, choice, selection);
     }
   }
   const std::vector<DatabaseTable> before = selection.tables;
   std::erase_if(selection.tables, [&](const DatabaseTable& table) {
     return table.partition_root != 0 && selected(before, table.partition_root);
   });
+  check_left_out(all, choice, selection);
   return selection;
 }
 

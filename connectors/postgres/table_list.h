@@ -40,9 +40,8 @@ struct TableSelection {
   std::vector<Finding>
       findings;  // patterns that mean nothing, or something that has no changes to capture
 };
-// Pure. A partition is left out when its root is in.
-TableSelection select_tables(const std::vector<DatabaseTable>& all,
-                             const std::vector<TablePattern>& patterns);
+// Pure. Of what is wanted by name or pattern: a partition is left out when its root is in.
+TableSelection select_tables(const std::vector<DatabaseTable>& all, const TableChoice& choice);
 
 std::vector<PublishedTable> published(const std::vector<DatabaseTable>& tables);
 

@@ -126,7 +126,9 @@ Result<TablePattern> parse_table_pattern(std::string_view text) {
   return TablePattern{std::string(text), *std::move(schema), *std::move(table)};
 }
 
-Result<std::vector<TablePattern>> parse_table_patterns(const std::vector<std::string>& texts) {
+namespace {
+
+Result<std::vector<TablePattern>> parse_all(const std::vector<std::string>& texts) {
   std::vector<TablePattern> patterns;
   for (const std::string& text : texts) {
     TRY(TablePattern pattern, parse_table_pattern(text));
@@ -139,6 +141,24 @@ bool any_matches(const std::vector<TablePattern>& patterns, std::string_view sch
                  std::string_view table) {
   return std::ranges::any_of(patterns,
                              [&](const TablePattern& p) { return p.matches(schema, table); });
+}
+
+}  // namespace
+
+Result<TableChoice> parse_table_choice(const std::vector<std::string>& wanted,
+                                       const std::vector<std::string>& except) {
+  TableChoice choice;
+  TRY(choice.wanted, parse_all(wanted));
+  TRY(choice.except, parse_all(except));
+  return choice;
+}
+
+bool TableChoice::has(std::string_view schema, std::string_view table) const {
+  return (wanted.empty() || any_matches(wanted, schema, table)) && !leaves_out(schema, table);
+}
+
+bool TableChoice::leaves_out(std::string_view schema, std::string_view table) const {
+  return any_matches(except, schema, table);
 }
 
 }  // namespace tidelog::postgres

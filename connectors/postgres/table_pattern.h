@@ -34,9 +34,16 @@ struct TablePattern {
 };
 
 Result<TablePattern> parse_table_pattern(std::string_view text);
-Result<std::vector<TablePattern>> parse_table_patterns(const std::vector<std::string>& texts);
+// Which tables are captured: those that one of `wanted` matches, or every one when there is none,
+// but for those that one of `except` matches.
+struct TableChoice {
+  std::vector<TablePattern> wanted;
+  std::vector<TablePattern> except;
+  bool has(std::string_view schema, std::string_view table) const;
+  bool leaves_out(std::string_view schema, std::string_view table) const;
+};
 
-bool any_matches(const std::vector<TablePattern>& patterns, std::string_view schema,
-                 std::string_view table);
+Result<TableChoice> parse_table_choice(const std::vector<std::string>& wanted,
+                                       const std::vector<std::string>& except);
 
 }  // namespace tidelog::postgres

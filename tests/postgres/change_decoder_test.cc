@@ -326,7 +326,7 @@ TEST_CASE("decoder: a type's name is the one that was sent with the change") {
 TEST_CASE("decoder: changes of tables that are not captured count, but are not events") {
   FakeCatalog catalog;
   RecordingHandler handler;
-  ChangeDecoder decoder(resume_at(0), *parse_table_patterns({"public.orders"}), catalog, handler);
+  ChangeDecoder decoder(resume_at(0), *parse_table_choice({"public.orders"}, {}), catalog, handler);
   for (const std::string& message :
        {begin_message(1'000, 5, 1),
         relation_message(2, "public", "other", 'd', {{true, "id", int4}}), Fixture::keyed(),

@@ -16,9 +16,9 @@ DatabaseTable table_named(std::int64_t oid, std::string schema, std::string name
   return table;
 }
 
-TableSelection select(const std::vector<DatabaseTable>& all,
-                      const std::vector<std::string>& patterns) {
-  return select_tables(all, *parse_table_patterns(patterns));
+TableSelection select(const std::vector<DatabaseTable>& all, const std::vector<std::string>& wanted,
+                      const std::vector<std::string>& except = {}) {
+  return select_tables(all, *parse_table_choice(wanted, except));
 }
 
 std::vector<DatabaseTable> shop() {
@@ -63,6 +63,32 @@ TEST_CASE("table selection: a pattern that matches nothing is a warning") {
   const TableSelection selection = select(shop(), {"sales.*"});
   REQUIRE(selection.findings.size() == 1);
   CHECK(selection.findings[0].severity == Finding::Severity::warning);
+}
+
+TEST_CASE("table selection: what is excepted is left out, named or not") {
+  const TableSelection selection = select(shop(), {"public.*"}, {"public.cust*"});
+  REQUIRE(selection.tables.size() == 1);
+  CHECK(selection.tables[0].name == "orders");
+  CHECK(selection.findings.empty());
+  CHECK(select(shop(), {"public.orders", "public.customers"}, {"public.orders"}).tables.size() ==
+        1);
+}
+
+TEST_CASE(
+    "table selection: an exception that is misspelt is an error, a pattern for nothing is not") {
+  const TableSelection selection = select(shop(), {"public.*"}, {"public.customer", "*.secret_*"});
+  REQUIRE(selection.findings.size() == 2);
+  CHECK(selection.findings[0].severity == Finding::Severity::error);
+  CHECK(selection.findings[0].what.find("public.customers") != std::string::npos);
+  CHECK(selection.findings[1].severity == Finding::Severity::warning);
+}
+
+TEST_CASE("table selection: a partition cannot be left out of its root") {
+  const TableSelection selection = select(shop(), {"public.*"}, {"public.orders_2024"});
+  REQUIRE(selection.findings.size() == 1);
+  CHECK(selection.findings[0].severity == Finding::Severity::error);
+  CHECK(selection.findings[0].what.find("a partition of public.orders") != std::string::npos);
+  CHECK(select(shop(), {"public.*"}, {"public.orders", "public.orders_2024"}).findings.empty());
 }
 
 TEST_CASE("table selection: a view is refused when named and passed over by a pattern") {
