@@ -52,6 +52,7 @@ struct SourceConfig {
   std::string slot;                 // empty: made and named by us
   bool two_phase = false;
   Origins origins = Origins::any;
+  std::vector<KeyOverride> keys;
 };
 
 struct ProjectionConfig {

@@ -300,6 +300,9 @@ constexpr Key<SourceConfig> source_table[] = {
       "`none` leaves out what was replicated to the server from elsewhere (PostgreSQL 16 and "
       "later)"},
      set<&SourceConfig::origins, read_origins>},
+    {{"keys", "columns by pattern", "the columns of each table's replica identity",
+      "which columns are the key of a table's events: `public.events: [account, number]`"},
+     set<&SourceConfig::keys, read_keys>},
 };
 
 constexpr Key<ProjectionConfig> projection_table[] = {
@@ -311,23 +314,14 @@ constexpr Key<ProjectionConfig> projection_table[] = {
 };
 
 constexpr LaterKey later_table[] = {
-    {"the configuration", "sinks"},
-    {"the configuration", "queries"},
-    {"the configuration", "api"},
-    {"a source", "mysql"},
-    {"a source", "initial_load"},
-    {"a source", "columns"},
-    {"a source", "transforms"},
-    {"a source", "load"},
-    {"a source", "replica_identity"},
-    {"a source", "key"},
-    {"a source", "heartbeat"},
-    {"a source", "retained_wal"},
-    {"a source", "on_gap"},
-    {"a source", "on_undecodable"},
-    {"a source", "start"},
-    {"a source", "server_id"},
-    {"a source", "tls"},
+    {"the configuration", "sinks"},   {"the configuration", "queries"},
+    {"the configuration", "api"},     {"a source", "mysql"},
+    {"a source", "initial_load"},     {"a source", "columns"},
+    {"a source", "transforms"},       {"a source", "load"},
+    {"a source", "replica_identity"}, {"a source", "heartbeat"},
+    {"a source", "retained_wal"},     {"a source", "on_gap"},
+    {"a source", "on_undecodable"},   {"a source", "start"},
+    {"a source", "server_id"},        {"a source", "tls"},
     {"a projection", "postgres"},
 };
 

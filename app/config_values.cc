@@ -54,6 +54,21 @@ Result<std::vector<std::string>> read_tables(const ConfigReading& reading, const
   return tables;
 }
 
+Result<std::vector<KeyOverride>> read_keys(const ConfigReading& reading, const YamlNode& value) {
+  std::vector<KeyOverride> keys;
+  if (value.kind != YamlNode::Kind::map || value.entries.empty()) {
+    return reading.fail_at(value.line, fmt::format("expected tables with their columns, found {}",
+                                                   name_of(value.kind)));
+  }
+  for (const YamlEntry& entry : value.entries) {
+    const auto pattern = postgres::parse_table_pattern(entry.key);
+    if (!pattern) return reading.fail_at(entry.line, pattern.error().what);
+    TRY(std::vector<std::string> columns, read_list(reading, entry.value));
+    keys.push_back({entry.key, std::move(columns)});
+  }
+  return keys;
+}
+
 Result<std::vector<std::string>> read_list(const ConfigReading& reading, const YamlNode& value) {
   std::vector<std::string> out;
   if (value.kind != YamlNode::Kind::list) {

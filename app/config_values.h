@@ -36,6 +36,8 @@ Result<std::uint64_t> read_number(const ConfigReading& reading, const YamlNode& 
 Result<std::string> read_name(const ConfigReading& reading, const YamlNode& value);
 // Patterns of connectors/postgres/table_pattern.h.
 Result<std::vector<std::string>> read_tables(const ConfigReading& reading, const YamlNode& value);
+// From patterns of tables to columns.
+Result<std::vector<KeyOverride>> read_keys(const ConfigReading& reading, const YamlNode& value);
 // Whole names of streams. Streams that come to fit a pattern later would not be in what was
 // projected before.
 Result<std::vector<std::string>> read_streams(const ConfigReading& reading, const YamlNode& value);

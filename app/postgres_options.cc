@@ -16,6 +16,7 @@ PostgresOptions postgres_options(const SourceConfig& source,
   options.slot = source.slot;
   options.two_phase = source.two_phase;
   options.origins = source.origins;
+  options.keys = source.keys;
   options.on_warning = std::move(on_warning);
   options.stop = std::move(stop);
   return options;

@@ -25,6 +25,13 @@ struct Finding {
 // elsewhere (its replication origins).
 enum class Origins : std::uint8_t { any, none };
 
+// The key of a table's events, in place of what its replica identity says.
+struct KeyOverride {
+  std::string table;                 // a pattern, see table_pattern.h; the first that fits counts
+  std::vector<std::string> columns;  // in any order: the table's counts
+  bool operator==(const KeyOverride&) const = default;
+};
+
 struct PostgresOptions {
   std::string name;                 // the source's: "shop"
   std::string connection;           // a postgresql:// URL or a libpq connection string
@@ -36,6 +43,7 @@ struct PostgresOptions {
   // had this keeps it.
   bool two_phase = false;
   Origins origins = Origins::any;
+  std::vector<KeyOverride> keys;
   std::chrono::milliseconds status_interval{
       10'000};  // at least this often we tell the server where we are
   std::chrono::milliseconds connect_timeout{10'000};  // for each host

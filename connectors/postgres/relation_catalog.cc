@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "connectors/postgres/table_pattern.h"
 #include "connectors/postgres/types.h"
 #include "core/invariant.h"
 
@@ -52,6 +53,17 @@ bool has_column(const Relation& relation, const std::string& name) {
                              [&](const RelationColumn& column) { return column.name == name; });
 }
 
+// Whether the server sends this column of every old row that it sends. Where it flags no column it
+// sends none.
+bool sends_of_old_rows(const Relation& relation, const std::string& name) {
+  if (!flags_are_the_key(relation.identity)) return true;
+  const bool none =
+      std::ranges::none_of(relation.columns, [](const RelationColumn& c) { return c.key; });
+  return none || std::ranges::any_of(relation.columns, [&](const RelationColumn& column) {
+           return column.key && column.name == name;
+         });
+}
+
 bool has_columns(const Relation& relation, const std::vector<std::string>& names) {
   return std::ranges::all_of(names,
                              [&](const std::string& name) { return has_column(relation, name); });
@@ -77,9 +89,34 @@ Result<QueryResult> SqlRelationCatalog::query(const std::string& sql,
   return connection_->query(sql, parameters);
 }
 
+// Null: the key is that of the replica identity.
+Result<const SqlRelationCatalog::Names*> SqlRelationCatalog::configured_key(
+    const Relation& relation) const {
+  for (const auto& [pattern_text, columns] : options_.keys) {
+    TRY(const TablePattern pattern, parse_table_pattern(pattern_text));
+    if (!pattern.matches(relation.schema, relation.table)) continue;
+    for (const std::string& name : columns) {
+      if (!has_column(relation, name)) {
+        return fail(Code::misconfigured,
+                    fmt::format("the key of {}.{} is configured to have the column {}, which the "
+                                "table has not, or does not publish: correct `keys`",
+                                relation.schema, relation.table, name));
+      }
+      if (sends_of_old_rows(relation, name)) continue;
+      return fail(Code::misconfigured,
+                  fmt::format("the key of {0}.{1} is configured to have the column {2}, which the "
+                              "server does not log of old rows: ALTER TABLE {3}.{4} REPLICA "
+                              "IDENTITY FULL; or leave the table out of `keys`",
+                              relation.schema, relation.table, name,
+                              quote_identifier(relation.schema), quote_identifier(relation.table)));
+    }
+    return &columns;
+  }
+  return nullptr;
+}
+
 SqlRelationCatalog::Question SqlRelationCatalog::question_of(const Relation& relation) {
   Question question;
-  question.key = !flags_are_the_key(relation.identity);
   for (const RelationColumn& column : relation.columns) {
     const TypeKey key{column.type, column.type_modifier};
     const bool is_final = column.type < first_user_oid && types_.find(key) != nullptr;
@@ -153,11 +190,15 @@ Result<SqlRelationCatalog::Names> SqlRelationCatalog::key_of(const Relation& rel
 }
 
 Result<Schema> SqlRelationCatalog::schema_of(const Relation& relation, const SentTypes& sent) {
+  TRY(const Names* const configured, configured_key(relation));
   Question question = question_of(relation);
+  const bool by_flags = configured == nullptr && flags_are_the_key(relation.identity);
+  question.key = configured == nullptr && !by_flags;
   TRY_DO(ask(relation, sent, question));
-  const bool by_flags = flags_are_the_key(relation.identity);
   Names key;
-  if (!by_flags) {
+  if (configured != nullptr) {
+    key = *configured;
+  } else if (!by_flags) {
     TRY(key, key_of(relation, question));
   }
   Schema schema{relation.schema, relation.table, relation.identity, {}};

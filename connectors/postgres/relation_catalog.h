@@ -54,6 +54,7 @@ class SqlRelationCatalog : public RelationCatalog {
   };
 
   Result<QueryResult> query(const std::string& sql, const std::vector<std::string>& parameters);
+  Result<const Names*> configured_key(const Relation& relation) const;
   Question question_of(const Relation& relation);
   Status ask(const Relation& relation, const SentTypes& sent, Question& question);
   Result<TypeFacts> facts_of(const QueryResult& answer, std::size_t row, TypeKey key,

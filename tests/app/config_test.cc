@@ -153,6 +153,23 @@ TEST_CASE("config: prepared transactions and origins are asked for in their own 
         "shop.yaml:6: expected `any` or `none`, found `mine`");
 }
 
+TEST_CASE("config: the key of a table's events is a list of columns by a pattern") {
+  Parser parser;
+  const std::string text(five_settings);
+  const auto asked = parser.parse(
+      text + "    keys: { public.events: [account, number], \"public.log_*\": [id] }\n");
+  REQUIRE(asked);
+  CHECK(asked->sources[0].keys == std::vector<KeyOverride>{{"public.events", {"account", "number"}},
+                                                           {"public.log_*", {"id"}}});
+  CHECK(parser.error(text + "    keys: [id]\n") ==
+        "shop.yaml:6: expected tables with their columns, found a list");
+  CHECK(parser.error(text + "    keys: { public.events: id }\n") ==
+        "shop.yaml:6: expected a list, found a single value");
+  CHECK(parser.error(text + "    keys: { public.events: [] }\n") ==
+        "shop.yaml:6: the list is empty");
+  CHECK(contains(parser.error(text + "    keys: { \"public.\": [id] }\n"), "shop.yaml:6: "));
+}
+
 TEST_CASE("config: text that is not YAML is an error with its line") {
   Parser parser;
   CHECK(contains(parser.error("store: { path: s }\nsources: [\n"), "shop.yaml:3: not YAML"));

@@ -233,5 +233,68 @@ TEST_CASE("replica identity: a key of a large value that did not change is still
   CHECK(change("delete from t") == Lines{"delete public.t key=" + two + " before-key=" + two});
 }
 
+// A configured key, or what refuses it.
+std::string refusal(PostgresServer& server, std::vector<KeyOverride> keys) {
+  PostgresOptions options = options_for(server.url(), {"public.*"});
+  options.keys = std::move(keys);
+  PostgresCapture capture(options);
+  const Status loaded = capture.load();
+  return loaded ? "" : loaded.error().what;
+}
+
+TEST_CASE("replica identity: a configured key takes the place of the identity's") {
+  PostgresServer server;
+  server.sql(
+      "create table t (id int primary key, a int, b text); alter table t replica identity full;"
+      "create table l (x int, y int); alter table l replica identity full; insert into l values "
+      "(1, "
+      "2); create table c (a int, b int, n int, primary key (a, b))");
+  PostgresOptions options = options_for(server.url(), {"public.*"});
+  options.keys = {{"public.t", {"b", "a"}}, {"public.l", {"y"}}, {"public.?", {"a"}}};
+  PostgresCapture capture(options);
+  capture.run();
+  server.sql(
+      "begin; insert into t values (1, 10, 'x'); update t set id = 2; update t set b = 'y';"
+      "delete from t; commit");
+  server.sql("begin; update l set x = 3; update l set y = 4; commit");
+  server.sql(
+      "begin; insert into c values (1, 1, 0); update c set b = 2; update c set a = 2; delete "
+      "from c; commit");
+  REQUIRE(capture.handler.wait_for_transactions(3));
+  CHECK(capture.stop());
+  CHECK(summaries(capture.handler.loaded()) == Lines{"load public.l key=2 body=1|2"});
+  CHECK(summaries(capture.handler.events()) ==
+        Lines{"insert public.t key=10|x body=1|10|x",
+              "update public.t key=10|x before=1|10|x body=2|10|x",
+              "delete public.t moved key=10|x before=2|10|x",
+              "insert public.t moved key=10|y before-key=10|x body=2|10|y",
+              "delete public.t key=10|y before=2|10|y", "update public.l key=2 before=1|2 body=3|2",
+              "delete public.l moved key=2 before=3|2",
+              "insert public.l moved key=4 before-key=2 body=3|4",
+              "insert public.c key=1 body=1|1|0", "update public.c key=1 before-key=1 body=1|2|0",
+              "delete public.c moved key=1 before-key=1",
+              "insert public.c moved key=2 before-key=1 body=2|2|0",
+              "delete public.c key=2 before-key=2"});
+}
+
+TEST_CASE(
+    "replica identity: a configured key that old rows do not have is refused with the way out") {
+  PostgresServer server;
+  server.sql("create table t (id int primary key, a int)");
+  CHECK(
+      refusal(server, {{"public.t", {"a"}}}) ==
+      "the key of public.t is configured to have the column a, which the server does not log of "
+      "old "
+      "rows: ALTER TABLE \"public\".\"t\" REPLICA IDENTITY FULL; or leave the table out of `keys`");
+}
+
+TEST_CASE("replica identity: a configured key of a column that is not there is refused by name") {
+  PostgresServer server;
+  server.sql("create table t (id int primary key, a int)");
+  CHECK(refusal(server, {{"public.t", {"id", "nothing"}}}) ==
+        "the key of public.t is configured to have the column nothing, which the table has not, or "
+        "does not publish: correct `keys`");
+}
+
 }  // namespace
 }  // namespace tidelog::testing
