@@ -36,11 +36,10 @@ Status NewestOfKey::see(const Event& event, const Schema* schema) {
   Newest& newest = it->second;
   if (is_new) {
     memory_bytes_ += name_.size() + sizeof(*it) * 2;
-    newest.needed_from = event.position;
-    newest.moved_in = may_have_moved_in_;
+    newest.needed_from = is_first_round_ ? event.position : Position{};
   }
   newest.last = event.position;
-  see_life(event, newest);
+  see_life(event);
   bool lacks = false;
   if (event.body && schema != nullptr) {
     TRY(lacks, lacks_values(*event.body, *schema));
@@ -49,21 +48,34 @@ Status NewestOfKey::see(const Event& event, const Schema* schema) {
     left_ = {name_, newest.needed_from};
   } else if (event.moved && left_) {
     // The values that are lacking are those of the row under its old key.
-    const auto old = newest_.find(left_->name);
-    if (lacks && old != newest_.end())
-      old->second.pinned = std::min(old->second.pinned, left_->needed_from);
+    if (lacks) {
+      Position& pinned = pinned_.try_emplace(left_->name, left_->needed_from).first->second;
+      pinned = std::min(pinned, left_->needed_from);
+    }
     left_.reset();
   }
   if (!lacks) newest.needed_from = event.position;
   return {};
 }
 
-void NewestOfKey::see_life(const Event& event, Newest& newest) {
-  if (event.type == EventType::insert) newest.moved_in = event.moved;
-  if (event.type != EventType::remove) return;
-  if (newest.moved_in && !event.moved && ends_.insert(event.position.value).second)
-    memory_bytes_ += sizeof(std::uint64_t) * 2;
-  newest.moved_in = false;
+void NewestOfKey::see_life(const Event& event) {
+  if (event.type == EventType::insert && event.moved) moved_in_.insert(name_);
+  if (event.type == EventType::insert && !event.moved) moved_in_.erase(name_);
+  if (event.type != EventType::remove || moved_in_.erase(name_) == 0) return;
+  if (!event.moved) ends_.insert(event.position.value);
+}
+
+void NewestOfKey::next_round() {
+  newest_.clear();
+  memory_bytes_ = 0;
+  is_first_round_ = false;
+}
+
+// `name_` is its name.
+Position NewestOfKey::kept_from(const Newest& newest) const {
+  const auto pinned = pinned_.find(name_);
+  return pinned == pinned_.end() ? newest.needed_from
+                                 : std::min(newest.needed_from, pinned->second);
 }
 
 // The halves of a key change stay, and the deletion at the end of such a row: erasure follows a
@@ -71,8 +83,7 @@ void NewestOfKey::see_life(const Event& event, Newest& newest) {
 bool NewestOfKey::is_superseded(const Event& event) {
   if (!has_key(event) || event.moved || ends_.contains(event.position.value)) return false;
   const auto it = newest_.find(name_of(event));
-  return it != newest_.end() &&
-         event.position < std::min(it->second.needed_from, it->second.pinned);
+  return it != newest_.end() && event.position < kept_from(it->second);
 }
 
 bool NewestOfKey::is_last_deletion(const Event& event) {
@@ -80,7 +91,7 @@ bool NewestOfKey::is_last_deletion(const Event& event) {
   if (ends_.contains(event.position.value)) return false;
   const auto it = newest_.find(name_of(event));
   return it != newest_.end() && event.position == it->second.last &&
-         event.position == it->second.needed_from && it->second.pinned == Position{UINT64_MAX};
+         event.position == kept_from(it->second);
 }
 
 }  // namespace tidelog

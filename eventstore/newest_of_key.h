@@ -16,12 +16,10 @@
 
 namespace tidelog {
 
-// One thread. Sees events in order of position.
+// One thread. Sees events in order of position, in rounds: the keys of one take memory, and are
+// forgotten with it. What is remembered over all rounds grows with key changes alone.
 class NewestOfKey {
  public:
-  // `is_begin`: no event that is left comes before those that it is to see.
-  explicit NewestOfKey(bool is_begin) : may_have_moved_in_(!is_begin) {}
-
   // `schema` of the row, or null for an event without one.
   Status see(const Event& event, const Schema* schema);
   // Whether a newer event of its key tells all that this one does.
@@ -29,26 +27,29 @@ class NewestOfKey {
   // Whether it is a deletion after which its key never came back.
   bool is_last_deletion(const Event& event);
 
-  // about
+  // about, of this round
   std::uint64_t memory_bytes() const { return memory_bytes_; }
+  void next_round();
 
  private:
   struct Newest {
     Position needed_from;  // the last event that tells all of the row, or that it is gone
     Position last;
-    Position pinned{UINT64_MAX};  // another key's row needs the events from here on
-    bool moved_in = false;        // its row stood under another key before
   };
 
   static bool has_key(const Event& event);
-  void see_life(const Event& event, Newest& newest);
+  void see_life(const Event& event);
+  Position kept_from(const Newest& newest) const;
   const std::string& name_of(const Event& event);
 
-  absl::flat_hash_map<std::string, Newest> newest_;  // by stream id and key
+  // By stream id and key.
+  absl::flat_hash_map<std::string, Newest> newest_;
+  absl::flat_hash_map<std::string, Position> pinned_;  // another key's row needs it from here on
+  absl::flat_hash_set<std::string> moved_in_;          // its row stood under another key before
   // Deletions of rows that had moved in. Without them a row that has the key later would look like
   // the same one, and be erased with it.
   absl::flat_hash_set<std::uint64_t> ends_;
-  const bool may_have_moved_in_;
+  bool is_first_round_ = true;
   std::uint64_t memory_bytes_ = 0;
   std::string name_;
   // By the first half of a key change: what its key needed before it.

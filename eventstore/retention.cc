@@ -14,7 +14,6 @@ namespace tidelog {
 namespace {
 
 // Of the keys that compaction remembers at once. More keys take more than one round.
-constexpr std::uint64_t memory_bytes_max = 64ULL << 20;
 
 // Where a segment begins, and what its head knows.
 struct Boundary {
@@ -272,9 +271,8 @@ class RetentionRun : private RewritePlan {
     TRY(const auto reader, store_.reader());
     reader->only_streams(names);
     reader->read_until(compaction_end());
-    bool is_begin = true;
-    for (bool more = true; more; is_begin = false) {
-      newest_.emplace(is_begin);
+    newest_.emplace();
+    for (bool more = true; more; newest_->next_round()) {
       TRY(more, remember(*reader));
       TRY_DO(rewrite(reader->position()));
     }
@@ -296,7 +294,7 @@ class RetentionRun : private RewritePlan {
       }
       TRY_DO(newest_->see(*event, schema));
       const bool ends = event->transaction.event_index + 1 == event->transaction.event_count;
-      if (ends && newest_->memory_bytes() > memory_bytes_max) return true;
+      if (ends && newest_->memory_bytes() > plan_.keys_bytes_max) return true;
     }
   }
 

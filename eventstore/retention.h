@@ -68,6 +68,8 @@ struct RetentionPlan {
   std::optional<std::uint64_t> store_max_bytes;
   // Events from here on are kept, whatever the rules say: a consumer has not read them.
   Position floor{UINT64_MAX};
+  // Compaction remembers so much of the keys that it meets, rewrites, and begins to remember anew.
+  std::uint64_t keys_bytes_max = 64 << 20;
   std::function<void(Position done)> on_progress;
   std::stop_token stop;
 };

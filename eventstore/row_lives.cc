@@ -145,7 +145,7 @@ class Lives {
     const auto current = current_.find(key);
     if (current != current_.end() && !is_new) return current->second;
     const bool is_first = had_life_.insert(key).second;
-    lives_.push_back({key, is_first && !is_new && event.type != EventType::load});
+    lives_.push_back({key, is_first && !is_new});
     current_[key] = lives_.size() - 1;
     return lives_.size() - 1;
   }
