@@ -83,16 +83,15 @@ Status SnapshotReader::import_snapshot(const std::string& snapshot) {
 }
 
 Status SnapshotReader::find_tables(const PostgresOptions& options) {
-  TRY(const TableChoice choice, parse_table_choice(options.tables, options.except));
+  TRY(TableChoice choice, parse_table_choice(options.tables, options.except));
+  // Our own publication is what was configured; one that was named is narrowed by the patterns.
+  if (owns_publication(options)) choice.wanted.clear();
   const bool lists = connection_.server_version() >= column_lists_version;
   const std::string sql = fmt::format(
       fmt::runtime(tables_sql), lists ? "p.attnames::text, coalesce(p.rowfilter, '')" : "'', ''");
   TRY(const QueryResult found, connection_.query(sql, {publication_name(options)}));
   for (std::size_t row = 0; row < found.rows(); ++row) {
-    // Our own publication is what was configured; one that was named is narrowed by the patterns.
-    const bool captured =
-        owns_publication(options) || choice.has(found.text(row, 1), found.text(row, 2));
-    if (!captured) continue;
+    if (!choice.has(found.text(row, 1), found.text(row, 2))) continue;
     Table table;
     table.name = fmt::format("{}.{}", found.text(row, 1), found.text(row, 2));
     table.schema = {std::string(found.text(row, 1)),

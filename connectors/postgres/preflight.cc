@@ -113,8 +113,8 @@ class Checks {
       misconfigured("no tables are configured", "name them: tables: [public.orders]");
       return {};
     }
-    TRY(const std::vector<DatabaseTable> all, list_tables(*sql_));
-    TableSelection selection = select_tables(all, choice_);
+    TRY(tables_, list_tables(*sql_));
+    TableSelection selection = select_tables(tables_, choice_);
     selected_ = std::move(selection.tables);
     for (Finding& finding : selection.findings) found_.findings.push_back(std::move(finding));
     if (selected_.empty() && !choice_.wanted.empty() && first_error(found_.findings)) {
@@ -125,6 +125,7 @@ class Checks {
 
   Status check_publication() {
     TRY(const std::optional<Publication> publication, find_publication(*sql_, publication_));
+    check_exceptions_of(publication);
     for (const DatabaseTable& table : selected_) {
       check_rights(table);
       check_identity(table, publication && publication->has(table.schema, table.name));
@@ -140,6 +141,18 @@ class Checks {
     }
     check_membership(*publication);
     return {};
+  }
+
+  // While streaming, what was right at the start may have been dropped or attached since.
+  void check_exceptions_of(const std::optional<Publication>& publication) {
+    const auto comes = [&](const DatabaseTable& root) {
+      if (publication && publication->has(root.schema, root.name)) return true;
+      return owns_publication(options_) && choice_.has(root.schema, root.name);
+    };
+    for (Finding& finding : check_exceptions(tables_, choice_, comes)) {
+      if (streaming_) finding.severity = Finding::Severity::warning;
+      found_.findings.push_back(std::move(finding));
+    }
   }
 
   // Only the load reads tables.
@@ -230,8 +243,10 @@ class Checks {
     for (const Publication::Table& table : publication.tables) {
       if (choice_.has(table.schema, table.table)) continue;
       const std::string name = quote_identifier(table.schema) + "." + quote_identifier(table.table);
+      const bool is_excepted = choice_.leaves_out(table.schema, table.table);
       warning(
-          fmt::format("{} is captured, though it is no longer configured", name),
+          is_excepted ? fmt::format("{} is sent in vain: it is to be left out", name)
+                      : fmt::format("{} is captured, though it is no longer configured", name),
           fmt::format("ALTER PUBLICATION {} DROP TABLE {};", quote_identifier(publication_), name));
     }
   }
@@ -436,6 +451,7 @@ select (rolsuper or rolreplication),
   const std::string publication_;
   const bool streaming_;
   TableChoice choice_;
+  std::vector<DatabaseTable> tables_;  // all of the database
   std::optional<Connection> sql_;
   std::vector<DatabaseTable> selected_;
   Preflight found_;

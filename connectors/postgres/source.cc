@@ -69,7 +69,8 @@ class PostgresSource : public Source {
       return fail(Code::misconfigured, "there is no position to stream from: the load is not done");
     }
     TRY(TableChoice choice, parse_table_choice(options_.tables, options_.except));
-    if (owns_publication(options_)) choice = {};  // it holds what was configured, also once renamed
+    if (owns_publication(options_))
+      choice.wanted.clear();  // it holds what was configured, also once renamed
     TRY_DO(open_replication());
     Connection connection = *std::exchange(replication_, std::nullopt);
     last_reader_ = connection.process_id();

@@ -109,29 +109,6 @@ void select_by(const TablePattern& pattern, const std::vector<DatabaseTable>& al
   if (!any) selection.findings.push_back(nothing_matches(all, pattern));
 }
 
-// What was to be left out must not come after all: by a misspelt name, or as its root's.
-void check_left_out(const std::vector<DatabaseTable>& all, const TableChoice& choice,
-                    TableSelection& selection) {
-  for (const TablePattern& pattern : choice.except) {
-    const bool any = std::ranges::any_of(
-        all, [&](const DatabaseTable& table) { return pattern.matches(table.schema, table.name); });
-    if (!any) selection.findings.push_back(nothing_matches(all, pattern));
-  }
-  for (const DatabaseTable& table : all) {
-    if (table.partition_root == 0 || !choice.leaves_out(table.schema, table.name)) continue;
-    const auto root =
-        std::ranges::find(selection.tables, table.partition_root, &DatabaseTable::oid);
-    if (root == selection.tables.end()) continue;
-    selection.findings.push_back(
-        {Finding::Severity::error, Code::misconfigured,
-         fmt::format("{} cannot be left out: it is a partition of {}, whose changes hold its own",
-                     table.sql_name, root->sql_name),
-         fmt::format("leave {} out as well and name the partitions that are wanted, or take {} "
-                     "from `except`",
-                     root->sql_name, table.sql_name)});
-  }
-}
-
 }  // namespace
 
 Result<std::vector<DatabaseTable>> list_tables(Connection& connection) {
@@ -169,8 +146,31 @@ TableSelection select_tables(const std::vector<DatabaseTable>& all, const TableC
   std::erase_if(selection.tables, [&](const DatabaseTable& table) {
     return table.partition_root != 0 && selected(before, table.partition_root);
   });
-  check_left_out(all, choice, selection);
   return selection;
+}
+
+std::vector<Finding> check_exceptions(const std::vector<DatabaseTable>& all,
+                                      const TableChoice& choice,
+                                      const std::function<bool(const DatabaseTable&)>& comes) {
+  std::vector<Finding> findings;
+  for (const TablePattern& pattern : choice.except) {
+    const bool any = std::ranges::any_of(
+        all, [&](const DatabaseTable& table) { return pattern.matches(table.schema, table.name); });
+    if (!any) findings.push_back(nothing_matches(all, pattern));
+  }
+  for (const DatabaseTable& table : all) {
+    if (table.partition_root == 0 || !choice.leaves_out(table.schema, table.name)) continue;
+    const auto root = std::ranges::find(all, table.partition_root, &DatabaseTable::oid);
+    if (root == all.end() || choice.leaves_out(root->schema, root->name) || !comes(*root)) continue;
+    findings.push_back({Finding::Severity::error, Code::misconfigured,
+                        fmt::format("{} cannot be left out: it is a partition of {}, whose changes "
+                                    "hold its own",
+                                    table.sql_name, root->sql_name),
+                        fmt::format("leave {} out as well and name the partitions that are wanted, "
+                                    "or take {} from `except`",
+                                    root->sql_name, table.sql_name)});
+  }
+  return findings;
 }
 
 std::vector<PublishedTable> published(const std::vector<DatabaseTable>& tables) {

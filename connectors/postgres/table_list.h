@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,12 @@ struct TableSelection {
 };
 // Pure. Of what is wanted by name or pattern: a partition is left out when its root is in.
 TableSelection select_tables(const std::vector<DatabaseTable>& all, const TableChoice& choice);
+
+// What was to be left out, but comes all the same: by a misspelt name, or as its root's changes.
+// `comes`: whether a partitioned table's changes are sent as its own.
+std::vector<Finding> check_exceptions(const std::vector<DatabaseTable>& all,
+                                      const TableChoice& choice,
+                                      const std::function<bool(const DatabaseTable&)>& comes);
 
 std::vector<PublishedTable> published(const std::vector<DatabaseTable>& tables);
 

@@ -89,6 +89,7 @@ TEST_CASE("publication: partitions come by themselves when the publication says 
       "insert into p values (1), (101);"
       "create publication leaves for table p with (publish_via_partition_root = false)");
   PostgresOptions options = with_publication(server, "leaves");
+  options.tables = {"public.*"};
   options.except = {"public.p2"};
   PostgresCapture capture(options);
   capture.run();
@@ -97,6 +98,37 @@ TEST_CASE("publication: partitions come by themselves when the publication says 
   CHECK(capture.stop());
   CHECK(summaries(capture.handler.loaded()) == Lines{"load public.p1 key=1 body=1"});
   CHECK(summaries(capture.handler.events()) == Lines{"insert public.p1 key=2 body=2"});
+}
+
+TEST_CASE(
+    "publication: a partition that comes as its root's cannot be left out, and that is said") {
+  PostgresServer server;
+  server.sql(
+      "create table p (id int primary key) partition by range (id);"
+      "create table p1 partition of p for values from (0) to (100);"
+      "create publication everything for all tables with (publish_via_partition_root = true)");
+  PostgresOptions options = with_publication(server, "everything");
+  options.except = {"public.p1"};
+  const std::string errors = errors_in(*check_postgres(options, {}));
+  CHECK(errors.find("public.p1 cannot be left out: it is a partition of public.p") !=
+        std::string::npos);
+}
+
+TEST_CASE("publication: what is excepted stays out though our publication already has it") {
+  PostgresServer server;
+  server.sql(
+      "create table a (id int primary key); create table audit (id int primary key);"
+      "insert into a values (1); insert into audit values (1);"
+      "create publication tidelog_shop for table a, audit");
+  PostgresOptions options = options_for(server.url(), {"public.*"});
+  options.except = {"public.audit"};
+  PostgresCapture capture(options);
+  capture.run();
+  server.sql("insert into audit values (2); insert into a values (2)");
+  REQUIRE(capture.handler.wait_for_transactions(1));
+  CHECK(capture.stop());
+  CHECK(summaries(capture.handler.loaded()) == Lines{"load public.a key=1 body=1"});
+  CHECK(summaries(capture.handler.events()) == Lines{"insert public.a key=2 body=2"});
 }
 
 TEST_CASE("publication: names of any letters, and rows of a child that its parent does not have") {
