@@ -80,15 +80,18 @@ Position NewestOfKey::kept_from(const Newest& newest) const {
 
 // The halves of a key change stay, and the deletion at the end of such a row: erasure follows a
 // row by them.
+bool NewestOfKey::may_go(const Event& event) const {
+  return has_key(event) && !event.moved && !ends_.contains(event.position.value);
+}
+
 bool NewestOfKey::is_superseded(const Event& event) {
-  if (!has_key(event) || event.moved || ends_.contains(event.position.value)) return false;
+  if (!may_go(event)) return false;
   const auto it = newest_.find(name_of(event));
   return it != newest_.end() && event.position < kept_from(it->second);
 }
 
 bool NewestOfKey::is_last_deletion(const Event& event) {
-  if (event.type != EventType::remove || !has_key(event) || event.moved) return false;
-  if (ends_.contains(event.position.value)) return false;
+  if (event.type != EventType::remove || !may_go(event)) return false;
   const auto it = newest_.find(name_of(event));
   return it != newest_.end() && event.position == it->second.last &&
          event.position == kept_from(it->second);

@@ -38,6 +38,7 @@ class NewestOfKey {
   };
 
   static bool has_key(const Event& event);
+  bool may_go(const Event& event) const;
   void see_life(const Event& event);
   Position kept_from(const Newest& newest) const;
   const std::string& name_of(const Event& event);

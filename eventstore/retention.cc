@@ -13,8 +13,6 @@
 namespace tidelog {
 namespace {
 
-// Of the keys that compaction remembers at once. More keys take more than one round.
-
 // Where a segment begins, and what its head knows.
 struct Boundary {
   format::ManifestSegment segment;

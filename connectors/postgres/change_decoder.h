@@ -33,8 +33,7 @@ class ChangeDecoder {
     UnixMicros server_time;
   };
 
-  // Goes on after `resume`. Handler and catalog must
-  // outlive the decoder.
+  // Goes on after `resume`. Handler and catalog must outlive the decoder.
   ChangeDecoder(PostgresResume resume, TableChoice captured, RelationCatalog& catalog,
                 ChangeHandler& handler);
 

@@ -8,6 +8,7 @@
 
 #include "connectors/postgres/copy_text.h"
 #include "connectors/postgres/relation_catalog.h"
+#include "connectors/postgres/table_list.h"
 #include "connectors/postgres/wait.h"
 
 namespace tidelog::postgres {
@@ -83,15 +84,13 @@ Status SnapshotReader::import_snapshot(const std::string& snapshot) {
 }
 
 Status SnapshotReader::find_tables(const PostgresOptions& options) {
-  TRY(TableChoice choice, parse_table_choice(options.tables, options.except));
-  // Our own publication is what was configured; one that was named is narrowed by the patterns.
-  if (owns_publication(options)) choice.wanted.clear();
+  TRY(const TableChoice captured, captured_tables(options));
   const bool lists = connection_.server_version() >= column_lists_version;
   const std::string sql = fmt::format(
       fmt::runtime(tables_sql), lists ? "p.attnames::text, coalesce(p.rowfilter, '')" : "'', ''");
   TRY(const QueryResult found, connection_.query(sql, {publication_name(options)}));
   for (std::size_t row = 0; row < found.rows(); ++row) {
-    if (!choice.has(found.text(row, 1), found.text(row, 2))) continue;
+    if (!captured.has(found.text(row, 1), found.text(row, 2))) continue;
     Table table;
     table.name = fmt::format("{}.{}", found.text(row, 1), found.text(row, 2));
     table.schema = {std::string(found.text(row, 1)),

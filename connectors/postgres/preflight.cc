@@ -109,15 +109,17 @@ class Checks {
   }
 
   Status check_tables() {
-    if (choice_.wanted.empty() && owns_publication(options_)) {
+    const bool wants_all = choice_.wanted.empty();
+    if (wants_all && owns_publication(options_)) {
       misconfigured("no tables are configured", "name them: tables: [public.orders]");
       return {};
     }
+    if (wants_all && choice_.except.empty()) return {};
     TRY(tables_, list_tables(*sql_));
     TableSelection selection = select_tables(tables_, choice_);
     selected_ = std::move(selection.tables);
     for (Finding& finding : selection.findings) found_.findings.push_back(std::move(finding));
-    if (selected_.empty() && !choice_.wanted.empty() && first_error(found_.findings)) {
+    if (selected_.empty() && !wants_all && first_error(found_.findings)) {
       misconfigured("no table matches the configured patterns", "correct the tables of the source");
     }
     return {};

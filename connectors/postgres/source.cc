@@ -12,6 +12,7 @@
 #include "connectors/postgres/relation_catalog.h"
 #include "connectors/postgres/replication_stream.h"
 #include "connectors/postgres/slot.h"
+#include "connectors/postgres/table_list.h"
 #include "connectors/postgres/transaction_assembly.h"
 #include "core/clock.h"
 #include "core/source_position.h"
@@ -68,16 +69,14 @@ class PostgresSource : public Source {
     if (!from || from->phase != PostgresResume::Phase::streaming) {
       return fail(Code::misconfigured, "there is no position to stream from: the load is not done");
     }
-    TRY(TableChoice choice, parse_table_choice(options_.tables, options_.except));
-    if (owns_publication(options_))
-      choice.wanted.clear();  // it holds what was configured, also once renamed
+    TRY(TableChoice captured, captured_tables(options_));
     TRY_DO(open_replication());
     Connection connection = *std::exchange(replication_, std::nullopt);
     last_reader_ = connection.process_id();
     PostgresResume resume = *from;
     resume.timeline = server_.timeline;
     SqlRelationCatalog catalog(options_);
-    ChangeDecoder decoder(resume, std::move(choice), catalog, handler);
+    ChangeDecoder decoder(resume, std::move(captured), catalog, handler);
     TransactionAssembly assembly(decoder, handler, options_.origins, stop);
     TRY_DO(assembly.go_on(resume));
     ReplicationStream stream(connection, assembly, handler, *clock_);

@@ -135,6 +135,12 @@ Result<std::vector<DatabaseTable>> list_tables(Connection& connection) {
   return tables;
 }
 
+Result<TableChoice> captured_tables(const PostgresOptions& options) {
+  TRY(TableChoice choice, parse_table_choice(options.tables, options.except));
+  if (owns_publication(options)) choice.wanted.clear();
+  return choice;
+}
+
 TableSelection select_tables(const std::vector<DatabaseTable>& all, const TableChoice& choice) {
   TableSelection selection;
   for (const bool literal : {true, false}) {  // so that a table which is named is known as named

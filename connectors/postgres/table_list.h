@@ -41,6 +41,10 @@ struct TableSelection {
   std::vector<Finding>
       findings;  // patterns that mean nothing, or something that has no changes to capture
 };
+// Of the tables that the publication sends: what our own holds was configured, also once it is
+// renamed; one that was named is narrowed by the patterns.
+Result<TableChoice> captured_tables(const PostgresOptions& options);
+
 // Pure. Of what is wanted by name or pattern: a partition is left out when its root is in.
 TableSelection select_tables(const std::vector<DatabaseTable>& all, const TableChoice& choice);
 

@@ -136,6 +136,15 @@ struct Fixture {
   }
 };
 
+// One that moved in from key 1, and another one after it.
+void two_rows_under_five(Table& table) {
+  table.insert(1, "mine-a");
+  table.move(1, 5, "mine-b");
+  table.remove(5);
+  table.insert(5, "other-a");
+  table.update(5, "other-b");
+}
+
 bool mentions(const FaultyDisk& disk, const std::string& text) {
   for (const auto& [path, content] : disk.files()) {
     if (content.find(text) != std::string::npos) return true;
@@ -224,11 +233,7 @@ TEST_CASE("erasure: another row that had one of these keys at another time stays
 TEST_CASE("erasure: another row that has one of these keys now stays after compaction as well") {
   Fixture f;
   Table table(*f.store);
-  table.insert(1, "mine-a");
-  table.move(1, 5, "mine-b");
-  table.remove(5);
-  table.insert(5, "other-a");
-  table.update(5, "other-b");
+  two_rows_under_five(table);
   CHECK(f.compact().events_removed == 2);  // the first of each row; not the end of the first row
   f.erase(1);
   CHECK(f.notes() == std::set<std::string>{"other-b"});
@@ -237,16 +242,12 @@ TEST_CASE("erasure: another row that has one of these keys now stays after compa
 TEST_CASE("erasure: it stays as well when compaction remembers one transaction at a time") {
   Fixture f;
   Table table(*f.store);
-  table.insert(1, "mine-a");
-  table.move(1, 5, "mine-b");
-  table.remove(5);
-  table.insert(5, "other-a");
-  table.update(5, "other-b");
+  two_rows_under_five(table);
   table.insert(7, "gone");
   table.remove(7);
   table.insert(7, "back");
-  CHECK(f.compact(0).events_removed ==
-        4);  // the end of the first row stays, that of key 7 does not
+  // The end of the first row stays, that of key 7 does not.
+  CHECK(f.compact(0).events_removed == 4);
   f.erase(1);
   CHECK(f.notes() == std::set<std::string>{"other-b", "back"});
 }

@@ -10,6 +10,7 @@
 
 #include "tests/integration/postgres_capture.h"
 #include "tests/integration/random_types.h"
+#include "tests/integration/server_text.h"
 #include "tests/support/seed.h"
 
 namespace tidelog::testing {
@@ -111,15 +112,6 @@ Rows oracle(SqlSession& session, const RandomTable& table, const std::string& wh
   }
   return session.sql(
       fmt::format("select {} from public.{} where {} order by id", columns, table.name, where));
-}
-
-SqlSession oracle_session(PostgresServer& server) {
-  SqlSession session = server.session();
-  session.sql(
-      "set datestyle = ISO; set intervalstyle = iso_8601; set bytea_output = hex; set "
-      "extra_float_digits = 3; set timezone = UTC; set search_path = pg_catalog; set "
-      "client_encoding = UTF8");
-  return session;
 }
 
 std::vector<RecordedEvent> of_table(const std::vector<RecordedEvent>& events,

@@ -9,6 +9,7 @@
 #include <chrono>
 
 #include "tests/integration/postgres_capture.h"
+#include "tests/integration/server_text.h"
 
 namespace tidelog::testing {
 namespace {
@@ -192,11 +193,7 @@ std::vector<std::string> rows_sql() {
 
 // Row by row, the server's own text of every column.
 Rows oracle(PostgresServer& server) {
-  SqlSession session = server.session();
-  session.sql(
-      "set datestyle = ISO; set intervalstyle = iso_8601; set bytea_output = hex; set "
-      "extra_float_digits = 3;"
-      "set timezone = UTC; set search_path = pg_catalog; set client_encoding = UTF8");
+  SqlSession session = oracle_session(server);
   std::string columns = "id";
   for (std::size_t i = 0; i < samples().size(); ++i) {
     columns += fmt::format(", case when {0} is null then 'NULL' else format('%s', {0}) end",
