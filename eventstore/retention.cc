@@ -354,8 +354,10 @@ class RetentionRun : private RewritePlan {
              event.append_time < stream.older_than || event.revision < stream.revision;
     }
     if (!stream.compact || event.position >= compaction_end()) return false;
-    return newest_->is_superseded(event) || (newest_->is_last_deletion(event) &&
-                                             event.append_time < ago(stream.rule.keep_deletions));
+    if (newest_->is_superseded(event)) return true;
+    const bool tells_of_nothing =
+        event.type == EventType::erased || newest_->is_last_deletion(event);
+    return tells_of_nothing && event.append_time < ago(stream.rule.keep_deletions);
   }
 
   // Segments at the begin of which nothing is left.

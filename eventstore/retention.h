@@ -38,7 +38,7 @@ struct RetentionRule {
   // Only the newest event of each key, and what that one needs: an event that lacks values keeps
   // those before it. Streams without keys are left alone.
   bool compact = false;
-  // With `compact`: deletions older than this go, too.
+  // With `compact`: deletions older than this go, too, and markers of erased events.
   std::chrono::microseconds keep_deletions = std::chrono::hours(24 * 7);
 
   bool any() const { return max_age || max_count || max_bytes || before || compact; }

@@ -258,7 +258,6 @@ class SegmentRewriting {
   }
 
   Result<Fate> fate_of(const Record& record, const Place& place) {
-    if (record.event.type == EventType::erased) return Fate::keep;
     const format::StreamEntry* stream = catalog_.stream(record.event.stream);
     const auto revision = place.revision.find(record.event.stream);
     if (stream == nullptr || revision == place.revision.end()) {
@@ -273,7 +272,9 @@ class SegmentRewriting {
     event.stream_name = stream->name;
     event.source_name = source_name_;
     event.transaction = transaction_;
-    return plan_.fate(event);
+    TRY(const Fate fate, plan_.fate(event));
+    const bool is_erased_again = fate == Fate::erase && event.type == EventType::erased;
+    return is_erased_again ? Fate::keep : fate;
   }
 
   // Best effort: recovery removes what is left.

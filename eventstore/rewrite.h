@@ -25,7 +25,8 @@ class RewritePlan {
   // Whether any event from `begin` to before `end` may have another fate than to be kept: a segment
   // without is not read.
   virtual bool touches(Position begin, Position end) = 0;
-  // Asked for each event once, in order of position. An event erased before is not asked for.
+  // Asked for each event once, in order of position; of one that was erased before, too: to erase
+  // it again is to keep its marker.
   virtual Result<Fate> fate(const Event& event) = 0;
 };
 

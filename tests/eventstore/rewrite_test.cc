@@ -120,7 +120,7 @@ struct History {
 std::vector<Seen> after(std::vector<Seen> events, const Fates& fates) {
   std::erase_if(events, [&](const Seen& event) {
     const auto fate = fates.find(event.position);
-    return fate != fates.end() && fate->second == Fate::remove && event.type != EventType::erased;
+    return fate != fates.end() && fate->second == Fate::remove;
   });
   for (Seen& event : events) {
     if (!fates.contains(event.position)) continue;

@@ -553,11 +553,11 @@ class Checking {
     return {};
   }
 
-  // As retention does, whatever the rules. What marks an erased event stays.
+  // As retention does, whatever the rules, with events and with what marks an erased one.
   void remove_what_does_not_count() {
     for (std::uint64_t i = 0; i < met_.size(); ++i) {
       const IssuedEvent& event = history_.events()[i];
-      if (!met_[i].kept || is_kept(event, life_in(lives_, event.stream))) continue;
+      if (met_[i].removed || is_kept(event, life_in(lives_, event.stream))) continue;
       met_[i] = {false, true, false, met_[i].forgotten};
     }
   }

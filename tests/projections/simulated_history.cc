@@ -87,18 +87,21 @@ bool SimulatedHistory::is_beyond(const IssuedEvent& event, const RetentionRule& 
          (rule.max_age && event.append_time.value < now.value - rule.max_age->count());
 }
 
-// Whether compaction may take it: that what is left tells the same is for the states to show.
-bool SimulatedHistory::is_superseded(std::uint64_t position, const RetentionRule& rule,
-                                     UnixMicros now) const {
+// Whether compaction may take it, or what marks its place: that what is left tells the same is for
+// the states to show.
+bool SimulatedHistory::is_compacted(std::uint64_t position, const RetentionRule& rule,
+                                    UnixMicros now) const {
   const IssuedEvent& event = events_[position];
-  if (!rule.compact || !event.key || event.moved) return false;
+  const bool is_old = event.append_time.value < now.value - rule.keep_deletions.count();
+  if (!rule.compact) return false;
+  if (event.standing.erased) return is_old;
+  if (!event.key || event.moved) return false;
   for (std::uint64_t later = position + 1; later < acknowledged_; ++later) {
     if (events_[later].stream == event.stream && events_[later].key == event.key &&
         !events_[later].standing.erased)
       return true;
   }
-  return event.type == EventType::remove &&
-         event.append_time.value < now.value - rule.keep_deletions.count();
+  return event.type == EventType::remove && is_old;
 }
 
 void SimulatedHistory::begin_retention(const Rules& rules, UnixMicros now, Position floor) {
@@ -110,7 +113,7 @@ void SimulatedHistory::begin_retention(const Rules& rules, UnixMicros now, Posit
     if (event.standing.removed) continue;
     const auto rule = rules.find(event.stream);
     const bool goes_by_rule = rule != rules.end() && (is_beyond(event, rule->second, now) ||
-                                                      is_superseded(i, rule->second, now));
+                                                      is_compacted(i, rule->second, now));
     if (goes_by_rule || !is_kept(event, life_in(lives_before_, event.stream)))
       begin_to_remove(i, is_exact);
   }
@@ -120,7 +123,7 @@ void SimulatedHistory::begin_retention(const Rules& rules, UnixMicros now, Posit
 void SimulatedHistory::begin_to_remove(std::uint64_t position, bool is_exact) {
   IssuedEvent& event = events_[position];
   event.standing.removed = true;
-  if (is_exact && !is_table(event.stream) && event.standing.kept) must_go_.push_back(position);
+  if (is_exact && !is_table(event.stream)) must_go_.push_back(position);
 }
 
 // ---- Erasure ----
@@ -175,19 +178,20 @@ std::optional<std::uint64_t> SimulatedHistory::settle(const Standings& found) {
     events_[i].standing.forgotten = was_forgotten;
   }
   std::optional<std::uint64_t> stayed;
-  const auto must_not_stay = [&](std::uint64_t i) {
-    if (events_[i].standing.kept && !stayed) stayed = i;
+  const auto must_go = [&](std::uint64_t i, bool is_gone) {
+    if (!is_gone && !stayed) stayed = i;
   };
   // When a stream was cut or ended meanwhile, compaction may have seen no newer event that counts.
   const Lives now = lives(acknowledged_);
   for (const std::uint64_t i : must_go_) {
     const std::string& stream = events_[i].stream;
-    if (life_in(now, stream) == life_in(lives_before_, stream)) must_not_stay(i);
+    if (life_in(now, stream) == life_in(lives_before_, stream))
+      must_go(i, events_[i].standing.removed);
   }
   must_go_.clear();
   if (!erasing_) return stayed;
   for (const std::uint64_t i : erasing_->events) {
-    must_not_stay(i);
+    must_go(i, !events_[i].standing.kept);
     events_[i].standing.forgotten = true;
     if (!events_[i].secret.empty()) erased_secrets_.push_back(events_[i].secret);
   }

@@ -135,7 +135,7 @@ class SimulatedHistory {
  private:
   void begin_to_remove(std::uint64_t position, bool is_exact);
   bool is_beyond(const IssuedEvent& event, const RetentionRule& rule, UnixMicros now) const;
-  bool is_superseded(std::uint64_t position, const RetentionRule& rule, UnixMicros now) const;
+  bool is_compacted(std::uint64_t position, const RetentionRule& rule, UnixMicros now) const;
   std::vector<std::uint64_t> rows_under(const std::string& stream, const std::string& key,
                                         Position base) const;
 
