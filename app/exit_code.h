@@ -28,6 +28,7 @@ constexpr ExitCode exit_code_for(Code code) {
       return ExitCode::conflict;
     case Code::misconfigured:
     case Code::not_found:
+    case Code::history_lost:
       return ExitCode::usage;
     case Code::disk_full:
     case Code::cancelled:

@@ -112,6 +112,24 @@ Status print_one(const CommandContext& context, StoreReader& reader, const State
   return printer.print({key, shown, schema, row->position, row->revision});
 }
 
+// A source that lost history says so in a stream of its own, not in its tables': the newest such
+// event before `end`, of the source that the stream's name begins with.
+Result<std::string> note_of_gap(const CommandContext& context, const StoreReader& reader,
+                                const std::string& stream, Position end) {
+  const std::string source = stream.substr(0, stream.find('.'));
+  TRY(const auto gaps, StoreReader::open(context.disk, reader.directory()));
+  EventFilter filter;
+  filter.streams = {source + ".$source"};
+  filter.types = {std::string(name_of(EventType::gap))};
+  gaps->set_filter(std::move(filter));
+  TRY_DO(gaps->seek(end));
+  TRY(const Event* const gap, gaps->previous());
+  if (gap == nullptr) return std::string();
+  return fmt::format(
+      "tidelog: note: what the source {} changed after position {} may be missing: {}\n", source,
+      gap->position.value, gap->body.value_or(""));
+}
+
 // What a person must know to trust the rows; on standard error, beside them.
 std::string notes(const TableFold& fold) {
   std::string out;
@@ -154,8 +172,9 @@ Status print_state(const CommandContext& context, const StateOptions& options) {
     TRY_DO(fold->for_each([&](const TableRow& row) { return printer.print(row); }));
     told += notes(*fold);
   }
+  TRY(const std::string gap, note_of_gap(context, *reader, options.stream, end));
   TRY_DO(printer.finish());
-  TRY_DO(context.err.write(told));
+  TRY_DO(context.err.write(told + gap));
   if (!options.common.json) TRY_DO(context.err.write(summary(options, printer.count(), end)));
   return context.err.flush();
 }

@@ -22,7 +22,10 @@ enum class Code : std::uint8_t {
   conflict,       // somebody else holds it, or an expectation did not hold
   misconfigured,  // configuration, rights or settings; a person must change something
   not_found,      // the named thing does not exist
-  failed,         // the operating system refused, for another reason
+  // What a database changed after the stored position is lost to us, or its history is another one:
+  // a person must decide how to begin anew. Whoever captures leaves a `gap` event.
+  history_lost,
+  failed,  // the operating system refused, for another reason
 };
 
 enum class Action : std::uint8_t { retry, stop, ask_operator };
@@ -42,6 +45,7 @@ constexpr Action action_for(Code code) {
     case Code::conflict:
     case Code::misconfigured:
     case Code::not_found:
+    case Code::history_lost:
       return Action::ask_operator;
   }
   return Action::stop;

@@ -23,6 +23,18 @@ PostgresResume::Phase read_phase(ByteReader& in) {
   return static_cast<PostgresResume::Phase>(phase);
 }
 
+// What follows the slot's name.
+void read_more(ByteReader& in, PostgresResume& resume) {
+  resume.consistent.value = in.be<std::uint64_t>();
+  const auto standby = in.be<std::uint8_t>();
+  if (standby > 1) in.fail();
+  resume.is_standby = standby == 1;
+  while (!in.failed() && in.remaining() != 0) resume.kept.push_back(in.be<std::uint64_t>());
+  const bool says_something =
+      resume.consistent != Lsn{} || resume.is_standby || !resume.kept.empty();
+  if (!says_something) in.fail();
+}
+
 // One half of an LSN: 1 to 8 hexadecimal digits.
 bool parse_half(std::string_view text, std::uint32_t& half) {
   if (text.empty() || text.size() > 8) return false;
@@ -54,8 +66,11 @@ std::string encode(const PostgresResume& resume) {
   put_be(out, resume.timeline);
   put_be(out, resume.end_lsn.value);
   out.append(resume.slot);
-  if (resume.kept.empty()) return out;
+  const bool has_more = resume.consistent != Lsn{} || resume.is_standby || !resume.kept.empty();
+  if (!has_more) return out;
   out.push_back('\0');
+  put_be(out, resume.consistent.value);
+  put_be(out, static_cast<std::uint8_t>(resume.is_standby));
   for (const std::uint64_t id : resume.kept) put_be(out, id);
   return out;
 }
@@ -72,11 +87,9 @@ Result<PostgresResume> read_postgres_resume(std::string_view bytes) {
   const std::size_t zero = rest.find('\0');
   resume.slot = rest.substr(0, zero);
   if (zero != std::string_view::npos) {
-    ByteReader ids(rest.substr(zero + 1));
-    do {
-      resume.kept.push_back(ids.be<std::uint64_t>());
-    } while (ids.remaining() != 0);
-    if (ids.failed()) in.fail();
+    ByteReader more(rest.substr(zero + 1));
+    read_more(more, resume);
+    if (more.failed()) in.fail();
   }
   return in.finish(std::move(resume), "resume position of a Postgres source");
 }

@@ -29,11 +29,14 @@ struct PostgresResume {
   std::string slot;
   // Prepared transactions that are kept and have not ended: their ids (core/held_transaction.h).
   std::vector<std::uint64_t> kept = {};
+  Lsn consistent = {};      // where our slot began: no confirmed position of it is before that
+  bool is_standby = false;  // whether the server that was read last is one
   bool operator==(const PostgresResume&) const = default;
 };
 
 // kind 2 | u8 phase | be64 system id | be32 timeline | be64 end lsn | slot name, which has no zero
-// | [u8 0 | be64 id…]
+// | [u8 0 | be64 consistent | u8 standby: 0 or 1 | (be64 id of a kept transaction)*], which is
+// there when it says anything
 std::string encode(const PostgresResume& resume);
 Result<PostgresResume> read_postgres_resume(std::string_view bytes);
 

@@ -48,7 +48,9 @@ Result<ChangeHandler::Version> IngestHandler::schema(std::string_view table, con
   return Version{stream, version.id};
 }
 
-Result<StreamId> IngestHandler::source_stream() { return store_.stream(name_ + ".$source"); }
+std::string source_stream_name(std::string_view source) { return std::string(source) + ".$source"; }
+
+Result<StreamId> IngestHandler::source_stream() { return store_.stream(source_stream_name(name_)); }
 
 Status IngestHandler::event(const EventBody& event) {
   if (staging_) {

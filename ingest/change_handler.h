@@ -19,6 +19,9 @@
 
 namespace tidelog {
 
+// Where a source's own events are: "shop.$source".
+std::string source_stream_name(std::string_view source);
+
 struct IngestLimits {
   std::uint64_t transaction_bytes_max = 0;
   std::uint64_t batch_bytes = 0;

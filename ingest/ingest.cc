@@ -4,6 +4,8 @@
 #include <condition_variable>
 #include <utility>
 
+#include "eventstore/batch_builder.h"
+#include "eventstore/store_reader.h"
 #include "ingest/change_handler.h"
 
 namespace tidelog {
@@ -65,7 +67,10 @@ IngestProgress Ingest::progress() const {
 Status Ingest::run(const std::stop_token& stop) {
   for (;;) {
     set_state(IngestProgress::State::connecting, {});
-    const Status ended = attempt(stop);
+    Status ended = attempt(stop);
+    if (!ended && ended.error().code == Code::history_lost) {
+      if (auto left = leave_gap(ended.error().what); !left) ended = std::move(left);
+    }
     if (stop.stop_requested() && (ended || action_for(ended.error().code) == Action::retry ||
                                   ended.error().code == Code::cancelled)) {
       set_state(IngestProgress::State::stopped, {});
@@ -127,6 +132,46 @@ Status Ingest::load(const std::stop_token& stop) {
   const std::lock_guard lock(mutex_);
   progress_.table.clear();
   return {};
+}
+
+Status Ingest::end_with(const Error& reason) {
+  if (reason.code == Code::history_lost) TRY_DO(leave_gap(reason.what));
+  set_state(IngestProgress::State::failed, reason.what);
+  return tl::unexpected<Error>(reason);
+}
+
+// An event of its own, in a transaction of its own, at the position that the source stands at: with
+// it the store itself says where its history ends, to whoever reads it later.
+Status Ingest::leave_gap(const std::string& reason) {
+  const std::string position = store_.source_position(options_.name);
+  if (position.empty()) return {};  // nothing was captured
+  TRY(const bool is_told, has_gap_at(position));
+  if (is_told) return {};
+  Transaction transaction;
+  transaction.commit_time = clock_.now();
+  transaction.position = position;
+  EventBody gap;
+  gap.type = EventType::gap;
+  gap.stream = store_.stream(source_stream_name(options_.name));
+  gap.body = reason;
+  BatchBuilder batch;
+  batch.begin(transaction);
+  batch.add(gap);
+  batch.commit();
+  batch.set_source(store_.source(options_.name), position);
+  TRY_DO(store_.append(batch));
+  return {};
+}
+
+// A source that is started again and again where it cannot go on finds one and the same gap, also
+// when it finds more wrong there.
+Result<bool> Ingest::has_gap_at(const std::string& position) {
+  TRY(const auto reader, store_.reader());
+  reader->only_streams({source_stream_name(options_.name)});
+  TRY_DO(reader->seek(reader->durable()));
+  TRY(const Event* const newest, reader->previous());
+  return newest != nullptr && newest->type == EventType::gap &&
+         newest->transaction.position == position;
 }
 
 void Ingest::wait_to_retry(const std::string& problem, const std::stop_token& stop) {

@@ -51,14 +51,21 @@ class Ingest {
  public:
   Ingest(EventStore& store, Source& source, Clock& clock, IngestOptions options);
 
-  // Until `stop` (returns ok) or an error that action_for does not retry.
+  // Until `stop` (returns ok) or an error that action_for does not retry. Lost history leaves a
+  // `gap` event in the stream "{name}.$source", at the position that is stored and stays so; one
+  // for each such position.
   Status run(const std::stop_token& stop);
+  // After run(), on its thread: the source stops for this reason, which is not its own. Returns it,
+  // or, when a gap could not be stored, that error.
+  Status end_with(const Error& reason);
   IngestProgress progress() const;
 
  private:
   IngestHandler new_handler();
   Status attempt(const std::stop_token& stop);
   Status load(const std::stop_token& stop);
+  Status leave_gap(const std::string& reason);
+  Result<bool> has_gap_at(const std::string& position);
   void wait_to_retry(const std::string& problem, const std::stop_token& stop);
   void set_state(IngestProgress::State state, std::string problem);
 

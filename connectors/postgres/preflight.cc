@@ -50,8 +50,9 @@ class Checks {
     TRY_DO(check_wal_level());
     TRY_DO(check_tables());
     TRY_DO(check_publication());
-    TRY_DO(check_slot());
-    return check_replication();
+    TRY(found_.slot, find_idle_slot(*sql_, slot_, options_.slot_wait, options_.stop));
+    TRY_DO(check_replication());
+    return is_other_server_ ? Status() : check_slot();
   }
 
   void add(Finding::Severity severity, Code code, std::string what, std::string mend) {
@@ -68,6 +69,19 @@ class Checks {
   Code transient_once_streaming() const {
     return streaming_ ? Code::unavailable : Code::misconfigured;
   }
+  // History that is lost, if that is certain. While a fail-over is under way, a standby may stand
+  // at the address whose slot is none yet, or a copy; one that we always read is what it is.
+  void lost(const std::string& what, const std::string& mend = "") {
+    const bool is_certain = !found_.is_standby || (stored_->is_standby && !is_copy());
+    if (is_certain) {
+      const std::string more = mend.empty() ? "" : "; then: " + mend;
+      error(Code::history_lost, what, std::string(begin_again) + more);
+    } else {
+      error(Code::unavailable, what + "; but the server is a standby: a fail-over may be under way",
+            "connect to the primary: add target_session_attrs=read-write to the connection");
+    }
+  }
+  bool is_copy() const { return found_.slot && found_.slot->synced; }
   void warning(std::string what, std::string mend) {
     add(Finding::Severity::warning, Code::misconfigured, std::move(what), std::move(mend));
   }
@@ -100,7 +114,8 @@ class Checks {
       misconfigured(fmt::format("wal_level is {}, so the server's log holds no row changes", level),
                     "ALTER SYSTEM SET wal_level = 'logical'; then restart the server");
     }
-    if (answer.boolean(0, 1) && sql_->server_version() < decoding_on_standby_version) {
+    found_.is_standby = answer.boolean(0, 1);
+    if (found_.is_standby && sql_->server_version() < decoding_on_standby_version) {
       error(transient_once_streaming(),
             "the server is a standby; a standby can be read from PostgreSQL 16 on",
             "connect to the primary: add target_session_attrs=read-write to the connection");
@@ -274,7 +289,6 @@ class Checks {
   }
 
   Status check_slot() {
-    TRY(found_.slot, find_idle_slot(*sql_, slot_, options_.slot_wait, options_.stop));
     if (stored_ && stored_->slot != slot_) {
       misconfigured(fmt::format("the store was filled from slot {}, but the configuration says {}",
                                 stored_->slot, slot_),
@@ -288,11 +302,11 @@ class Checks {
 
   Status check_missing_slot() {
     if (streaming_) {
-      misconfigured(fmt::format("the slot {} does not exist any more: what was committed after {} "
-                                "may be gone from the "
-                                "server's log",
-                                slot_, print_lsn(stored_->end_lsn)),
-                    std::string(begin_again));
+      lost(
+          fmt::format("the slot {} does not exist any more: what was committed after {} "
+                      "may be gone from the "
+                      "server's log",
+                      slot_, print_lsn(stored_->end_lsn)));
       return {};
     }
     TRY(const QueryResult counts,
@@ -346,18 +360,23 @@ class Checks {
 
   void check_our_slot(const Slot& slot, const std::string& drop) {
     if (slot.wal_status == "lost" || slot.conflicting) {
-      misconfigured(
-          fmt::format("the slot {} was invalidated: the server has removed the log after {}", slot_,
-                      print_lsn(stored_->end_lsn)),
-          std::string(begin_again) + "; then: " + drop);
+      lost(fmt::format("the slot {} was invalidated: the server has removed the log after {}",
+                       slot_, print_lsn(stored_->end_lsn)),
+           drop);
       return;
     }
     if (slot.confirmed > stored_->end_lsn) {
-      misconfigured(fmt::format("the slot {} was read up to {} by somebody else, or by this store "
-                                "before it was put back to an older state (a restored backup), "
-                                "which ends at {}: what lies between is lost to it",
-                                slot_, print_lsn(slot.confirmed), print_lsn(stored_->end_lsn)),
-                    std::string(begin_again));
+      lost(
+          fmt::format("the slot {} was read up to {} by somebody else, or dropped and made again, "
+                      "or read by this store before it was put back to an older state (a restored "
+                      "backup), which ends at {}: what lies between is lost to it",
+                      slot_, print_lsn(slot.confirmed), print_lsn(stored_->end_lsn)));
+    } else if (slot.confirmed < stored_->consistent) {
+      lost(
+          fmt::format("the slot {} is not the one that this store reads: it stands at {}, and ours "
+                      "began at {}; it was made again on a server that was put back to an older "
+                      "state",
+                      slot_, print_lsn(slot.confirmed), print_lsn(stored_->consistent)));
     }
     if (slot.wal_status == "unreserved") {
       warning(
@@ -416,33 +435,77 @@ select (rolsuper or rolreplication),
   Status check_identity_of_server(Connection& replication) {
     if (!stored_) return {};
     if (stored_->system_id != found_.system_id) {
-      misconfigured(
-          fmt::format(
-              "this is another server: its system id is {}, but the store was filled from {}",
-              found_.system_id, stored_->system_id),
-          "connect to the server of the store, or give the source another name");
+      is_other_server_ = true;
+      error(streaming_ ? Code::history_lost : Code::misconfigured,
+            fmt::format(
+                "this is another server: its system id is {}, but the store was filled from {}",
+                found_.system_id, stored_->system_id),
+            "connect to the server of the store, or give the source another name");
       return {};
     }
-    if (!streaming_ || stored_->timeline == found_.timeline) return {};
-    return check_timeline(replication);
+    if (!streaming_) return {};
+    if (stored_->timeline > found_.timeline) {
+      fell_behind();
+      return {};
+    }
+    TRY(const bool reached, leads_here(replication));
+    if (reached) return check_end_of_log();
+    diverged();
+    return {};
   }
 
-  Status check_timeline(Connection& replication) {
-    bool reached = false;
-    if (stored_->timeline < found_.timeline) {
-      TRY(const QueryResult file,
-          replication.command(fmt::format("TIMELINE_HISTORY {}", found_.timeline)));
-      TRY(const std::vector<TimelineSwitch> history, read_timeline_history(file.text(0, 1)));
-      reached = leads_to(history, stored_->timeline, stored_->end_lsn);
-    }
-    if (!reached) {
-      misconfigured(
+  // Not certain: the old primary may still be there, and be gone at the next look.
+  void fell_behind() {
+    error(Code::unavailable,
+          fmt::format("the server is on timeline {}, and the store has read from timeline {}: this "
+                      "is a server that a fail-over has left behind, or one that was put back to "
+                      "the state before it",
+                      found_.timeline, stored_->timeline),
+          "connect to the server that was promoted; if there is none any more: " +
+              std::string(begin_again));
+  }
+
+  // Whether where the store stands is part of the server's history.
+  Result<bool> leads_here(Connection& replication) const {
+    if (stored_->timeline == found_.timeline) return true;
+    TRY(const QueryResult file,
+        replication.command(fmt::format("TIMELINE_HISTORY {}", found_.timeline)));
+    TRY(const std::vector<TimelineSwitch> history, read_timeline_history(file.text(0, 1)));
+    return leads_to(history, stored_->timeline, stored_->end_lsn);
+  }
+
+  void diverged() {
+    error(Code::history_lost,
           fmt::format(
               "the server is on timeline {}, and {} on timeline {}, where the store stands, is not "
               "part of its history: it lost transactions in a fail-over that the store has",
               found_.timeline, print_lsn(stored_->end_lsn), stored_->timeline),
           std::string(begin_again));
+  }
+
+  // Only what the server has flushed is ever sent: so a primary whose log ends earlier has lost
+  // some. A standby has yet to replay it.
+  Status check_end_of_log() {
+    TRY(const QueryResult answer,
+        sql_->query("select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else "
+                    "pg_current_wal_flush_lsn() end",
+                    {}));
+    if (answer.is_null(0, 0)) return {};  // a standby that has replayed nothing yet
+    TRY(const Lsn end, parse_lsn(answer.text(0, 0)));
+    if (end >= stored_->end_lsn) return {};
+    const std::string stands = print_lsn(stored_->end_lsn);
+    if (found_.is_standby) {
+      error(Code::unavailable,
+            fmt::format("the standby has replayed its log up to {}, and the store stands at {}",
+                        print_lsn(end), stands),
+            "wait until it has caught up");
+      return {};
     }
+    error(Code::history_lost,
+          fmt::format("the server's log ends at {}, before {}, where the store stands: the server "
+                      "was put back to an older state, and lost transactions that the store has",
+                      print_lsn(end), stands),
+          std::string(begin_again));
     return {};
   }
 
@@ -452,6 +515,7 @@ select (rolsuper or rolreplication),
   const std::string slot_;
   const std::string publication_;
   const bool streaming_;
+  bool is_other_server_ = false;
   TableChoice choice_;
   std::vector<DatabaseTable> tables_;  // all of the database
   std::optional<Connection> sql_;
@@ -466,12 +530,21 @@ Preflight check_server(const PostgresOptions& options, const std::optional<Postg
   return Checks(options, stored, last_reader).run();
 }
 
+namespace {
+
+int weight(Code code) {
+  if (action_for(code) == Action::retry) return 2;
+  return code == Code::history_lost ? 1 : 0;
+}
+
+}  // namespace
+
 Status first_error(const std::vector<Finding>& findings) {
   std::string all;
   std::optional<Code> code;
   for (const Finding& finding : findings) {
     if (finding.severity != Finding::Severity::error) continue;
-    if (!code) code = finding.code;
+    if (!code || weight(finding.code) > weight(*code)) code = finding.code;
     if (!all.empty()) all += "; ";
     all += finding.what;
     if (!finding.mend.empty()) all += ". To mend it: " + finding.mend;

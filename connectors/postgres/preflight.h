@@ -22,6 +22,7 @@ struct Preflight {
   std::vector<Finding> findings;
   std::uint64_t system_id = 0;
   std::uint32_t timeline = 0;
+  bool is_standby = false;
   std::optional<Slot> slot;
   std::optional<Connection> replication;  // ready for a replication command
 };
@@ -31,7 +32,9 @@ struct Preflight {
 Preflight check_server(const PostgresOptions& options, const std::optional<PostgresResume>& stored,
                        std::int64_t last_reader);
 
-// All errors in one; ok when there is none.
+// All errors in one; ok when there is none. Its code is that of the first, but: what may be over
+// with another try is tried again, and otherwise lost history outweighs what else a person must
+// mend.
 Status first_error(const std::vector<Finding>& findings);
 
 }  // namespace tidelog::postgres

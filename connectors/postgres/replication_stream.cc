@@ -40,15 +40,6 @@ constexpr steady_clock::duration stopping_server_asks_within = milliseconds{500}
 // So many frames between two looks at the clock.
 constexpr int frames_between_looks = 256;
 
-// Why a stream ended, in words that say what to do where the server's own do not.
-Error explained(Error error) {
-  if (error.what.find("replication slot") != std::string::npos &&
-      error.code == Code::misconfigured) {
-    error.what += "; nothing is recreated: `tidelog check` says what the slot's state means";
-  }
-  return error;
-}
-
 // The highest protocol version that the server has, and what it offers with it: transactions are
 // sent while they are in progress, so that the server need not gather them on its own disk.
 std::string plugin_options(const ReplicationStream::Settings& settings, int server_version) {
@@ -127,9 +118,7 @@ Status ReplicationStream::start(const Settings& settings) {
 }
 
 Status ReplicationStream::run(const Settings& settings, std::stop_token stop) {
-  if (auto started = start(settings); !started) {
-    return tl::unexpected<Error>(explained(std::move(started).error()));
-  }
+  TRY_DO(start(settings));
   const StopSignal signal(std::move(stop));
   StatusSender sender(connection_, clock_, settings.status_interval);
   TRY_DO(loop(settings, signal, sender));
@@ -173,7 +162,7 @@ Result<ReplicationStream::Input> ReplicationStream::next_frame(StatusSender& sen
       frame_ = {bytes, static_cast<std::size_t>(size)};
       return Input::frame;
     }
-    if (size < 0) return tl::unexpected<Error>(explained(connection_.error_that_ended_copy()));
+    if (size < 0) return tl::unexpected<Error>(connection_.error_that_ended_copy());
   }
   return Input::none;
 }

@@ -11,18 +11,25 @@ namespace tidelog::postgres {
 
 namespace {
 
-constexpr const char* slot_sql = R"(
-select s.plugin, s.database, s.temporary, s.confirmed_flush_lsn, s.wal_status, %s,
+constexpr std::string_view slot_sql = R"(
+select s.plugin, s.database, s.temporary, s.confirmed_flush_lsn, s.wal_status, {},
        coalesce(s.active_pid, 0),
-       concat_ws(' from ', nullif(a.application_name, ''), coalesce(host(a.client_addr), 'this machine'))
+       concat_ws(' from ', nullif(a.application_name, ''), coalesce(host(a.client_addr), 'this machine')),
+       s.restart_lsn, s.safe_wal_size, {}
   from pg_replication_slots s left join pg_stat_activity a on a.pid = s.active_pid
  where s.slot_name = $1)";
 
 std::string slot_sql_for(int server_version) {
-  std::string sql = slot_sql;
-  const std::string_view conflicting =
+  const char* const conflicting =
       server_version >= 160'000 ? "coalesce(s.conflicting, false)" : "false";
-  return sql.replace(sql.find("%s"), 2, conflicting);
+  const char* const synced = server_version >= 170'000 ? "s.synced" : "false";
+  return fmt::format(slot_sql, conflicting, synced);
+}
+
+Status read_lsn(const QueryResult& found, std::size_t column, Lsn& lsn) {
+  if (found.is_null(0, column)) return {};
+  TRY(lsn, parse_lsn(found.text(0, column)));
+  return {};
 }
 
 }  // namespace
@@ -43,13 +50,16 @@ Result<std::optional<Slot>> find_slot(Connection& connection, const std::string&
   slot.plugin = found.text(0, 0);
   slot.database = found.text(0, 1);
   slot.temporary = found.boolean(0, 2);
-  if (!found.is_null(0, 3)) {
-    TRY(slot.confirmed, parse_lsn(found.text(0, 3)));
-  }
+  TRY_DO(read_lsn(found, 3, slot.confirmed));
   slot.wal_status = found.text(0, 4);
   slot.conflicting = found.boolean(0, 5);
   TRY(slot.reader, found.integer(0, 6));
   slot.reader_is = found.text(0, 7);
+  TRY_DO(read_lsn(found, 8, slot.restart));
+  if (!found.is_null(0, 9)) {
+    TRY(slot.safe_wal_size, found.integer(0, 9));
+  }
+  slot.synced = found.boolean(0, 10);
   return std::optional(std::move(slot));
 }
 

@@ -12,17 +12,30 @@
 
 namespace tidelog::postgres {
 
-// A row of pg_replication_slots.
+// A row of pg_replication_slots, and what it says about whether the slot is still ours.
+//
+// The server gives a slot no identity beyond its name. A slot that was dropped and made again
+// begins at a new consistent point, behind everything that was written before: so it has confirmed
+// more than we stored, like one that somebody else has read (`confirmed`). One that was made again
+// on a server that was put back to an older state may have confirmed less than where ours began
+// (PostgresResume::consistent), which ours never does. What lies between the two cannot be told
+// apart: `restart` and catalog_xmin of ours move with what we confirm, and go back a little with a
+// crash of the server, as `confirmed` does; two_phase_at (18 and later) is there for slots with
+// two_phase alone. Nor can a server be told that was put back, on the same timeline, and has
+// written beyond our position since, which only a copy of its files without recovery does.
 struct Slot {
   std::string name;
   std::string plugin;  // empty: a physical slot
   std::string database;
   bool temporary = false;
-  Lsn confirmed;             // everything before it was confirmed
-  std::string wal_status;    // reserved, extended, unreserved, lost
-  bool conflicting = false;  // invalidated on a standby (16 and later)
-  std::int64_t reader = 0;   // process id of its walsender; 0: none
-  std::string reader_is;     // what the server tells of it: "tidelog_shop from 10.0.0.7"
+  Lsn confirmed;                              // everything before it was confirmed
+  Lsn restart;                                // the server keeps its log from there; 0: no more
+  std::string wal_status;                     // reserved, extended, unreserved, lost
+  std::optional<std::int64_t> safe_wal_size;  // may be written before it can be lost; none: no end
+  bool conflicting = false;                   // invalidated on a standby (16 and later)
+  bool synced = false;      // a standby's copy of the primary's slot (17 and later)
+  std::int64_t reader = 0;  // process id of its walsender; 0: none
+  std::string reader_is;    // what the server tells of it: "tidelog_shop from 10.0.0.7"
 };
 
 // Nothing: there is none of that name.

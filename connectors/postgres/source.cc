@@ -42,6 +42,7 @@ class PostgresSource : public Source {
     warn_of(found.findings);
     server_ = {
         PostgresResume::Phase::loading, found.system_id, found.timeline, {}, slot_name(options_)};
+    server_.is_standby = found.is_standby;
     replication_ = std::move(found.replication);
     const bool streaming = resume && resume->phase == PostgresResume::Phase::streaming;
     leftover_slot_ = !streaming && found.slot.has_value();
@@ -59,6 +60,7 @@ class PostgresSource : public Source {
     PostgresResume resume = server_;
     resume.phase = PostgresResume::Phase::streaming;
     resume.end_lsn = slot.consistent;
+    resume.consistent = slot.consistent;
     auto reader = SnapshotReader::open(options_, slot.snapshot, resume);
     replication_.reset();  // the snapshot is imported; streaming takes a fresh connection
     return reader;
@@ -75,6 +77,7 @@ class PostgresSource : public Source {
     last_reader_ = connection.process_id();
     PostgresResume resume = *from;
     resume.timeline = server_.timeline;
+    resume.is_standby = server_.is_standby;
     SqlRelationCatalog catalog(options_);
     ChangeDecoder decoder(resume, std::move(captured), catalog, handler);
     TransactionAssembly assembly(decoder, handler, options_.origins, stop);
@@ -84,14 +87,26 @@ class PostgresSource : public Source {
         {slot_name(options_), publication_name(options_), from->end_lsn, options_.status_interval,
          whole_until_, options_.two_phase, options_.origins == Origins::none},
         stop);
-    if (!ended || stop.stop_requested()) return ended;
-    return change_sending(assembly);
+    if (stop.stop_requested()) return ended;
+    if (ended) return change_sending(assembly);
+    const std::string durable = handler.durable();
+    return judge(ended, durable.empty() ? stored : durable);
   }
 
  private:
   void warn_of(const std::vector<Finding>& findings) const {
     if (!options_.on_warning) return;
     for (const Finding& finding : findings) options_.on_warning(finding);
+  }
+
+  // The server ended the stream for a reason that no other try mends: a look at it says whether the
+  // slot and the history are lost.
+  Status judge(const Status& ended, std::string_view stored) {
+    if (ended.error().code != Code::misconfigured) return ended;
+    TRY(const std::optional<PostgresResume> resume, read_stored(stored));
+    const Preflight found = check_server(options_, resume, last_reader_);
+    TRY_DO(first_error(found.findings));
+    return ended;
   }
 
   // The next connection is another kind of stream.

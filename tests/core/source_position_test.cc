@@ -22,7 +22,10 @@ PostgresResume streaming() {
 TEST_CASE("resume position: it is read as it was stored") {
   PostgresResume loading;
   loading.slot = "tidelog_shop";
-  for (const PostgresResume& resume : {streaming(), loading, PostgresResume{}}) {
+  PostgresResume standby = streaming();
+  standby.consistent = {0x16'B374'0000};
+  standby.is_standby = true;
+  for (const PostgresResume& resume : {streaming(), loading, PostgresResume{}, standby}) {
     const auto again = read_postgres_resume(encode(resume));
     REQUIRE(again);
     CHECK(*again == resume);
@@ -35,9 +38,10 @@ TEST_CASE("resume position: what is kept follows the slot's name, whole or not a
   resume.kept = {7, 0x0102030405060708};
   const std::string bytes = encode(resume);
   CHECK(*read_postgres_resume(bytes) == resume);
-  CHECK(bytes.substr(without) == std::string("\0\0\0\0\0\0\0\0\7\1\2\3\4\5\6\7\10", 17));
+  CHECK(bytes.substr(without) ==
+        std::string("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\7\1\2\3\4\5\6\7\10", 26));
   for (std::size_t size = without + 1; size < bytes.size(); ++size) {
-    if (size == without + 9) continue;
+    if (size == without + 18) continue;
     CHECK_FALSE(read_postgres_resume(bytes.substr(0, size)));
   }
 }
@@ -46,6 +50,19 @@ TEST_CASE("resume position: the bytes are those of its grammar") {
   CHECK(encode(streaming()) ==
         "\x02\x02\x61\x24\xfe\xe9\x93\xbc\x00\x01\x00\x00\x00\x03"
         "\x00\x00\x00\x16\xb3\x74\xd8\x48tidelog_shop"sv);
+}
+
+TEST_CASE("resume position: where the slot began, and a standby, follow the slot's name") {
+  PostgresResume resume = streaming();
+  const std::size_t without = encode(resume).size();
+  resume.consistent = {0x0102};
+  resume.is_standby = true;
+  const std::string bytes = encode(resume);
+  CHECK(bytes.substr(without) == std::string("\0\0\0\0\0\0\0\1\2\1", 10));
+  CHECK_FALSE(read_postgres_resume(bytes.substr(0, bytes.size() - 1)));
+  CHECK_FALSE(read_postgres_resume(bytes.substr(0, bytes.size() - 1) + '\2'));
+  // One form for what says nothing.
+  CHECK_FALSE(read_postgres_resume(bytes.substr(0, without) + std::string(10, '\0')));
 }
 
 TEST_CASE("resume position: every prefix without its slot is corrupt") {

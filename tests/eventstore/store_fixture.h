@@ -150,7 +150,7 @@ inline Seen seen(const Event& event) {
          std::string(event.transaction.id),
          event.transaction.event_index,
          event.transaction.event_count};
-  if (event.type == EventType::schema || !event.body) return s;
+  if (!is_row_event(event.type) || !event.body) return s;
   const auto row = must(read_row(*event.body, 2));
   s.note = std::get<Text>(row[1].variant()).text;
   return s;

@@ -284,6 +284,84 @@ TEST_CASE("ingest: an error that no retry mends ends it, and what was whole is k
   CHECK(f.events().size() == 5);
 }
 
+TEST_CASE("ingest: lost history leaves one gap event where the source stands, and ends it") {
+  Fixture f;
+  const auto lost = [](std::uint64_t, ChangeHandler&) -> Status {
+    return fail(Code::history_lost, "the slot is gone");
+  };
+  f.source.sessions = {[](std::uint64_t, ChangeHandler& handler) -> Status {
+                         TRY_DO(give_transaction(handler, 200, 10, 1));
+                         return fail(Code::history_lost, "the slot is gone");
+                       },
+                       lost,
+                       [](std::uint64_t, ChangeHandler& handler) -> Status {
+                         TRY_DO(give_transaction(handler, 300, 20, 1));
+                         return fail(Code::history_lost, "the slot is gone again");
+                       },
+                       lost};
+  const std::string stands = resume_at(PostgresResume::Phase::streaming, 201);
+  for (int run = 0; run < 2; ++run) {  // the second finds it told
+    const Status ended = f.run();
+    REQUIRE(!ended);
+    CHECK(ended.error().code == Code::history_lost);
+    const auto events = f.events();
+    REQUIRE(events.size() == 6);
+    CHECK(events[5].stream == "shop.$source");
+    CHECK(events[5].type == EventType::gap);
+    CHECK(f.store->source_position("shop") == stands);
+  }
+  const auto reader = must(f.store->reader());
+  must(reader->seek(Position{5}));
+  const Event* const gap = must(reader->next());
+  REQUIRE(gap != nullptr);
+  CHECK(gap->body == "the slot is gone");
+  CHECK(gap->transaction.position == stands);
+  CHECK(gap->source_name == "shop");
+
+  // Where the source got further, a gap is another one.
+  for (int run = 0; run < 2; ++run) {
+    REQUIRE(!f.run());
+    const auto events = f.events();
+    REQUIRE(events.size() == 8);
+    CHECK(events[7].type == EventType::gap);
+    CHECK(events[7].revision == 1);
+  }
+}
+
+TEST_CASE("ingest: a gap that a full disk keeps from being stored is stored when there is space") {
+  Fixture f;
+  f.source.sessions.push_back([&](std::uint64_t, ChangeHandler&) -> Status {
+    f.disk.fail_at(f.disk.call_count(), FaultyDisk::Repeat::for_ever, Code::disk_full);
+    return fail(Code::history_lost, "the slot is gone");
+  });
+  f.source.sessions.push_back([&](std::uint64_t, ChangeHandler&) -> Status {
+    f.disk.mend();
+    return fail(Code::history_lost, "the slot is gone");
+  });
+  const Status ended = f.run();
+  REQUIRE(!ended);
+  CHECK(ended.error().code == Code::history_lost);
+  CHECK(f.source.resumed_at.size() == 2);
+  REQUIRE(f.events().size() == 5);
+  CHECK(f.events()[4].type == EventType::gap);
+}
+
+TEST_CASE("ingest: a source that is ended from outside is told why, and may leave a gap") {
+  Fixture f;
+  must(f.run());
+  IngestOptions options;
+  options.name = "shop";
+  Ingest ingest(*f.store, f.source, f.clock, options);
+  must(ingest.run(f.source.stop.get_token()));
+  CHECK(ingest.end_with({Code::misconfigured, "too much"}).error().what == "too much");
+  CHECK(ingest.progress().state == IngestProgress::State::failed);
+  CHECK(f.events().size() == 4);
+  CHECK(ingest.end_with({Code::history_lost, "dropped"}).error().code == Code::history_lost);
+  CHECK(ingest.progress().problem == "dropped");
+  REQUIRE(f.events().size() == 5);
+  CHECK(f.events()[4].type == EventType::gap);
+}
+
 TEST_CASE("ingest: a full disk pauses, and nothing is lost or doubled") {
   Fixture f;
   f.source.sessions.push_back([](std::uint64_t, ChangeHandler&) -> Status {

@@ -351,6 +351,61 @@ TEST_CASE("bad days: a slot that the server invalidated meanwhile is told, and n
   CHECK(shop.rows("orders") == 50);
 }
 
+TEST_CASE("bad days: lost history is a gap event, once, and the store is read as before") {
+  for (const std::string& version : postgres_versions()) {
+    CAPTURE(version);
+    Shop shop({.settings = {}, .hba = {}, .version = version});
+    capture_and_stop(shop);
+    shop.server.sql("select pg_drop_replication_slot('tidelog_shop')");
+    const std::string missing = "the slot tidelog_shop does not exist any more";
+    CHECK(shop.tidelog({"check"}).code == 2);
+    CHECK(shop.events("gap") == 0);
+    for (int again = 0; again < 2; ++again) {
+      check_refused(shop, 2, {missing, "give the source another name"});
+      CHECK(shop.events("gap") == 1);
+    }
+    const Finished gap = shop.tidelog({"events", "--stream", "shop.$source", "--json"});
+    CHECK(line_count(gap.output) == 1);
+    CHECK_MESSAGE(contains(gap.output, "\"gap\":{\"reason\":\"" + missing), gap.output);
+    CHECK(contains(shop.tidelog({"events", "--backwards", "--limit", "1"}).output, missing));
+    CHECK(contains(shop.status(), missing));
+
+    const Finished state = shop.tidelog({"state", "shop.public.orders", "--json"});
+    CHECK(line_count(state.output) == 50);
+    CHECK_MESSAGE(contains(state.errors, "may be missing: " + missing), state.errors);
+    const std::string last = "51";  // two schemas and 50 rows, before the gap
+    const Finished before = shop.tidelog({"state", "shop.public.orders", "--at", last, "--json"});
+    CHECK(line_count(before.output) == 50);
+    CHECK_FALSE(contains(before.errors, "may be missing"));
+    CHECK(line_count(shop.tidelog({"history", "shop.public.orders", "7", "--json"}).output) == 1);
+    CHECK(shop.tidelog({"events", "--rows", "whole", "--json"}).code == 0);
+    CHECK(shop.tidelog({"store", "verify"}).code == 0);
+    const std::string file = (shop.folder / "orders.db").string();
+    const Finished replayed = shop.tidelog({"replay", "--into", "sqlite:" + file});
+    CHECK_MESSAGE(replayed.code == 0, replayed.errors);
+    CHECK_MESSAGE(contains(replayed.errors, "1 gap event"), replayed.errors);
+    CHECK(output_of({"sqlite3", file, "select count(*) from orders"}, soon) == "50\n");
+  }
+}
+
+TEST_CASE("bad days: a slot that is dropped under a run is a gap that ends it") {
+  for (const std::string& version : postgres_versions()) {
+    CAPTURE(version);
+    Shop shop({.settings = {}, .hba = {}, .version = version});
+    const auto run = shop.start();
+    REQUIRE_MESSAGE(eventually(soon, [&] { return shop.streams(); }), run->errors());
+    // Quicker than it comes back.
+    CHECK(eventually(soon, [&] {
+      shop.server.sql("select pg_terminate_backend(active_pid) from pg_replication_slots");
+      return shop.server.query("select pg_drop_replication_slot('tidelog_shop')").has_value();
+    }));
+    check_ended(*run, 2,
+                {"the slot tidelog_shop does not exist any more", "nothing was recreated"});
+    CHECK(shop.events("gap") == 1);
+    CHECK(shop.rows("orders") == 50);
+  }
+}
+
 TEST_CASE("bad days: a slot that somebody else reads is a conflict that names the process") {
   Shop shop;
   capture_and_stop(shop);
