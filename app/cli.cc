@@ -514,7 +514,8 @@ void add_source(CommandLine& line) {
   source->require_subcommand(1);
   source->footer("\nExamples:\n  tidelog source status -c shop.yaml");
   const auto status = add_command<CommonOptions>(
-      *source, line, "status", "what each source does now, and how far it is behind its database",
+      *source, line, "status",
+      "what each source does now, how far it is behind its database, and what it holds back there",
       "  tidelog source status -c shop.yaml\n"
       "  watch tidelog source status --store ./store",
       print_source_states);

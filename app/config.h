@@ -53,6 +53,8 @@ struct SourceConfig {
   bool two_phase = false;
   Origins origins = Origins::any;
   std::vector<KeyOverride> keys;
+  std::optional<RetainedWal> retained_wal;
+  std::optional<std::chrono::milliseconds> heartbeat;
 };
 
 struct ProjectionConfig {

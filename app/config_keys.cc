@@ -204,6 +204,25 @@ Result<Origins> read_origins(const ConfigReading& reading, const YamlNode& value
   return reading.fail_at(value.line, fmt::format("expected `any` or `none`, found `{}`", text));
 }
 
+Status set_heartbeat(const ConfigReading& reading, const YamlNode& value, SourceConfig& source) {
+  TRY(source.heartbeat, read_duration(reading, value));
+  return {};
+}
+
+Status set_retained_wal(const ConfigReading& reading, const YamlNode& value, SourceConfig& source) {
+  return read_section(reading, value, retained_wal_keys(), "`retained_wal`",
+                      source.retained_wal.emplace());
+}
+
+Result<RetainedWal::Then> read_then(const ConfigReading& reading, const YamlNode& value) {
+  TRY(const std::string text, read_text(reading, value));
+  if (text == "warn") return RetainedWal::Then::warn;
+  if (text == "stop") return RetainedWal::Then::stop;
+  if (text == "drop") return RetainedWal::Then::drop;
+  return reading.fail_at(value.line,
+                         fmt::format("expected `warn`, `stop` or `drop`, found `{}`", text));
+}
+
 Result<format::Codec> read_codec(const ConfigReading& reading, const YamlNode& value) {
   TRY(const std::string text, read_text(reading, value));
   if (text == "lz4") return format::Codec::lz4;
@@ -303,6 +322,23 @@ constexpr Key<SourceConfig> source_table[] = {
     {{"keys", "columns by pattern", "the columns of each table's replica identity",
       "which columns are the key of a table's events: `public.events: [account, number]`"},
      set<&SourceConfig::keys, read_keys>},
+    {{"retained_wal", "group", "no ceiling",
+      "how much of the server's log the slot may hold back, and what is done when it is more"},
+     set_retained_wal},
+    {{"heartbeat", "duration", "none",
+      "how often a message is written into the database's log to show that what is written comes "
+      "through; it is no event"},
+     set_heartbeat},
+};
+
+constexpr Key<RetainedWal> retained_wal_table[] = {
+    {{"max", "size", "", "so much of its log the server may keep for the source"},
+     set<&RetainedWal::bytes_max, read_size>},
+    {{"then", "`warn`, `stop` or `drop`", "warn",
+      "with more: `warn` in the log and in `source status`; `stop` the source; `drop` the slot, to "
+      "save the server's disk, which loses what was not read yet: a `gap` event says so, and the "
+      "source stops"},
+     set<&RetainedWal::then, read_then>},
 };
 
 constexpr Key<ProjectionConfig> projection_table[] = {
@@ -318,8 +354,7 @@ constexpr LaterKey later_table[] = {
     {"the configuration", "api"},     {"a source", "mysql"},
     {"a source", "initial_load"},     {"a source", "columns"},
     {"a source", "transforms"},       {"a source", "load"},
-    {"a source", "replica_identity"}, {"a source", "heartbeat"},
-    {"a source", "retained_wal"},     {"a source", "on_gap"},
+    {"a source", "replica_identity"}, {"a source", "on_gap"},
     {"a source", "on_undecodable"},   {"a source", "start"},
     {"a source", "server_id"},        {"a source", "tls"},
     {"a projection", "postgres"},
@@ -331,6 +366,7 @@ std::span<const Key<Config>> root_keys() { return root_table; }
 std::span<const Key<StoreConfig>> store_keys() { return store_table; }
 std::span<const Key<SnapshotPolicy>> snapshot_keys() { return snapshot_table; }
 std::span<const Key<SourceConfig>> source_keys() { return source_table; }
+std::span<const Key<RetainedWal>> retained_wal_keys() { return retained_wal_table; }
 std::span<const Key<ProjectionConfig>> projection_keys() { return projection_table; }
 std::span<const Key<RetentionPolicy>> retention_keys() { return retention_table; }
 std::span<const LaterKey> later_keys() { return later_table; }

@@ -24,14 +24,18 @@ Json to_json(const SourceStatus& source) {
               {"position", source.position},
               {"confirmed", source.confirmed},
               {"lag_bytes", or_null(source.lag_bytes)},
-              {"lag_seconds", or_null(source.lag_seconds)}};
+              {"lag_seconds", or_null(source.lag_seconds)},
+              {"retained_bytes", or_null(source.retained_bytes)},
+              {"wal_status", source.wal_status.empty() ? Json(nullptr) : Json(source.wal_status)},
+              {"safe_wal_bytes", or_null(source.safe_wal_bytes)}};
+  if (!source.warning.empty()) out["warning"] = source.warning;
   if (!source.error.empty()) out["error"] = source.error;
   return out;
 }
 
 template <class T>
 std::optional<T> optional_at(const Json& json, const char* name) {
-  const Json& value = json.at(name);
+  const Json value = json.value(name, Json(nullptr));  // an older one has fewer
   return value.is_null() ? std::nullopt : std::optional<T>(value.get<T>());
 }
 
@@ -43,6 +47,10 @@ SourceStatus source_from(const Json& json) {
   source.confirmed = json.at("confirmed").get<std::string>();
   source.lag_bytes = optional_at<std::uint64_t>(json, "lag_bytes");
   source.lag_seconds = optional_at<double>(json, "lag_seconds");
+  source.retained_bytes = optional_at<std::uint64_t>(json, "retained_bytes");
+  source.wal_status = optional_at<std::string>(json, "wal_status").value_or("");
+  source.safe_wal_bytes = optional_at<std::uint64_t>(json, "safe_wal_bytes");
+  source.warning = json.value("warning", std::string());
   source.error = json.value("error", std::string());
   return source;
 }

@@ -22,6 +22,12 @@ struct SourceStatus {
       confirmed;  // how far into the database's log everything is on disk, which is what it is told
   std::optional<std::uint64_t> lag_bytes;  // none: not known
   std::optional<double> lag_seconds;
+  // What the server keeps of its log for the source, its slot's wal_status, and what may be written
+  // until the slot may be lost.
+  std::optional<std::uint64_t> retained_bytes;
+  std::string wal_status;  // empty: not known, or there is no slot
+  std::optional<std::uint64_t> safe_wal_bytes;
+  std::string warning;
   std::string error;  // why it waits or has stopped
 };
 
@@ -39,8 +45,8 @@ Result<std::optional<RunStatus>> read_run_status(Disk& disk, const std::string& 
 // Whether it describes the present: not ended, and written within the last few seconds.
 bool is_current(const RunStatus& status, UnixMicros now);
 
-// {"source","state","position","confirmed","lag_bytes","lag_seconds"}, and "error" when there is
-// one.
+// {"source","state","position","confirmed","lag_bytes","lag_seconds","retained_bytes","wal_status",
+// "safe_wal_bytes"}, and "warning" and "error" when there is one.
 std::string print_source_status(const SourceStatus& status);
 
 }  // namespace tidelog

@@ -57,12 +57,18 @@ Table table_of(const std::vector<SourceStatus>& states) {
                {"confirmed"},
                {"lag", Align::right},
                {"behind", Align::right},
-               {"error"}});
+               {"held back", Align::right},
+               {"slot"},
+               {"safe for", Align::right},
+               {"problem"}});
   for (const SourceStatus& state : states) {
     table.add({state.name, state.state, with_commas(state.position), or_unknown(state.confirmed),
                state.lag_bytes ? print_bytes(*state.lag_bytes) : "-",
                state.lag_seconds ? fmt::format("{:.1f} s", *state.lag_seconds) : "-",
-               one_line(state.error, 100)});
+               state.retained_bytes ? print_bytes(*state.retained_bytes) : "-",
+               or_unknown(state.wal_status),
+               state.safe_wal_bytes ? print_bytes(*state.safe_wal_bytes) : "-",
+               one_line(state.error.empty() ? state.warning : state.error, 100)});
   }
   return table;
 }

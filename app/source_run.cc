@@ -6,18 +6,24 @@
 
 #include "app/pause.h"
 #include "app/postgres_options.h"
+#include "connectors/postgres/server_watch.h"
 #include "connectors/postgres/source.h"
 #include "core/source_position.h"
 
 namespace tidelog {
 namespace {
 
-constexpr auto lag_interval = std::chrono::milliseconds(2000);
+constexpr auto retry_interval = std::chrono::milliseconds(2000);
 constexpr auto load_report_interval = std::chrono::seconds(5);
 
 IngestOptions ingest_options(const SourceConfig& config) {
   IngestOptions options;
   options.name = config.name;
+  return options;
+}
+
+PostgresOptions until(PostgresOptions options, std::stop_token stop) {
+  options.stop = std::move(stop);
   return options;
 }
 
@@ -38,40 +44,111 @@ SourceRun::SourceRun(EventStore& store, Clock& clock, Log& log, const SourceConf
       log_(log),
       name_(config.name),
       stop_(std::move(stop)),
+      halt_with_stop_(stop_, [this] { halt_.request_stop(); }),
       options_(postgres_options(config, warn_in(log, config.name), stop_)),
-      source_(postgres_source(options_)),
+      source_(postgres_source(until(options_, halt_.get_token()))),
       ingest_(store, *source_, clock, ingest_options(config)),
       load_reported_(clock.steady()),
-      lag_thread_([this] { watch_lag(); }),
+      watch_(
+          options_, clock, log, ingest_, [this](const std::string& reason) { end_for(reason); },
+          stop_),
       thread_([this] { work(); }) {}
 
 SourceRun::~SourceRun() = default;
 
 void SourceRun::work() {
-  Status result;
   try {
-    result = ingest_.run(stop_);
+    set_result(run_to_its_end());
+    if (is_slot_watched_still()) set_result(run_on_for_the_slot());
   } catch (const std::exception& error) {
-    result = fail(Code::failed, error.what());
+    set_result(fail(Code::failed, error.what()));
   }
+}
+
+void SourceRun::set_result(Status result) {
   const std::scoped_lock lock(mutex_);
   result_ = std::move(result);
 }
 
-// The server is asked on a connection of its own, so that an answer that takes long delays nothing.
-void SourceRun::watch_lag() {
-  do {
-    const IngestProgress progress = ingest_.progress();
-    if (progress.state != IngestProgress::State::streaming) continue;
-    const auto server = postgres_progress(options_, progress.position);
-    const auto end = server ? read_postgres_lsn(server->server_position) : Result<Lsn>(Lsn{});
+void SourceRun::end_for(const std::string& reason) {
+  {
     const std::scoped_lock lock(mutex_);
-    if (server && end) {
-      lag_.look(*end, server->lag_bytes, clock_.now());
-    } else {
-      lag_.not_known();
-    }
-  } while (pause(lag_interval, stop_));
+    over_ = reason;
+  }
+  halt_.request_stop();
+}
+
+std::optional<std::string> SourceRun::over() const {
+  const std::scoped_lock lock(mutex_);
+  return over_;
+}
+
+Status SourceRun::run_to_its_end() {
+  const Status ended = ingest_.run(halt_.get_token());
+  const auto reason = over();
+  if (!ended || !reason || stop_.stop_requested()) return ended;
+  return end_at_ceiling(*reason);
+}
+
+// Whether the slot of a source that has failed is to be dropped when it holds back too much: while
+// others go on, nobody else sees to it.
+bool SourceRun::is_slot_watched_still() const {
+  const auto ended = result();
+  return !*ended && ended->error().code != Code::history_lost && options_.retained_wal &&
+         options_.retained_wal->then == RetainedWal::Then::drop;
+}
+
+Status SourceRun::run_on_for_the_slot() {
+  while (pause(std::chrono::hours(1), halt_.get_token())) continue;
+  const auto reason = over();
+  Status given_up;
+  if (reason && !stop_.stop_requested()) given_up = give_up_slot(*reason);
+  return given_up ? *result() : given_up;
+}
+
+// The server's disk goes before what was not read yet, if the configuration says so.
+Status SourceRun::end_at_ceiling(const std::string& reason) {
+  if (options_.retained_wal->then == RetainedWal::Then::stop) {
+    return ingest_.end_with(
+        {Code::misconfigured,
+         reason + ": the source stops; set a larger `retained_wal`, so that it can catch up"});
+  }
+  return give_up_slot(reason);
+}
+
+Status SourceRun::give_up_slot(const std::string& reason) {
+  for (;;) {
+    const auto dropped = drop_source_slot(options_, ingest_.progress().position);
+    if (dropped) break;
+    if (dropped.error().code == Code::history_lost) return end_with(dropped.error());
+    if (!wait_to_retry(reason + ", and cannot be dropped", dropped.error())) return {};
+  }
+  log_.error("slot dropped", {{"source", name_}, {"reason", reason}});
+  const auto resume = read_postgres_resume(ingest_.progress().position);
+  const bool has_history = resume && resume->phase == PostgresResume::Phase::streaming;
+  return end_with(
+      {has_history ? Code::history_lost : Code::misconfigured,
+       fmt::format("{}: the slot was dropped, so that the server can remove its log{}", reason,
+                   has_history ? "; to begin anew with a full load, give the source another name "
+                                 "or use a new store"
+                               : "; the existing rows were not loaded yet: set a larger "
+                                 "`retained_wal`, and start again")});
+}
+
+// A full disk keeps a gap from being stored.
+Status SourceRun::end_with(const Error& reason) {
+  for (;;) {
+    Status ended = ingest_.end_with(reason);
+    if (ended.error().code == reason.code || action_for(ended.error().code) != Action::retry)
+      return ended;
+    if (!wait_to_retry(reason.what + "; this cannot be stored", ended.error())) return {};
+  }
+}
+
+// False when a stop is asked for.
+bool SourceRun::wait_to_retry(const std::string& what, const Error& error) {
+  ingest_.set_waiting(what + ": " + error.what);
+  return pause(retry_interval, stop_);
 }
 
 std::optional<Status> SourceRun::result() const {
@@ -126,10 +203,7 @@ SourceStatus SourceRun::status() const {
   status.state = std::string(name_of(progress.state));
   status.position = store_.durable().value;
   if (!progress.position.empty()) status.confirmed = print_source_position(progress.position);
-  if (progress.state == IngestProgress::State::streaming) {
-    status.lag_bytes = lag_.bytes();
-    status.lag_seconds = lag_.seconds(progress.commit_time, clock_.now());
-  }
+  watch_.tell(progress, status);
   status.error = progress.problem;
   return status;
 }

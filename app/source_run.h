@@ -1,18 +1,20 @@
-// One source at work: its connector, its ingest, its thread, and how far it is behind. For `tidelog
+// One source at work: its connector, its ingest, its thread, and the watch beside it. For `tidelog
 // run`.
 #pragma once
 
-#include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string>
+#include <string_view>
 #include <thread>
 
 #include "app/config.h"
-#include "app/lag.h"
 #include "app/log.h"
 #include "app/run_status.h"
+#include "app/source_watch.h"
 #include "connectors/postgres/options.h"
 #include "core/clock.h"
 #include "core/source.h"
@@ -41,7 +43,16 @@ class SourceRun {
 
  private:
   void work();
-  void watch_lag();
+  void set_result(Status result);
+  void end_for(const std::string& reason);
+  std::optional<std::string> over() const;
+  Status run_to_its_end();
+  bool is_slot_watched_still() const;
+  Status run_on_for_the_slot();
+  Status end_at_ceiling(const std::string& reason);
+  Status give_up_slot(const std::string& reason);
+  Status end_with(const Error& reason);
+  bool wait_to_retry(const std::string& what, const Error& error);
   void report_state(const IngestProgress& progress);
   void report_load(const IngestProgress& progress);
 
@@ -50,6 +61,8 @@ class SourceRun {
   Log& log_;
   const std::string name_;
   const std::stop_token stop_;
+  std::stop_source halt_;  // by `stop_`, or by the watch
+  std::stop_callback<std::function<void()>> halt_with_stop_;
   const PostgresOptions options_;
   std::unique_ptr<Source> source_;
   Ingest ingest_;
@@ -59,9 +72,9 @@ class SourceRun {
   bool has_worked_ = false;
 
   mutable std::mutex mutex_;
-  std::optional<Status> result_;  // guarded by mutex_
-  Lag lag_;                       // guarded by mutex_
-  std::jthread lag_thread_;
+  std::optional<Status> result_;     // guarded by mutex_
+  std::optional<std::string> over_;  // guarded by mutex_; why the watch ended it
+  SourceWatch watch_;
   std::jthread thread_;
 };
 

@@ -83,6 +83,11 @@ class ChunkReader {
 struct SourceProgress {
   std::string server_position;  // the end of the database's log, encoded
   std::uint64_t lag_bytes = 0;  // log not yet durable here
+  // What the server keeps of its log for us; none: nothing is kept, or there is no such thing.
+  std::optional<std::uint64_t> retained_bytes = {};
+  std::string wal_status = {};  // Postgres: of the slot; empty: there is none
+  // Postgres: what may be written until the slot may be lost; none: there is no such limit.
+  std::optional<std::uint64_t> safe_wal_bytes = {};
 };
 
 // One database. One thread, but for the stop token.

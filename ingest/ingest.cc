@@ -140,6 +140,10 @@ Status Ingest::end_with(const Error& reason) {
   return tl::unexpected<Error>(reason);
 }
 
+void Ingest::set_waiting(std::string problem) {
+  set_state(IngestProgress::State::waiting, std::move(problem));
+}
+
 // An event of its own, in a transaction of its own, at the position that the source stands at: with
 // it the store itself says where its history ends, to whoever reads it later.
 Status Ingest::leave_gap(const std::string& reason) {
@@ -175,7 +179,7 @@ Result<bool> Ingest::has_gap_at(const std::string& position) {
 }
 
 void Ingest::wait_to_retry(const std::string& problem, const std::stop_token& stop) {
-  set_state(IngestProgress::State::waiting, problem);
+  set_waiting(problem);
   std::mutex mutex;
   std::unique_lock lock(mutex);
   std::condition_variable_any stopped;

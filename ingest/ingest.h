@@ -58,6 +58,8 @@ class Ingest {
   // After run(), on its thread: the source stops for this reason, which is not its own. Returns it,
   // or, when a gap could not be stored, that error.
   Status end_with(const Error& reason);
+  // Before end_with(): what the end waits for.
+  void set_waiting(std::string problem);
   IngestProgress progress() const;
 
  private:

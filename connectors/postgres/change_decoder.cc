@@ -342,6 +342,8 @@ Status ChangeDecoder::on_message(ByteReader in, Place place) {
     TRY_DO(begin_if_needed());
     return emit_message(message.lsn, message.prefix, message.content, next_ordinal_++);
   }
+  if (message.prefix == heartbeat_prefix && message.content == heartbeat_content)
+    return reached(message.lsn);
   if (message.lsn <= resume_.end_lsn) return {};  // stored before the last reconnect
   HeldMessage held{message.lsn, place.server_time, std::string(message.prefix),
                    std::string(message.content)};

@@ -340,14 +340,23 @@ Result<QueryResult> Connection::read_answer(std::optional<steady_clock::time_poi
 }
 
 Result<QueryResult> Connection::wait_for_answer(std::optional<milliseconds> limit) {
+  if (!limit) limit = limit_;
   const auto deadline = limit ? std::optional(steady_clock::now() + *limit) : std::nullopt;
   auto answer = read_answer(deadline, *stop_);
   if (!answer && (answer.error().code == Code::cancelled || answer.error().code == Code::timeout)) {
-    cancel();
-    const StopSignal never{std::stop_token{}};
-    static_cast<void>(read_answer(steady_clock::now() + cancel_limit, never));
+    give_up_answer();
   }
   return answer;
+}
+
+void Connection::give_up_answer() {
+  if (limit_) {
+    connection_.reset();  // libpq takes the null for a connection that is bad
+    return;
+  }
+  cancel();
+  const StopSignal never{std::stop_token{}};
+  static_cast<void>(read_answer(steady_clock::now() + cancel_limit, never));
 }
 
 Status Connection::start_copy(const std::string& sql) {

@@ -52,6 +52,10 @@ class Connection {
   // Code::timeout.
   Result<QueryResult> command(const std::string& sql,
                               std::optional<std::chrono::milliseconds> limit = std::nullopt);
+  // From now on every answer is waited for so long at most. One that is given up, for that or for
+  // a stop, is not cancelled, since a server that hangs does not answer that either: the connection
+  // is closed.
+  void limit_answers(std::chrono::milliseconds limit) { limit_ = limit; }
   // Sends a command that starts a copy, and returns once it has.
   Status start_copy(const std::string& sql);
 
@@ -84,10 +88,12 @@ class Connection {
   Status wait_while_busy(Deadline deadline, const StopSignal& stop);
   Result<QueryResult> read_answer(Deadline deadline, const StopSignal& stop);
   Result<QueryResult> wait_for_answer(std::optional<std::chrono::milliseconds> limit);
+  void give_up_answer();
   void cancel() const;
 
   std::unique_ptr<pg_conn, Finish> connection_;
   std::unique_ptr<StopSignal> stop_;
+  std::optional<std::chrono::milliseconds> limit_;
 };
 
 // Its meaning for us. Empty: the connection broke.

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -32,6 +34,17 @@ struct KeyOverride {
   bool operator==(const KeyOverride&) const = default;
 };
 
+// How much of the server's log our slot may hold back, and what is done when it is more.
+struct RetainedWal {
+  enum class Then : std::uint8_t {
+    warn,
+    stop,  // the source stops
+    drop,  // so that the server can remove its log the slot is dropped, and the source stops
+  };
+  std::uint64_t bytes_max = 0;
+  Then then = Then::warn;
+};
+
 struct PostgresOptions {
   std::string name;                 // the source's: "shop"
   std::string connection;           // a postgresql:// URL or a libpq connection string
@@ -44,6 +57,8 @@ struct PostgresOptions {
   bool two_phase = false;
   Origins origins = Origins::any;
   std::vector<KeyOverride> keys;
+  std::optional<RetainedWal> retained_wal;             // nothing: no ceiling
+  std::optional<std::chrono::milliseconds> heartbeat;  // nothing: none is written
   std::chrono::milliseconds status_interval{
       10'000};  // at least this often we tell the server where we are
   std::chrono::milliseconds connect_timeout{10'000};  // for each host

@@ -81,6 +81,10 @@ struct Truncate {
   bool restart_identity = false;
 };
 
+// A heartbeat is a message of no transaction with just this.
+inline constexpr std::string_view heartbeat_prefix = "tidelog";
+inline constexpr std::string_view heartbeat_content = "heartbeat";
+
 struct LogicalMessage {
   bool transactional = false;
   Lsn lsn;  // the end of the message's own record, as pg_logical_emit_message() returns it

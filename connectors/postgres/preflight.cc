@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "connectors/postgres/retained_wal.h"
 #include "connectors/postgres/table_pattern.h"
 #include "connectors/postgres/timeline.h"
 
@@ -46,8 +47,8 @@ class Checks {
     TRY(choice_, parse_table_choice(options_.tables, options_.except));
     TRY(sql_, Connection::open(options_, Connection::Kind::sql));
     if (!check_version()) return {};
-    check_options();
     TRY_DO(check_wal_level());
+    check_options();
     TRY_DO(check_tables());
     TRY_DO(check_publication());
     TRY(found_.slot, find_idle_slot(*sql_, slot_, options_.slot_wait, options_.stop));
@@ -104,6 +105,8 @@ class Checks {
     }
     if (options_.origins == Origins::none && version < origin_version)
       misconfigured("origin: none needs PostgreSQL 16 or later", "leave it out");
+    if (options_.heartbeat && found_.is_standby)
+      warning("a standby takes no heartbeat: none is written", "leave `heartbeat` out");
   }
 
   Status check_wal_level() {
@@ -297,6 +300,26 @@ class Checks {
     }
     if (!found_.slot) return check_missing_slot();
     check_found_slot(*found_.slot);
+    return streaming_ ? check_ceiling(*found_.slot) : Status();
+  }
+
+  // `run` drops the slot when it has looked twice.
+  Status check_ceiling(const Slot& slot) {
+    TRY(const Lsn end, end_of_log(*sql_));
+    const auto over = over_ceiling(options_, retained_bytes(slot, end));
+    if (!over) return {};
+    const std::string mend = "set a larger `retained_wal`, so that the source can catch up";
+    switch (options_.retained_wal->then) {
+      case RetainedWal::Then::warn:
+        warning(*over, mend);
+        break;
+      case RetainedWal::Then::stop:
+        misconfigured(*over, mend);
+        break;
+      case RetainedWal::Then::drop:
+        warning(*over + ": it will be dropped", mend);
+        break;
+    }
     return {};
   }
 
@@ -486,12 +509,7 @@ select (rolsuper or rolreplication),
   // Only what the server has flushed is ever sent: so a primary whose log ends earlier has lost
   // some. A standby has yet to replay it.
   Status check_end_of_log() {
-    TRY(const QueryResult answer,
-        sql_->query("select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else "
-                    "pg_current_wal_flush_lsn() end",
-                    {}));
-    if (answer.is_null(0, 0)) return {};  // a standby that has replayed nothing yet
-    TRY(const Lsn end, parse_lsn(answer.text(0, 0)));
+    TRY(const Lsn end, end_of_log(*sql_));
     if (end >= stored_->end_lsn) return {};
     const std::string stands = print_lsn(stored_->end_lsn);
     if (found_.is_standby) {

@@ -170,7 +170,6 @@ Result<ReplicationStream::Input> ReplicationStream::next_frame(StatusSender& sen
 Status ReplicationStream::take_frame(StatusSender& sender) {
   const std::unique_ptr<char, decltype(&PQfreemem)> owned(frame_.bytes, &PQfreemem);
   TRY(const Frame frame, read_frame({frame_.bytes, frame_.size}));
-  worked_ = true;
   gathered_ = false;
   if (frame.kind == Frame::Kind::data)
     return assembly_.decode(frame.payload, {frame.start, frame.server_time});
@@ -199,7 +198,7 @@ Status ReplicationStream::rest(const StopSignal& stop, StatusSender& sender) {
     pause_for(gathering_time, stop);
     return {};
   }
-  if (std::exchange(worked_, false)) TRY_DO(handler_.idle());
+  TRY_DO(handler_.idle());
   TRY_DO(update_durable(sender));
   {
     const std::scoped_lock lock(sender.connection_mutex());

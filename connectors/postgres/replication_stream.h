@@ -96,7 +96,6 @@ class ReplicationStream {
   ChangeHandler& handler_;
   Clock& clock_;
   Connection::CopyRow frame_;
-  bool worked_ = false;    // something came since the handler was last told that nothing does
   bool gathers_ = false;   // the connection is one where letting rows gather pays
   bool gathered_ = false;  // nothing came since we last let rows gather
   std::optional<std::chrono::steady_clock::time_point> asked_;  // when the server last did

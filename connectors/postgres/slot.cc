@@ -98,6 +98,16 @@ Status drop_slot(Connection& connection, const std::string& name) {
   return {};
 }
 
+Result<Lsn> end_of_log(Connection& connection) {
+  TRY(const QueryResult answer,
+      connection.query("select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else "
+                       "pg_current_wal_flush_lsn() end",
+                       {}));
+  Lsn end;
+  TRY_DO(read_lsn(answer, 0, end));
+  return end;
+}
+
 Result<std::string> oldest_transaction(Connection& connection) {
   TRY(const QueryResult found, connection.query(R"(
 select said from (

@@ -54,6 +54,9 @@ Result<NewSlot> create_slot(Connection& replication, const std::string& name,
                             std::chrono::milliseconds wait);
 Status drop_slot(Connection& connection, const std::string& name);
 
+// The end of what the server has flushed, or, on a standby, replayed; 0: nothing yet.
+Result<Lsn> end_of_log(Connection& connection);
+
 // Who keeps create_slot waiting: "process 4711 (psql), open since 2026-11-24 10:00:00", or a
 // prepared transaction; empty for nobody.
 Result<std::string> oldest_transaction(Connection& connection);

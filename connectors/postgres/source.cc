@@ -189,20 +189,4 @@ Result<std::vector<Finding>> check_postgres(const PostgresOptions& options,
   return postgres::check_server(without_waiting, resume, 0).findings;
 }
 
-Result<SourceProgress> postgres_progress(const PostgresOptions& options, std::string_view stored) {
-  using postgres::Connection;
-  TRY(const std::optional<PostgresResume> resume, postgres::read_stored(stored));
-  TRY(Connection sql, Connection::open(options, Connection::Kind::sql));
-  TRY(const postgres::QueryResult answer,
-      sql.query("select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else "
-                "pg_current_wal_lsn() end",
-                {}));
-  TRY(const Lsn end, parse_lsn(answer.text(0, 0)));
-  SourceProgress progress;
-  progress.server_position = encode(end);
-  const Lsn behind = resume ? resume->end_lsn : Lsn{};
-  if (end > behind) progress.lag_bytes = end.value - behind.value;
-  return progress;
-}
-
 }  // namespace tidelog

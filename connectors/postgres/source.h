@@ -21,7 +21,4 @@ std::unique_ptr<Source> postgres_source(PostgresOptions options);
 Result<std::vector<Finding>> check_postgres(const PostgresOptions& options,
                                             std::string_view stored);
 
-// How far the server's log is ahead of `stored`.
-Result<SourceProgress> postgres_progress(const PostgresOptions& options, std::string_view stored);
-
 }  // namespace tidelog

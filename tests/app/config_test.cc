@@ -170,6 +170,26 @@ TEST_CASE("config: the key of a table's events is a list of columns by a pattern
   CHECK(contains(parser.error(text + "    keys: { \"public.\": [id] }\n"), "shop.yaml:6: "));
 }
 
+TEST_CASE("config: a ceiling of the server's log, and a heartbeat") {
+  Parser parser;
+  CHECK_FALSE(parser.parse(five_settings)->sources[0].retained_wal);
+  CHECK_FALSE(parser.parse(five_settings)->sources[0].heartbeat);
+  const std::string five(five_settings);
+  const auto warned =
+      parser.parse(five + "    retained_wal: { max: 50 GiB }\n    heartbeat: 30 s\n");
+  REQUIRE(warned);
+  CHECK(warned->sources[0].retained_wal->bytes_max == 50ULL << 30);
+  CHECK(warned->sources[0].retained_wal->then == RetainedWal::Then::warn);
+  CHECK(warned->sources[0].heartbeat == std::chrono::seconds(30));
+  const auto dropped = parser.parse(five + "    retained_wal: { max: 1 MiB, then: drop }\n");
+  REQUIRE(dropped);
+  CHECK(dropped->sources[0].retained_wal->then == RetainedWal::Then::drop);
+  CHECK(parser.error(five + "    retained_wal: { max: 1 MiB, then: pause }\n") ==
+        "shop.yaml:6: expected `warn`, `stop` or `drop`, found `pause`");
+  CHECK(contains(parser.error(five + "    retained_wal: { then: drop }\n"),
+                 "shop.yaml:6: `retained_wal` lacks `max`"));
+}
+
 TEST_CASE("config: text that is not YAML is an error with its line") {
   Parser parser;
   CHECK(contains(parser.error("store: { path: s }\nsources: [\n"), "shop.yaml:3: not YAML"));

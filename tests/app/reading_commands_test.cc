@@ -355,9 +355,11 @@ TEST_CASE("source status: a source that nobody runs is stopped where the store s
   Shop shop("status_stopped");
   const auto answer = shop.run_on({"source", "status", "--json"});
   CHECK(answer.code == 0);
-  CHECK(answer.out == R"({"source":"shop","state":"stopped","position":8,"confirmed":"lsn 0/1006",)"
-                      R"("lag_bytes":null,"lag_seconds":null})"
-                      "\n");
+  CHECK(answer.out ==
+        R"({"source":"shop","state":"stopped","position":8,"confirmed":"lsn 0/1006",)"
+        R"("lag_bytes":null,"lag_seconds":null,"retained_bytes":null,"wal_status":null,)"
+        R"("safe_wal_bytes":null})"
+        "\n");
 }
 
 }  // namespace tidelog

@@ -16,6 +16,8 @@ SourceStatus streaming() {
   source.confirmed = "lsn 0/16B3700";
   source.lag_bytes = 72;
   source.lag_seconds = 0.5;
+  source.retained_bytes = 4096;
+  source.wal_status = "reserved";
   return source;
 }
 
@@ -32,6 +34,9 @@ TEST_CASE("run status: what was written is read") {
   REQUIRE((*read)->sources.size() == 1);
   CHECK((*read)->sources[0].name == "shop");
   CHECK((*read)->sources[0].lag_bytes == 72);
+  CHECK((*read)->sources[0].retained_bytes == 4096);
+  CHECK((*read)->sources[0].wal_status == "reserved");
+  CHECK_FALSE((*read)->sources[0].safe_wal_bytes);
 }
 
 TEST_CASE("run status: a store where nobody ran has none") {
@@ -82,7 +87,10 @@ TEST_CASE("run status: an old one, and one of a run that ended, do not describe 
 TEST_CASE("run status: the line of a source has its documented names") {
   CHECK(
       print_source_status(streaming()) ==
-      R"({"source":"shop","state":"streaming","position":42,"confirmed":"lsn 0/16B3700","lag_bytes":72,"lag_seconds":0.5})");
+      R"({"source":"shop","state":"streaming","position":42,"confirmed":"lsn 0/16B3700","lag_bytes":72,"lag_seconds":0.5,"retained_bytes":4096,"wal_status":"reserved","safe_wal_bytes":null})");
+  SourceStatus warned = streaming();
+  warned.warning = "too much";
+  CHECK(print_source_status(warned).ends_with(R"("warning":"too much"})"));
 }
 
 }  // namespace tidelog

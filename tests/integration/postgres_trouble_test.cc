@@ -4,6 +4,8 @@
 
 #include <filesystem>
 
+#include "connectors/postgres/connection.h"
+#include "connectors/postgres/server_watch.h"
 #include "tests/integration/postgres_capture.h"
 #include "tests/support/child_process.h"
 
@@ -518,14 +520,35 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("postgres trouble: an answer that takes too long is given up, and its connection too") {
+  Shop shop;
+  PostgresOptions options = shop.options();
+  std::stop_source stop;
+  options.stop = stop.get_token();
+  for (const Code expected : {Code::timeout, Code::cancelled}) {
+    auto connection = postgres::Connection::open(options, postgres::Connection::Kind::sql);
+    REQUIRE(connection);
+    connection->limit_answers(Duration(50));
+    if (expected == Code::cancelled) stop.request_stop();
+    const auto answer = connection->query("select pg_sleep(600)", {});
+    REQUIRE_FALSE(answer);
+    CHECK(answer.error().code == expected);
+    CHECK_FALSE(connection->usable());
+    const auto next = connection->query("select 1", {});
+    REQUIRE_FALSE(next);
+    CHECK(next.error().code == Code::unavailable);
+  }
+}
+
 TEST_CASE("postgres trouble: progress says how far the server is ahead") {
   Shop shop;
   PostgresCapture capture(shop.options());
   REQUIRE(capture.load());
-  const auto before = postgres_progress(shop.options(), capture.stored);
+  ServerWatch watch(shop.options());
+  const auto before = watch.look(capture.stored);
   REQUIRE(before);
   shop.server.sql("insert into orders select generate_series(1, 1000)");
-  const auto after = postgres_progress(shop.options(), capture.stored);
+  const auto after = watch.look(capture.stored);
   REQUIRE(after);
   CHECK(after->lag_bytes > before->lag_bytes + 50'000);
 }

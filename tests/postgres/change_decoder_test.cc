@@ -270,6 +270,23 @@ TEST_CASE("decoder: a message of no transaction that was stored already is passe
   CHECK(f.handler.transactions().size() == 1);
 }
 
+TEST_CASE("decoder: a heartbeat is progress, not an event, and nothing inside of a transaction") {
+  Fixture f;
+  REQUIRE(f.decode(logical_message(false, 500, "tidelog", "heartbeat")));
+  CHECK(f.handler.progress_positions() == std::vector<std::string>{encode(resume_at(500))});
+  REQUIRE(f.decode(begin_message(1'000, 5, 1)));
+  REQUIRE(f.decode(logical_message(false, 600, "tidelog", "heartbeat")));
+  REQUIRE(f.decode(commit_message(1'000, 1'010, 5)));
+  CHECK(f.handler.transactions().empty());
+  CHECK(f.handler.progress_positions().back() == encode(resume_at(1'010)));
+  // Of a transaction, or with other content, it is somebody else's.
+  REQUIRE(f.decode(logical_message(false, 1'100, "tidelog", "x")));
+  REQUIRE(f.decode(begin_message(2'000, 5, 1)));
+  REQUIRE(f.decode(logical_message(true, 1'990, "tidelog", "heartbeat")));
+  REQUIRE(f.decode(commit_message(2'000, 2'010, 5)));
+  CHECK(f.handler.transactions().size() == 2);
+}
+
 TEST_CASE("decoder: a message of no transaction waits for the open one to end") {
   Fixture f;
   REQUIRE(f.decode(begin_message(1'000, 5, 1)));

@@ -1,0 +1,61 @@
+// SourceWatch: the thread that looks at a source's server from beside it: how far the source is
+// behind, and what its slot holds back of the server's log, which may become too much. For `run`.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+#include "app/lag.h"
+#include "app/log.h"
+#include "app/run_status.h"
+#include "connectors/postgres/options.h"
+#include "connectors/postgres/server_watch.h"
+#include "core/clock.h"
+#include "ingest/ingest.h"
+
+namespace tidelog {
+
+// Clock, log and ingest must outlive it.
+class SourceWatch {
+ public:
+  // `end` is called once, on the watch's thread, when the slot holds back more than allowed and the
+  // configuration ends the source for it: with what to say.
+  SourceWatch(const PostgresOptions& options, Clock& clock, Log& log, const Ingest& ingest,
+              std::function<void(const std::string&)> end, std::stop_token stop);
+
+  // What it saw last. Any thread.
+  void tell(const IngestProgress& progress, SourceStatus& status) const;
+
+ private:
+  void work();
+  void look_if_due(const IngestProgress& progress);
+  void look(const IngestProgress& progress);
+  void judge(const IngestProgress& progress, const SourceProgress& seen);
+  void beat_if_due(const IngestProgress& progress);
+
+  const PostgresOptions options_;
+  Clock& clock_;
+  Log& log_;
+  const Ingest& ingest_;
+  const std::function<void(const std::string&)> end_;
+  const std::stop_token stop_;
+  ServerWatch server_;
+  std::optional<std::chrono::steady_clock::time_point> looked_;
+  bool was_over_ = false;
+  bool ended_ = false;
+  std::optional<std::chrono::steady_clock::time_point> beat_;
+  bool beat_failed_ = false;
+
+  mutable std::mutex mutex_;
+  Lag lag_;                             // guarded by mutex_
+  std::optional<SourceProgress> seen_;  // guarded by mutex_
+  std::string warning_;                 // guarded by mutex_
+  std::jthread thread_;
+};
+
+}  // namespace tidelog
