@@ -176,6 +176,7 @@ std::optional<std::uint64_t> SimulatedHistory::settle(const Standings& found) {
     const bool was_forgotten = events_[i].standing.forgotten;
     events_[i].standing = found[i];
     events_[i].standing.forgotten = was_forgotten;
+    events_[i].was_erased |= found[i].erased;
   }
   std::optional<std::uint64_t> stayed;
   const auto must_go = [&](std::uint64_t i, bool is_gone) {

@@ -65,6 +65,7 @@ struct IssuedEvent {
 
   std::string secret;  // part of the content: nowhere to be found once the event is erased
   Standing standing;
+  bool was_erased = false;  // what marked it may be removed since
 };
 
 class SimulatedHistory {

@@ -477,6 +477,7 @@ Status SimulatedStore::read_on() {
     // What it has read of a file that was replaced since is as it was there.
     Standing allowed = history_.events()[follower_next_].standing;
     allowed.kept = true;
+    allowed.erased |= history_.events()[follower_next_].was_erased;
     TRY_DO(standing_of(history_.events()[follower_next_], allowed, *event));
     ++follower_next_;
   }
