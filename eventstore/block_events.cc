@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/record_reader.h"
+
 namespace tidelog {
 namespace {
 
@@ -87,7 +89,7 @@ bool BlockEvents::may_want(std::string_view rest) {
 
 Result<bool> BlockEvents::take(const Found& found) {
   ByteReader in(found.bytes);
-  TRY(record_, read_record(in));
+  TRY_DO(read_next_record(in, record_));
   if (!filter_.wants(record_.event, found.position)) return false;
   if (found.transaction.data() != decoded_transaction_) {
     base_transaction_ = {};

@@ -5,8 +5,6 @@
 #include <algorithm>
 
 #include "eventstore/aggregate_snapshots.h"
-#include "eventstore/index_builder.h"
-#include "eventstore/segment_index.h"
 #include "eventstore/state_file.h"
 
 namespace tidelog {
@@ -57,42 +55,8 @@ Status DerivedFiles::look_at(const std::string& path, std::uint64_t& count, cons
     if (!is_finding(checked.error().code)) return checked;
     TRY_DO(note(checked.error().what));
   }
-  {
-    const std::lock_guard lock(mutex_);
-    ++count;
-  }
+  ++count;
   on_bytes(bytes);
-  return {};
-}
-
-Status DerivedFiles::check_index(const format::ManifestSegment& segment, Position end,
-                                 const OnBytes& on_bytes) {
-  return look_at(
-      paths_.index(segment.id, segment.generation), findings_.index_count,
-      [&] {
-        return tidelog::check_index(disk_, paths_, {uuid_, segment, end}, {});
-      },
-      [&](const std::string& what) { return note_index(segment, end, what); }, on_bytes);
-}
-
-Status DerivedFiles::note_index(const format::ManifestSegment& segment, Position end,
-                                const std::string& what) {
-  // Rewritten or let go meanwhile: its files are not what they were.
-  TRY(const format::Manifest manifest, read_manifest(disk_, paths_));
-  const auto named = std::find(manifest.segments.begin(), manifest.segments.end(), segment);
-  if (named == manifest.segments.end()) return {};
-  // One with checksums that fit is used, whatever it says.
-  const auto index = SegmentIndex::open(disk_, paths_, uuid_, segment, end);
-  const bool is_whole = index && (*index)->verify();
-  const std::lock_guard lock(mutex_);
-  if (is_whole) {
-    findings_.damage.push_back("index " + what +
-                               ", though its checksums fit: remove it, and it is made anew");
-  } else {
-    findings_.warnings.push_back("index " + what +
-                                 ": it is not used, and the next writer makes it "
-                                 "anew");
-  }
   return {};
 }
 

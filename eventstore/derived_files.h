@@ -1,12 +1,11 @@
-// DerivedFiles: the check of what lies beside the log and was made from it: each segment's index
-// against the segment, state and aggregate snapshots by their checksums, their structure and what
-// their names say. For verify. Damage here costs time, never an event, and is mended by the next
-// writer; only a base snapshot cannot be made again.
+// DerivedFiles: the check of what lies beside the log and was made from it: state and aggregate
+// snapshots by their checksums, their structure and what their names say. For verify; the indexes
+// are checked with their segments (segment_check.h). Damage here costs time, never an event, and is
+// mended by the next writer; only a base snapshot cannot be made again.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -19,12 +18,11 @@
 
 namespace tidelog {
 
-// One thread, but for check_index(): any. `disk` and `paths` must outlive it. Works beside a
-// running service: a file that went since it was listed is passed over.
+// One thread. `disk` and `paths` must outlive it. Works beside a running service: a file that went
+// since it was listed is passed over.
 class DerivedFiles {
  public:
   struct Findings {
-    std::uint64_t index_count = 0;  // compared, byte by byte, with their segments
     std::uint64_t state_count = 0;
     std::uint64_t aggregate_count = 0;
     std::vector<std::string> damage;    // one line each, naming the file
@@ -35,11 +33,9 @@ class DerivedFiles {
   DerivedFiles(Disk& disk, const StorePaths& paths, std::string uuid)
       : disk_(disk), paths_(paths), uuid_(std::move(uuid)) {}
 
-  // Of all these files, as far as they are there now.
+  // Of all these files, and of the indexes, as far as they are there now.
   Result<std::uint64_t> bytes(const format::Manifest& manifest) const;
 
-  // Of a segment that is sealed, whole, and ends before `end`.
-  Status check_index(const format::ManifestSegment& segment, Position end, const OnBytes& on_bytes);
   // `catalog` knows the log's streams, or as many as could be read.
   Status check_snapshots(const Catalog& catalog, const OnBytes& on_bytes);
 
@@ -50,14 +46,12 @@ class DerivedFiles {
   using Note = std::function<Status(const std::string& what)>;
   Status look_at(const std::string& path, std::uint64_t& count, const Check& check,
                  const Note& note, const OnBytes& on_bytes);
-  Status note_index(const format::ManifestSegment& segment, Position end, const std::string& what);
   Status check_state(const SnapshotName& name, const Catalog& catalog) const;
   Status check_aggregate(const std::string& path, StreamId stream, const Catalog& catalog) const;
 
   Disk& disk_;
   const StorePaths& paths_;
   std::string uuid_;
-  std::mutex mutex_;  // guards findings_ while indexes are checked
   Findings findings_;
 };
 

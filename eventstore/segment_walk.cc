@@ -38,7 +38,10 @@ Result<bool> SegmentWalk::next(Position limit, const Wanted& wanted) {
 Result<bool> SegmentWalk::next_of_log(Position limit, const Wanted& wanted) {
   ended_ = false;
   while (log_.expected().base < limit) {
-    TRY(const auto step, log_.next());
+    auto step = BatchCursor::Step::zeros;
+    if (log_.expected().sequence < batches_end_) {
+      TRY(step, log_.next());
+    }
     if (step == BatchCursor::Step::bad) return fail(Code::corrupt, log_.why());
     if (step == BatchCursor::Step::zeros) {
       ended_ = true;

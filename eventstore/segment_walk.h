@@ -34,6 +34,9 @@ class SegmentWalk {
                                                    const format::ManifestSegment& segment,
                                                    Catalog& catalog);
 
+  // Batches of the log from this number on do not exist for next().
+  void read_batches_before(std::uint64_t sequence) { batches_end_ = sequence; }
+
   // The next wanted batch that begins below `limit`. False: there is none, since the segment's
   // batches are at an end (ended()) or the next one begins at the limit or beyond.
   Result<bool> next(Position limit, const Wanted& wanted);
@@ -94,6 +97,7 @@ class SegmentWalk {
   Catalog& catalog_;
   std::unique_ptr<File> log_file_;
   BatchCursor log_;
+  std::uint64_t batches_end_ = UINT64_MAX;
   bool ended_ = false;
 
   // The file that the log's present batch adopts.

@@ -5,18 +5,15 @@
 #include <algorithm>
 #include <optional>
 
-#include "core/event.h"
 #include "eventstore/batch_cursor.h"
 #include "eventstore/catalog.h"
 #include "eventstore/derived_files.h"
 #include "eventstore/disk_floor.h"
 #include "eventstore/erasure.h"
 #include "eventstore/held_file.h"
-#include "eventstore/index_checks.h"
-#include "eventstore/recovery.h"
+#include "eventstore/segment_checks.h"
 #include "eventstore/store_files.h"
 #include "eventstore/store_marks.h"
-#include "eventstore/stream_table.h"
 #include "eventstore/verified_copy.h"
 
 namespace tidelog {
@@ -45,49 +42,77 @@ class Verification {
     for (const auto& segment : manifest.segments) {
       if (const auto file = disk_.open_read(paths_.segment(segment.id, segment.generation))) {
         TRY(const std::uint64_t bytes, (*file)->size());
-        report_.progress.bytes_total += bytes;
+        progress_.bytes_total += bytes;
       }
     }
     TRY_DO(note_damage(verify_small_files()));
     DerivedFiles derived(disk_, paths_, manifest.uuid);
     TRY(const std::uint64_t derived_bytes, derived.bytes(manifest));
-    report_.progress.bytes_total += derived_bytes;
-    TRY_DO(verify_segments(manifest, derived));
+    progress_.bytes_total += derived_bytes;
+    TRY_DO(verify_segments(manifest));
     if (report_.damage.empty() && next_ && next_->sequence < end_.durable_batches) {
       report_.damage.push_back(fmt::format("the log ends before position {}, but {} was durable",
                                            next_->base.value, end_.durable.value));
     }
-    TRY_DO(derived.check_snapshots(catalog_, [this](std::uint64_t bytes) { advance(bytes); }));
+    TRY_DO(derived.check_snapshots(catalog_, [this](std::uint64_t bytes) {
+      progress_.bytes += bytes;
+      on_progress_(progress());
+    }));
     take(derived.findings());
+    report_.progress = progress();
     return std::move(report_);
   }
 
  private:
-  Status verify_segments(const format::Manifest& manifest, DerivedFiles& derived) {
-    IndexChecks indexes(derived);
-    indexes_ = &indexes;
+  VerifyProgress progress() const {
+    return {progress_.bytes, progress_.bytes_total, progress_.events};
+  }
+
+  Status verify_segments(const format::Manifest& manifest) {
+    std::vector<SegmentSubject> subjects;
     for (std::size_t n = 0; n < manifest.segments.size(); ++n) {
-      const std::size_t damage_count = report_.damage.size();
-      TRY_DO(note_damage(verify_present(manifest.segments[n])));
       const bool is_sealed = n + 1 < manifest.segments.size();
-      if (is_sealed && report_.damage.size() == damage_count)
-        indexes.add(manifest.segments[n], manifest.segments[n + 1].base);
+      const auto end = is_sealed ? std::optional(manifest.segments[n + 1].base) : std::nullopt;
+      subjects.push_back({manifest.uuid, manifest.segments[n], end, end_.durable_batches});
     }
-    TRY_DO(indexes.finish([this] { advance(0); }));
-    report_.progress.bytes += indexes.bytes();
-    indexes_ = nullptr;
+    SegmentChecks checks(disk_, paths_, std::move(subjects), progress_);
+    for (std::size_t n = 0; n < manifest.segments.size(); ++n) {
+      TRY(SegmentFindings found, checks.next([this] { on_progress_(progress()); }));
+      TRY_DO(note_damage(check_place(found)));
+      take(std::move(found));
+    }
     return {};
   }
 
-  void advance(std::uint64_t bytes) {
-    report_.progress.bytes += bytes;
-    VerifyProgress shown = report_.progress;
-    if (indexes_ != nullptr) shown.bytes += indexes_->bytes();
-    on_progress_(shown);
+  // Whether the segment goes on where the one before it ended.
+  Status check_place(const SegmentFindings& found) const {
+    if (!found.head || !next_) return {};
+    if (found.first.sequence != next_->sequence || found.first.chain != next_->chain ||
+        found.first.base != next_->base) {
+      return fail(Code::corrupt,
+                  fmt::format("segment {} begins at batch {}, position {}: it does not follow "
+                              "batch {}, position {}",
+                              found.head->segment_id, found.first.sequence, found.first.base.value,
+                              next_->sequence, next_->base.value));
+    }
+    return check_streams(*found.head);
+  }
+
+  void take(SegmentFindings found) {
+    report_.damage.insert(report_.damage.end(), found.damage.begin(), found.damage.end());
+    report_.warnings.insert(report_.warnings.end(), found.warnings.begin(), found.warnings.end());
+    report_.index_count += found.has_index ? 1 : 0;
+    report_.batches += found.batch_count;
+    if (found.is_begun_since) return;
+    if (found.is_whole) {
+      next_ = found.end;
+    } else {
+      next_.reset();  // the next segment's head says where it begins
+    }
+    if (found.head) catalog_ = std::move(found.catalog);
   }
 
   void take(const DerivedFiles::Findings& found) {
-    report_.index_count = found.index_count;
     report_.state_count = found.state_count;
     report_.aggregate_count = found.aggregate_count;
     report_.damage.insert(report_.damage.end(), found.damage.begin(), found.damage.end());
@@ -100,7 +125,6 @@ class Verification {
     const Error& error = checked.error();
     if (error.code != Code::corrupt && error.code != Code::not_found) return error_of(checked);
     report_.damage.push_back(error.what);
-    next_.reset();  // the next segment's head says where it begins
     return {};
   }
 
@@ -200,57 +224,6 @@ class Verification {
     return {};
   }
 
-  // A segment that is rewritten or let go while we read is looked at as the manifest has it then.
-  Status verify_present(format::ManifestSegment segment) {
-    for (;;) {
-      const VerifyReport before = report_;
-      const Status verified = verify_segment(segment);
-      if (verified || verified.error().code != Code::not_found) return verified;
-      TRY(const auto manifest, read_manifest(disk_, paths_));
-      const auto now = std::find_if(
-          manifest.segments.begin(), manifest.segments.end(),
-          [&](const format::ManifestSegment& other) { return other.id == segment.id; });
-      if (now != manifest.segments.end() && *now == segment) return verified;  // it is missing
-      report_ = before;
-      next_.reset();
-      if (now == manifest.segments.end()) return {};
-      segment = *now;
-    }
-  }
-
-  Status verify_segment(const format::ManifestSegment& segment) {
-    TRY(const auto file, disk_.open_read(paths_.segment(segment.id, segment.generation)));
-    TRY(const auto opened, read_head(*file, paths_, segment));
-    if (opened.first.sequence > end_.durable_batches) return {};  // begun since
-    if (next_ && (opened.first.sequence != next_->sequence || opened.first.chain != next_->chain ||
-                  opened.first.base != next_->base)) {
-      return fail(Code::corrupt,
-                  fmt::format("segment {} begins at batch {}, position {}: it does not follow "
-                              "batch {}, position {}",
-                              segment.id, opened.first.sequence, opened.first.base.value,
-                              next_->sequence, next_->base.value));
-    }
-    if (next_) TRY_DO(check_streams(opened.head));
-    catalog_.restart();
-    known_.clear();
-    TRY_DO(catalog_.apply(opened.head));
-    TRY(const std::uint64_t file_bytes, file->size());
-    BatchCursor cursor(*file, opened.first);
-    std::uint64_t counted = 0;
-    while (cursor.expected().sequence < end_.durable_batches) {
-      TRY(const auto step, cursor.next());
-      if (step == BatchCursor::Step::bad) return fail(Code::corrupt, cursor.why());
-      if (step == BatchCursor::Step::zeros) break;
-      TRY_DO(catalog_.apply(cursor.header(), cursor.extension()));
-      TRY_DO(verify_batch(cursor));
-      advance(cursor.expected().file_offset - counted);
-      counted = cursor.expected().file_offset;
-    }
-    next_ = cursor.expected();
-    report_.progress.bytes += file_bytes - std::min(counted, file_bytes);
-    return {};
-  }
-
   // A head repeats what the segments before it have made of the streams.
   Status check_streams(const format::SegmentHead& head) const {
     for (const format::StreamEntry& entry : head.streams) {
@@ -264,89 +237,12 @@ class Verification {
     return {};
   }
 
-  Status verify_batch(BatchCursor& cursor) {
-    ++report_.batches;
-    TRY_DO(verify_records(cursor));
-    for (const auto& adopted : cursor.extension().adopted) TRY_DO(verify_adopted(cursor, adopted));
-    return {};
-  }
-
-  Status verify_records(BatchCursor& cursor) {
-    for (std::size_t i = 0; i < cursor.extension().blocks.size(); ++i) {
-      TRY(const std::string_view raw, cursor.block(i));
-      ByteReader in(raw);
-      std::uint64_t positions = 0;
-      std::uint64_t events = 0;
-      while (in.remaining() != 0) {
-        TRY(const Record record, read_record(in));
-        if (record.is_transaction) continue;
-        positions += std::max<std::uint64_t>(record.removed_count, 1);
-        if (record.removed_count != 0) continue;
-        ++events;
-        if (!is_defined(record.event)) {
-          return fail(
-              Code::corrupt,
-              fmt::format(
-                  "batch {} of file {}: an event of stream {} and schema {}, which are not defined",
-                  cursor.header().sequence, cursor.header().file_id, record.event.stream.value,
-                  record.event.schema.value));
-        }
-      }
-      if (positions != cursor.extension().blocks[i].event_count) {
-        return fail(Code::corrupt,
-                    fmt::format("batch {} of file {}: block {} holds {} positions and says {}",
-                                cursor.header().sequence, cursor.header().file_id, i, positions,
-                                cursor.extension().blocks[i].event_count));
-      }
-      report_.progress.events += events;
-    }
-    return {};
-  }
-
-  // Most events are of the schema of their stream's event before.
-  bool is_defined(const EventBody& event) {
-    const std::uint64_t wanted = std::uint64_t{event.schema.value} + 1;
-    const std::uint64_t* const known = known_.find(event.stream);
-    if (known != nullptr && *known == wanted) return true;
-    if (catalog_.stream(event.stream) == nullptr) return false;
-    if (event.schema.value != 0 && catalog_.schema(event.schema) == nullptr) return false;
-    known_[event.stream] = wanted;
-    return true;
-  }
-
-  Status verify_adopted(const BatchCursor& log, const format::AdoptedFile& adopted) {
-    TRY(const auto file, disk_.open_read(paths_.adopted(log.header().file_id, adopted.staging_id,
-                                                        adopted.generation)));
-    report_.progress.bytes_total += adopted.file_bytes;
-    BatchCursor cursor(*file, begin_of(adopted));
-    for (;;) {
-      const std::uint64_t offset = cursor.expected().file_offset;
-      TRY(const auto step, cursor.next());
-      if (step == BatchCursor::Step::bad) return fail(Code::corrupt, cursor.why());
-      if (step == BatchCursor::Step::zeros) break;
-      TRY_DO(catalog_.define(cursor.extension()));
-      TRY_DO(verify_records(cursor));
-      advance(cursor.expected().file_offset - offset);
-    }
-    const auto& end = cursor.expected();
-    if (end.sequence == adopted.batch_count && end.base.value == adopted.event_count &&
-        end.chain == adopted.chain)
-      return {};
-    return fail(
-        Code::corrupt,
-        fmt::format(
-            "adopted file {} holds {} events, its commit batch {} says {} (from position {})",
-            adopted.staging_id, end.base.value, log.header().sequence, adopted.event_count,
-            log.header().base.value));
-  }
-
   Disk& disk_;
   const StorePaths& paths_;
   const std::function<void(const VerifyProgress&)>& on_progress_;
   DurablePage::Value end_;
-  Catalog catalog_;
-  StreamTable<std::uint64_t> known_;           // the schema of its last event, and one; 0: none
-  const IndexChecks* indexes_ = nullptr;       // while they are at work
+  CheckProgress progress_;
+  Catalog catalog_;                            // as far as the segments were looked at
   std::optional<BatchCursor::Expected> next_;  // what the next segment must begin with
   VerifyReport report_;
 };

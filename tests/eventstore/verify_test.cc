@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "eventstore/aggregate_snapshots.h"
 #include "eventstore/index_format.h"
 #include "eventstore/state_directory.h"
@@ -100,6 +102,28 @@ TEST_CASE("verify: a damaged index is a warning that names it, and the next writ
   must(must(EventStore::open(subject.disk, clock, folder, small_store(4096)))->make_indexes());
   CHECK(subject.disk.files().at(path) == whole);
   CHECK(verified(subject.disk).warnings.empty());
+}
+
+// Segments are checked side by side.
+TEST_CASE("verify: what is wrong with several segments is told in their order, always the same") {
+  Subject subject;
+  REQUIRE(subject.indexes.size() >= 6);
+  for (const char* log : {"2", "4", "5"})
+    subject.disk.flip_bit(folder + "/segments/0000000" + log + "-0.log", 8 * 1000);
+  for (const std::size_t index : {0, 2, 5}) subject.disk.flip_bit(subject.indexes[index], 8 * 300);
+  const VerifyReport first = verified(subject.disk);
+  REQUIRE(first.damage.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i)
+    CHECK(first.damage[i].find("segment " + std::string{"245"[i]} + " ") != std::string::npos);
+  REQUIRE(first.warnings.size() == 3);
+  CHECK(std::is_sorted(first.warnings.begin(), first.warnings.end()));
+  for (int again = 0; again < 20; ++again) {
+    const VerifyReport report = verified(subject.disk);
+    CHECK(report.damage == first.damage);
+    CHECK(report.warnings == first.warnings);
+    CHECK(report.progress.events == first.progress.events);
+    CHECK(report.index_count == first.index_count);
+  }
 }
 
 TEST_CASE("verify: an index of another store is a warning, a missing one is nothing") {
