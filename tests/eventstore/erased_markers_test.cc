@@ -196,6 +196,36 @@ TEST_CASE("backup: after an erasure and retention of its markers no erased byte 
   CHECK(backed_up.front().position == 65);
 }
 
+// An id counts as long as its event: nothing remembers it longer, neither in memory nor in an
+// index.
+TEST_CASE("erasure: the id of an erased event is free, at once and after a restart") {
+  Fixture f;
+  const auto append = [&](const std::string& data) {
+    NewEvent event;
+    event.id = std::string(16, 'i');
+    event.type = "Said";
+    event.key = "somebody";
+    event.data = data;
+    return must(f.store->append(AppendRequest{{{"log", ExpectedRevision::any(), {event}}}}));
+  };
+  for (const bool restarts : {false, true}) {
+    CAPTURE(restarts);
+    CHECK(std::holds_alternative<AppendedEvents>(append(text(1))));
+    CHECK(std::holds_alternative<AppendConflict>(append(text(2))));
+    must(f.store->seal());
+    must(f.store->make_indexes());
+    CHECK(f.erase().events == 1);
+    if (restarts) {
+      f.store.reset();
+      f.open();
+    }
+    const auto again = append(text(2));
+    REQUIRE(std::holds_alternative<AppendedEvents>(again));
+    CHECK_FALSE(std::get<AppendedEvents>(again).repeated);
+    CHECK(f.erase().events == 1);
+  }
+}
+
 // First the erasure, then the rules: whichever of them is cut off, both are done in the end.
 TEST_CASE("erasure and retention: cut off at any disk call, neither bytes nor markers are left" *
           doctest::test_suite("crash")) {
