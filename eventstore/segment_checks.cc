@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t threads_max = 4;
 // So far ahead of the findings that were asked for: each holds the names of all streams.
-constexpr std::size_t ahead_max = 2 * threads_max;
+constexpr std::size_t ahead_max = threads_max + 1;
 
 }  // namespace
 
