@@ -145,7 +145,7 @@ TEST_CASE("store verify: --json tells bytes and each damaged place") {
   folders.run_well({"store", "backup", "--store", folders.store, "--to", folders.backup});
   const auto file = folders.disk->open_write(folders.backup + "/backup");
   REQUIRE(file);
-  REQUIRE((*file)->write(20, "?"));
+  REQUIRE((*file)->write(20, "????????"));
   const auto damaged = folders.run({"store", "verify", "--store", folders.backup, "--json"});
   CHECK(damaged.code == 3);
   CHECK(contains(damaged.out, R"("whole":false,"damage":[")"));
