@@ -509,10 +509,23 @@ void add_store(CommandLine& line) {
   add_adopt(line, *store);
 }
 
+void add_source_order(CLI::App& source, CommandLine& line, const char* name, const char* what,
+                      Status (*run)(const CommandContext&, const SourceOrderOptions&)) {
+  const std::string example = fmt::format("  tidelog source {} shop -c shop.yaml", name);
+  const auto options =
+      add_command<SourceOrderOptions>(source, line, name, what, example.c_str(), run);
+  CLI::App& command = command_of(source, name);
+  command.add_option("source", options->source, "the source's name")->required();
+  add_store_options(command, options->common);
+}
+
 void add_source(CommandLine& line) {
-  CLI::App* const source = line.app.add_subcommand("source", "the sources: status");
+  CLI::App* const source =
+      line.app.add_subcommand("source", "the sources: status, pause, resume, skip");
   source->require_subcommand(1);
-  source->footer("\nExamples:\n  tidelog source status -c shop.yaml");
+  source->footer(
+      "\nExamples:\n  tidelog source status -c shop.yaml\n"
+      "  tidelog source pause shop -c shop.yaml");
   const auto status = add_command<CommonOptions>(
       *source, line, "status",
       "what each source does now, how far it is behind its database, and what it holds back there",
@@ -520,6 +533,18 @@ void add_source(CommandLine& line) {
       "  watch tidelog source status --store ./store",
       print_source_states);
   add_store_options(command_of(*source, "status"), *status);
+  add_source_order(
+      *source, line, "pause",
+      "a source captures nothing until it is resumed, also over restarts of `run`; its "
+      "slot is kept",
+      pause_source);
+  add_source_order(*source, line, "resume",
+                   "a source that is paused goes on, from where it stands; nothing is missing",
+                   resume_source);
+  add_source_order(*source, line, "skip",
+                   "leaves out the transaction that a source has stopped at since it cannot be "
+                   "decoded: a `gap` event stands in its place, and the source goes on behind it",
+                   skip_transaction);
 }
 
 constexpr const char* program_footer = R"(

@@ -12,6 +12,7 @@
 #include "app/run_status.h"
 #include "app/signals.h"
 #include "app/snapshot_run.h"
+#include "app/source_orders.h"
 #include "app/source_run.h"
 #include "app/writing.h"
 #include "eventstore/erasure.h"
@@ -37,11 +38,12 @@ class Service {
   Status run();
 
  private:
-  void start();
+  Status start();
   Status watch();
   bool all_ended() const;
   Position read_by_all() const;
   Status look_at_results();
+  void look_at_orders();
   void publish(bool ended);
 
   const CommandContext& context_;
@@ -57,12 +59,22 @@ class Service {
   std::optional<Error> first_error_;
   std::chrono::steady_clock::time_point published_;
   bool publish_failed_ = false;
+  bool orders_failed_ = false;
 };
 
-void Service::start() {
+SourceOrder order_for(const SourceOrders& orders, const std::string& source) {
+  SourceOrder order;
+  order.is_paused = orders.paused.contains(source);
+  const auto skip = orders.skips.find(source);
+  if (skip != orders.skips.end()) order.skip = skip->second;
+  return order;
+}
+
+Status Service::start() {
+  TRY(const SourceOrders orders, read_source_orders(context_.disk, config_.store.path));
   for (const SourceConfig& source : config_.sources) {
-    sources_.push_back(
-        std::make_unique<SourceRun>(store_, context_.clock, log_, source, stop_.get_token()));
+    sources_.push_back(std::make_unique<SourceRun>(
+        store_, context_.clock, log_, source, order_for(orders, source.name), stop_.get_token()));
   }
   for (const ProjectionConfig& projection : config_.projections) {
     projections_.push_back(std::make_unique<ProjectionRun>(store_, projection, log_));
@@ -71,6 +83,17 @@ void Service::start() {
                                              context_.clock, log_);
   retention_ = std::make_unique<RetentionRun>(
       store_, config_.store, [this] { return read_by_all(); }, log_);
+  return {};
+}
+
+void Service::look_at_orders() {
+  const auto orders = read_source_orders(context_.disk, config_.store.path);
+  if (!orders && !orders_failed_) {
+    log_.warning("orders cannot be read", {{"problem", orders.error().what}});
+  }
+  orders_failed_ = !orders;
+  if (!orders) return;
+  for (const auto& source : sources_) source->obey(order_for(*orders, source->name()));
 }
 
 // What every projection has read: retention does not pass it.
@@ -90,6 +113,7 @@ Status Service::look_at_results() {
   for (const auto& source : sources_) {
     source->report();
     const std::optional<Status> result = source->result();
+    if (!result) std::erase(told_, source.get());
     if (!result || *result || std::count(told_.begin(), told_.end(), source.get()) > 0) continue;
     told_.push_back(source.get());
     Error error = result->error();
@@ -119,6 +143,7 @@ void Service::publish(bool ended) {
 Status Service::watch() {
   publish(false);
   while (pause(look_interval, stop_.get_token())) {
+    look_at_orders();
     TRY_DO(look_at_results());
     if (all_ended()) return first_error_ ? Status(tl::unexpected<Error>(*first_error_)) : Status();
     if (context_.clock.steady() - published_ >= publish_interval) publish(false);
@@ -127,7 +152,7 @@ Status Service::watch() {
 }
 
 Status Service::run() {
-  start();
+  TRY_DO(start());
   const Status watched = watch();
   stop_.request_stop();
   retention_.reset();

@@ -4,42 +4,54 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/source_orders.h"
+
 namespace tidelog {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using StatusJson = nlohmann::ordered_json;
 
 constexpr const char* file_name = "status.json";
 // Written once a second; a busy disk may take longer.
 constexpr std::int64_t current_micros_max = 10'000'000;
 
 template <class T>
-Json or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
+StatusJson or_null(const std::optional<T>& value) {
+  return value ? StatusJson(*value) : StatusJson(nullptr);
 }
 
-Json to_json(const SourceStatus& source) {
-  Json out = {{"source", source.name},
-              {"state", source.state},
-              {"position", source.position},
-              {"confirmed", source.confirmed},
-              {"lag_bytes", or_null(source.lag_bytes)},
-              {"lag_seconds", or_null(source.lag_seconds)},
-              {"retained_bytes", or_null(source.retained_bytes)},
-              {"wal_status", source.wal_status.empty() ? Json(nullptr) : Json(source.wal_status)},
-              {"safe_wal_bytes", or_null(source.safe_wal_bytes)}};
+StatusJson to_json(const SourceStatus& source) {
+  StatusJson out = {{"source", source.name},
+                    {"state", source.state},
+                    {"position", source.position},
+                    {"confirmed", source.confirmed},
+                    {"lag_bytes", or_null(source.lag_bytes)},
+                    {"lag_seconds", or_null(source.lag_seconds)},
+                    {"retained_bytes", or_null(source.retained_bytes)},
+                    {"wal_status", source.wal_status.empty() ? StatusJson(nullptr)
+                                                             : StatusJson(source.wal_status)},
+                    {"safe_wal_bytes", or_null(source.safe_wal_bytes)}};
   if (!source.warning.empty()) out["warning"] = source.warning;
   if (!source.error.empty()) out["error"] = source.error;
   return out;
 }
 
 template <class T>
-std::optional<T> optional_at(const Json& json, const char* name) {
-  const Json value = json.value(name, Json(nullptr));  // an older one has fewer
+std::optional<T> optional_at(const StatusJson& json, const char* name) {
+  const StatusJson value = json.value(name, StatusJson(nullptr));  // an older one has fewer
   return value.is_null() ? std::nullopt : std::optional<T>(value.get<T>());
 }
 
-SourceStatus source_from(const Json& json) {
+// What the file has beyond what is printed.
+StatusJson to_file_json(const SourceStatus& source) {
+  StatusJson out = to_json(source);
+  if (source.failed_behind.empty()) return out;
+  out["failed_from"] = to_hex(source.failed_from);
+  out["failed_behind"] = to_hex(source.failed_behind);
+  return out;
+}
+
+SourceStatus source_from(const StatusJson& json) {
   SourceStatus source;
   source.name = json.at("source").get<std::string>();
   source.state = json.at("state").get<std::string>();
@@ -52,22 +64,24 @@ SourceStatus source_from(const Json& json) {
   source.safe_wal_bytes = optional_at<std::uint64_t>(json, "safe_wal_bytes");
   source.warning = json.value("warning", std::string());
   source.error = json.value("error", std::string());
+  source.failed_from = from_hex(json.value("failed_from", std::string())).value_or("");
+  source.failed_behind = from_hex(json.value("failed_behind", std::string())).value_or("");
   return source;
 }
 
-RunStatus status_from(const Json& json) {
+RunStatus status_from(const StatusJson& json) {
   RunStatus status;
   status.pid = json.at("pid").get<std::int64_t>();
   status.time.value = json.at("time").get<std::int64_t>();
   status.ended = json.at("ended").get<bool>();
-  for (const Json& source : json.at("sources")) status.sources.push_back(source_from(source));
+  for (const StatusJson& source : json.at("sources")) status.sources.push_back(source_from(source));
   return status;
 }
 
 // Text from a server's error may be in any encoding: what is not UTF-8 is replaced, in this file
 // for people only.
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+std::string dump(const StatusJson& json) {
+  return json.dump(-1, ' ', false, StatusJson::error_handler_t::replace);
 }
 
 // The file is as long as whole blocks of a file system, so that it can be written in place when
@@ -94,8 +108,8 @@ Status write_in_place(Disk& disk, const std::string& path, const std::string& te
 
 Result<RunStatus> parse(const std::string& path, const std::string& text) {
   try {
-    return status_from(Json::parse(text));
-  } catch (const Json::exception& error) {
+    return status_from(StatusJson::parse(text));
+  } catch (const StatusJson::exception& error) {
     return fail(Code::failed, fmt::format("{}: {}", path, error.what()));
   }
 }
@@ -103,12 +117,12 @@ Result<RunStatus> parse(const std::string& path, const std::string& text) {
 }  // namespace
 
 Status write_run_status(Disk& disk, const std::string& store, const RunStatus& status) {
-  Json sources = Json::array();
-  for (const SourceStatus& source : status.sources) sources.push_back(to_json(source));
-  const Json json = {{"pid", status.pid},
-                     {"time", status.time.value},
-                     {"ended", status.ended},
-                     {"sources", std::move(sources)}};
+  StatusJson sources = StatusJson::array();
+  for (const SourceStatus& source : status.sources) sources.push_back(to_file_json(source));
+  const StatusJson json = {{"pid", status.pid},
+                           {"time", status.time.value},
+                           {"ended", status.ended},
+                           {"sources", std::move(sources)}};
   const std::string text = dump(json);
   Status replaced = replace_file(disk, store, file_name, padded(text, whole_blocks(text.size())));
   const bool is_full = !replaced && replaced.error().code == Code::disk_full;

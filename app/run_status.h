@@ -29,6 +29,9 @@ struct SourceStatus {
   std::optional<std::uint64_t> safe_wal_bytes;
   std::string warning;
   std::string error;  // why it waits or has stopped
+  // Stopped at a transaction: the resume positions before and behind it, for `source skip`.
+  std::string failed_from;
+  std::string failed_behind;
 };
 
 struct RunStatus {

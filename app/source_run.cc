@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <exception>
+#include <utility>
 
 #include "app/pause.h"
 #include "app/postgres_options.h"
@@ -16,9 +17,10 @@ namespace {
 constexpr auto retry_interval = std::chrono::milliseconds(2000);
 constexpr auto load_report_interval = std::chrono::seconds(5);
 
-IngestOptions ingest_options(const SourceConfig& config) {
+IngestOptions ingest_options(const SourceConfig& config, std::optional<SkipOrder> skip) {
   IngestOptions options;
   options.name = config.name;
+  options.skip = std::move(skip);
   return options;
 }
 
@@ -37,37 +39,59 @@ std::function<void(const Finding&)> warn_in(Log& log, const std::string& source)
 
 }  // namespace
 
+SourceRun::Capture::Capture(EventStore& store, Clock& clock, const SourceConfig& config,
+                            PostgresOptions options, std::optional<SkipOrder> skip_ordered)
+    : skip(std::move(skip_ordered)),
+      source(postgres_source(until(std::move(options), halt.get_token()))),
+      ingest(store, *source, clock, ingest_options(config, skip)) {}
+
 SourceRun::SourceRun(EventStore& store, Clock& clock, Log& log, const SourceConfig& config,
-                     std::stop_token stop)
+                     SourceOrder order, std::stop_token stop)
     : store_(store),
       clock_(clock),
       log_(log),
-      name_(config.name),
+      config_(config),
       stop_(std::move(stop)),
-      halt_with_stop_(stop_, [this] { halt_.request_stop(); }),
       options_(postgres_options(config, warn_in(log, config.name), stop_)),
-      source_(postgres_source(until(options_, halt_.get_token()))),
-      ingest_(store, *source_, clock, ingest_options(config)),
       load_reported_(clock.steady()),
+      order_(std::move(order)),
+      capture_(std::make_shared<Capture>(store_, clock_, config_, options_, order_.skip)),
+      halt_with_stop_(stop_, [this] { halt(); }),
       watch_(
-          options_, clock, log, ingest_, [this](const std::string& reason) { end_for(reason); },
-          stop_),
+          options_, clock, log, [this] { return current()->ingest.progress(); },
+          [this](const std::string& reason) { end_for(reason); }, stop_),
       thread_([this] { work(); }) {}
 
 SourceRun::~SourceRun() = default;
 
 void SourceRun::work() {
   try {
-    set_result(run_to_its_end());
-    if (is_slot_watched_still()) set_result(run_on_for_the_slot());
+    set_result(capture_and_obey());
   } catch (const std::exception& error) {
     set_result(fail(Code::failed, error.what()));
   }
 }
 
-void SourceRun::set_result(Status result) {
+void SourceRun::set_result(std::optional<Status> result) {
   const std::scoped_lock lock(mutex_);
   result_ = std::move(result);
+}
+
+std::shared_ptr<SourceRun::Capture> SourceRun::current() const {
+  const std::scoped_lock lock(mutex_);
+  return capture_;
+}
+
+void SourceRun::halt() { current()->halt.request_stop(); }
+
+void SourceRun::obey(const SourceOrder& order) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (order == order_) return;
+    order_ = order;
+  }
+  changed_.notify_all();
+  if (order.is_paused) halt();
 }
 
 void SourceRun::end_for(const std::string& reason) {
@@ -75,41 +99,83 @@ void SourceRun::end_for(const std::string& reason) {
     const std::scoped_lock lock(mutex_);
     over_ = reason;
   }
-  halt_.request_stop();
+  changed_.notify_all();
+  halt();
 }
 
-std::optional<std::string> SourceRun::over() const {
+Status SourceRun::capture_and_obey() {
+  for (;;) {
+    Status ended = capture();
+    if (!stop_.stop_requested() && wait_for_order(ended)) continue;
+    return ended;
+  }
+}
+
+std::shared_ptr<SourceRun::Capture> SourceRun::begin_capture() {
   const std::scoped_lock lock(mutex_);
-  return over_;
+  over_.reset();
+  capture_ = std::make_shared<Capture>(store_, clock_, config_, options_, order_.skip);
+  if (order_.is_paused || stop_.stop_requested()) capture_->halt.request_stop();
+  return capture_;
 }
 
-Status SourceRun::run_to_its_end() {
-  const Status ended = ingest_.run(halt_.get_token());
-  const auto reason = over();
-  if (!ended || !reason || stop_.stop_requested()) return ended;
-  return end_at_ceiling(*reason);
+// Ok when it was halted: by a stop, or for a pause.
+Status SourceRun::capture() {
+  const auto capture = begin_capture();
+  if (capture->halt.stop_requested()) return {};
+  const Status ended = capture->ingest.run(capture->halt.get_token());
+  std::optional<std::string> over;
+  {
+    const std::scoped_lock lock(mutex_);
+    over = over_;
+  }
+  if (!ended || !over || stop_.stop_requested()) return ended;
+  return end_at_ceiling(*over);
 }
 
-// Whether the slot of a source that has failed is to be dropped when it holds back too much: while
-// others go on, nobody else sees to it.
-bool SourceRun::is_slot_watched_still() const {
-  const auto ended = result();
-  return !*ended && ended->error().code != Code::history_lost && options_.retained_wal &&
-         options_.retained_wal->then == RetainedWal::Then::drop;
+// A source that has failed is tried again by a new pause, which is then resumed, or by the end of
+// the one in which it failed.
+bool SourceRun::is_told_to_go_on(const Status& ended, bool was_paused) const {
+  if (ended) return !order_.is_paused;
+  return order_.is_paused != was_paused ||
+         (order_.skip && order_.skip != capture_->skip &&
+          order_.skip->from == store_.source_position(config_.name));
 }
 
-Status SourceRun::run_on_for_the_slot() {
-  while (pause(std::chrono::hours(1), halt_.get_token())) continue;
-  const auto reason = over();
-  Status given_up;
-  if (reason && !stop_.stop_requested()) given_up = give_up_slot(*reason);
-  return given_up ? *result() : given_up;
+// Of a source that does nothing any more, nobody else sees to it.
+bool SourceRun::must_drop_slot(const Status& ended) const {
+  return over_ && options_.retained_wal->then == RetainedWal::Then::drop &&
+         (ended || ended.error().code != Code::history_lost);
+}
+
+// It is paused, or has failed. False when a stop is asked for.
+bool SourceRun::wait_for_order(Status& ended) {
+  for (;;) {
+    if (!ended) set_result(ended);
+    std::unique_lock lock(mutex_);
+    rests_ = ended.has_value();
+    const bool was_paused = order_.is_paused;
+    over_.reset();  // what the watch has found before is acted on; it looks again
+    changed_.wait(lock, stop_,
+                  [&] { return is_told_to_go_on(ended, was_paused) || must_drop_slot(ended); });
+    rests_ = false;
+    if (stop_.stop_requested()) return false;
+    if (is_told_to_go_on(ended, was_paused)) {
+      result_.reset();
+      return true;
+    }
+    const std::string reason = *over_;
+    lock.unlock();
+    const Status given_up = give_up_slot(reason);
+    if (!given_up) ended = given_up;
+    if (stop_.stop_requested()) return false;
+  }
 }
 
 // The server's disk goes before what was not read yet, if the configuration says so.
 Status SourceRun::end_at_ceiling(const std::string& reason) {
   if (options_.retained_wal->then == RetainedWal::Then::stop) {
-    return ingest_.end_with(
+    return current()->ingest.end_with(
         {Code::misconfigured,
          reason + ": the source stops; set a larger `retained_wal`, so that it can catch up"});
   }
@@ -118,13 +184,13 @@ Status SourceRun::end_at_ceiling(const std::string& reason) {
 
 Status SourceRun::give_up_slot(const std::string& reason) {
   for (;;) {
-    const auto dropped = drop_source_slot(options_, ingest_.progress().position);
+    const auto dropped = drop_source_slot(options_, store_.source_position(config_.name));
     if (dropped) break;
     if (dropped.error().code == Code::history_lost) return end_with(dropped.error());
     if (!wait_to_retry(reason + ", and cannot be dropped", dropped.error())) return {};
   }
-  log_.error("slot dropped", {{"source", name_}, {"reason", reason}});
-  const auto resume = read_postgres_resume(ingest_.progress().position);
+  log_.error("slot dropped", {{"source", config_.name}, {"reason", reason}});
+  const auto resume = read_postgres_resume(store_.source_position(config_.name));
   const bool has_history = resume && resume->phase == PostgresResume::Phase::streaming;
   return end_with(
       {has_history ? Code::history_lost : Code::misconfigured,
@@ -138,7 +204,7 @@ Status SourceRun::give_up_slot(const std::string& reason) {
 // A full disk keeps a gap from being stored.
 Status SourceRun::end_with(const Error& reason) {
   for (;;) {
-    Status ended = ingest_.end_with(reason);
+    Status ended = current()->ingest.end_with(reason);
     if (ended.error().code == reason.code || action_for(ended.error().code) != Action::retry)
       return ended;
     if (!wait_to_retry(reason.what + "; this cannot be stored", ended.error())) return {};
@@ -147,7 +213,7 @@ Status SourceRun::end_with(const Error& reason) {
 
 // False when a stop is asked for.
 bool SourceRun::wait_to_retry(const std::string& what, const Error& error) {
-  ingest_.set_waiting(what + ": " + error.what);
+  current()->ingest.set_waiting(what + ": " + error.what);
   return pause(retry_interval, stop_);
 }
 
@@ -160,17 +226,18 @@ void SourceRun::report_state(const IngestProgress& progress) {
   const std::string confirmed = print_source_position(progress.position);
   switch (progress.state) {
     case IngestProgress::State::connecting:
-      return log_.info("source connects", {{"source", name_}});
+      return log_.info("source connects", {{"source", config_.name}});
     case IngestProgress::State::loading:
-      return log_.info(
-          "source loads existing rows",
-          {{"source", name_}, {"rows_estimated", fmt::format("{}", progress.rows_estimated)}});
+      return log_.info("source loads existing rows",
+                       {{"source", config_.name},
+                        {"rows_estimated", fmt::format("{}", progress.rows_estimated)}});
     case IngestProgress::State::streaming:
-      return log_.info("source streams", {{"source", name_}, {"from", confirmed}});
+      return log_.info("source streams", {{"source", config_.name}, {"from", confirmed}});
     case IngestProgress::State::waiting:
-      return log_.warning("source waits", {{"source", name_}, {"problem", progress.problem}});
+      return log_.warning("source waits",
+                          {{"source", config_.name}, {"problem", progress.problem}});
     case IngestProgress::State::stopped:
-      return log_.info("source stopped", {{"source", name_}, {"confirmed", confirmed}});
+      return log_.info("source stopped", {{"source", config_.name}, {"confirmed", confirmed}});
     case IngestProgress::State::failed:
       return;  // the result says it
   }
@@ -179,14 +246,28 @@ void SourceRun::report_state(const IngestProgress& progress) {
 void SourceRun::report_load(const IngestProgress& progress) {
   if (clock_.steady() - load_reported_ < load_report_interval) return;
   load_reported_ = clock_.steady();
-  log_.info("source loads", {{"source", name_},
+  log_.info("source loads", {{"source", config_.name},
                              {"table", progress.table},
                              {"rows", fmt::format("{}", progress.rows_loaded)},
                              {"rows_estimated", fmt::format("{}", progress.rows_estimated)}});
 }
 
+void SourceRun::report_pause(bool is_paused) {
+  if (is_paused == std::exchange(paused_reported_, is_paused)) return;
+  has_worked_ = true;
+  log_.info(is_paused ? "source paused" : "source resumed", {{"source", config_.name}});
+}
+
 void SourceRun::report() {
-  const IngestProgress progress = ingest_.progress();
+  bool rests = false;
+  std::shared_ptr<Capture> capture;
+  {
+    const std::scoped_lock lock(mutex_);
+    rests = rests_;
+    capture = capture_;
+  }
+  report_pause(rests);
+  const IngestProgress progress = capture->ingest.progress();
   const bool changed = progress.state != reported_.state || progress.problem != reported_.problem;
   has_worked_ = has_worked_ || progress.state == IngestProgress::State::loading ||
                 progress.state == IngestProgress::State::streaming;
@@ -196,15 +277,19 @@ void SourceRun::report() {
 }
 
 SourceStatus SourceRun::status() const {
-  const IngestProgress progress = ingest_.progress();
   const std::scoped_lock lock(mutex_);
+  const IngestProgress progress = capture_->ingest.progress();
   SourceStatus status;
-  status.name = name_;
-  status.state = std::string(name_of(progress.state));
+  status.name = config_.name;
+  status.state = rests_ ? "paused" : std::string(name_of(progress.state));
   status.position = store_.durable().value;
   if (!progress.position.empty()) status.confirmed = print_source_position(progress.position);
   watch_.tell(progress, status);
   status.error = progress.problem;
+  if (!progress.behind.empty()) {
+    status.failed_from = progress.position;
+    status.failed_behind = progress.behind;
+  }
   return status;
 }
 

@@ -2,6 +2,7 @@
 // run`.
 #pragma once
 
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -23,57 +24,83 @@
 
 namespace tidelog {
 
+// What is ordered of one source (app/source_orders.h).
+struct SourceOrder {
+  bool is_paused = false;
+  std::optional<SkipOrder> skip;
+  bool operator==(const SourceOrder&) const = default;
+};
+
 // Store, clock and log must outlive it. It ends when `stop` is asked for; destroying it waits for
 // that. The owner's one thread calls it.
 class SourceRun {
  public:
   SourceRun(EventStore& store, Clock& clock, Log& log, const SourceConfig& config,
-            std::stop_token stop);
+            SourceOrder order, std::stop_token stop);
   ~SourceRun();
 
-  // Nothing while it works; then how it ended.
+  // Nothing while it works or is paused; then how it ended. A failed one begins again, and so has
+  // nothing once more, when it is paused and resumed, or when what it failed at is to be skipped.
   std::optional<Status> result() const;
-  // Whether it ever loaded or streamed: an error before that is one of the start.
+  // Whether it ever loaded, streamed or was paused: an error before that is one of the start.
   bool has_worked() const { return has_worked_; }
 
+  void obey(const SourceOrder& order);
   // Logs what changed since the last look.
   void report();
   SourceStatus status() const;
-  const std::string& name() const { return name_; }
+  const std::string& name() const { return config_.name; }
 
  private:
+  // One way on from where the store stands. After a pause or a skip there is another one.
+  struct Capture {
+    Capture(EventStore& store, Clock& clock, const SourceConfig& config, PostgresOptions options,
+            std::optional<SkipOrder> skip_ordered);
+    const std::optional<SkipOrder> skip;  // the order that it obeys
+    std::stop_source halt;
+    std::unique_ptr<Source> source;
+    Ingest ingest;
+  };
+
   void work();
-  void set_result(Status result);
+  Status capture_and_obey();
+  std::shared_ptr<Capture> begin_capture();
+  Status capture();
+  bool wait_for_order(Status& ended);
+  bool is_told_to_go_on(const Status& ended, bool was_paused) const;
+  bool must_drop_slot(const Status& ended) const;
   void end_for(const std::string& reason);
-  std::optional<std::string> over() const;
-  Status run_to_its_end();
-  bool is_slot_watched_still() const;
-  Status run_on_for_the_slot();
   Status end_at_ceiling(const std::string& reason);
   Status give_up_slot(const std::string& reason);
   Status end_with(const Error& reason);
   bool wait_to_retry(const std::string& what, const Error& error);
+  void set_result(std::optional<Status> result);
+  std::shared_ptr<Capture> current() const;
+  void halt();
   void report_state(const IngestProgress& progress);
   void report_load(const IngestProgress& progress);
+  void report_pause(bool is_paused);
 
   EventStore& store_;
   Clock& clock_;
   Log& log_;
-  const std::string name_;
+  const SourceConfig config_;
   const std::stop_token stop_;
-  std::stop_source halt_;  // by `stop_`, or by the watch
-  std::stop_callback<std::function<void()>> halt_with_stop_;
   const PostgresOptions options_;
-  std::unique_ptr<Source> source_;
-  Ingest ingest_;
 
   IngestProgress reported_;
+  bool paused_reported_ = false;
   std::chrono::steady_clock::time_point load_reported_;
   bool has_worked_ = false;
 
   mutable std::mutex mutex_;
-  std::optional<Status> result_;     // guarded by mutex_
-  std::optional<std::string> over_;  // guarded by mutex_; why the watch ended it
+  std::condition_variable_any changed_;
+  SourceOrder order_;                 // guarded by mutex_
+  bool rests_ = false;                // guarded by mutex_; is paused, and nothing works any more
+  std::optional<Status> result_;      // guarded by mutex_
+  std::optional<std::string> over_;   // guarded by mutex_; why the watch ends it
+  std::shared_ptr<Capture> capture_;  // guarded by mutex_
+  std::stop_callback<std::function<void()>> halt_with_stop_;
   SourceWatch watch_;
   std::jthread thread_;
 };

@@ -30,12 +30,12 @@ bool has_slot(const PostgresOptions& options, const IngestProgress& progress) {
 }  // namespace
 
 SourceWatch::SourceWatch(const PostgresOptions& options, Clock& clock, Log& log,
-                         const Ingest& ingest, std::function<void(const std::string&)> end,
-                         std::stop_token stop)
+                         std::function<IngestProgress()> progress,
+                         std::function<void(const std::string&)> end, std::stop_token stop)
     : options_(options),
       clock_(clock),
       log_(log),
-      ingest_(ingest),
+      progress_(std::move(progress)),
       end_(std::move(end)),
       stop_(std::move(stop)),
       server_(options_),
@@ -44,7 +44,7 @@ SourceWatch::SourceWatch(const PostgresOptions& options, Clock& clock, Log& log,
 void SourceWatch::work() {
   const auto interval = std::min(look_interval, options_.heartbeat.value_or(look_interval));
   do {
-    const IngestProgress progress = ingest_.progress();
+    const IngestProgress progress = progress_();
     look_if_due(progress);
     beat_if_due(progress);
   } while (pause(interval, stop_));
@@ -80,11 +80,10 @@ void SourceWatch::judge(const IngestProgress& progress, const SourceProgress& se
     const std::scoped_lock lock(mutex_);
     warning_ = over.value_or("");
   }
-  if (!over || ended_) return;
+  if (!over) return;
   if (options_.retained_wal->then == RetainedWal::Then::warn) {
     if (!again) log_.warning("source warns", {{"source", options_.name}, {"warning", *over}});
   } else if (again) {
-    ended_ = true;
     end_(*over);
   }
 }

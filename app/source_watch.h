@@ -20,13 +20,15 @@
 
 namespace tidelog {
 
-// Clock, log and ingest must outlive it.
+// Clock and log must outlive it.
 class SourceWatch {
  public:
-  // `end` is called once, on the watch's thread, when the slot holds back more than allowed and the
-  // configuration ends the source for it: with what to say.
-  SourceWatch(const PostgresOptions& options, Clock& clock, Log& log, const Ingest& ingest,
-              std::function<void(const std::string&)> end, std::stop_token stop);
+  // On the watch's thread, `progress` is asked where the source is, and `end` is called, with what
+  // to say, whenever the slot holds back more than allowed and the configuration ends the source
+  // for it.
+  SourceWatch(const PostgresOptions& options, Clock& clock, Log& log,
+              std::function<IngestProgress()> progress, std::function<void(const std::string&)> end,
+              std::stop_token stop);
 
   // What it saw last. Any thread.
   void tell(const IngestProgress& progress, SourceStatus& status) const;
@@ -41,13 +43,12 @@ class SourceWatch {
   const PostgresOptions options_;
   Clock& clock_;
   Log& log_;
-  const Ingest& ingest_;
+  const std::function<IngestProgress()> progress_;
   const std::function<void(const std::string&)> end_;
   const std::stop_token stop_;
   ServerWatch server_;
   std::optional<std::chrono::steady_clock::time_point> looked_;
   bool was_over_ = false;
-  bool ended_ = false;
   std::optional<std::chrono::steady_clock::time_point> beat_;
   bool beat_failed_ = false;
 

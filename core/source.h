@@ -107,6 +107,9 @@ class Source {
   // Streams everything after `stored` until `stop` (returns ok) or an error. Confirms
   // handler.durable() as it moves.
   virtual Status stream(std::string_view stored, ChangeHandler& handler, std::stop_token stop) = 0;
+  // After stream() has failed at a transaction, with everything before it handed on: the position
+  // that goes on behind it. Empty: it failed for another reason.
+  virtual std::string behind_failure() const { return {}; }
 };
 
 }  // namespace tidelog

@@ -49,6 +49,7 @@ void Ingest::set_state(IngestProgress::State state, std::string problem) {
   const std::lock_guard lock(mutex_);
   progress_.state = state;
   progress_.problem = std::move(problem);
+  progress_.behind = state == IngestProgress::State::failed ? behind_ : std::string();
 }
 
 IngestProgress Ingest::progress() const {
@@ -86,6 +87,8 @@ Status Ingest::run(const std::stop_token& stop) {
 
 // One connection, from its begin to its end.
 Status Ingest::attempt(const std::stop_token& stop) {
+  behind_.clear();
+  TRY_DO(skip_if_ordered());
   TRY(const Source::Next next, source_.prepare(store_.source_position(options_.name)));
   if (next == Source::Next::load) TRY_DO(load(stop));
   set_state(IngestProgress::State::streaming, {});
@@ -95,6 +98,8 @@ Status Ingest::attempt(const std::stop_token& stop) {
   const Status ended = handler.end();
   if (counters_.events.load(std::memory_order_relaxed) != events_before)
     retry_after_ = options_.retry_min;
+  // Only with all before it on disk.
+  if (!streamed && ended) behind_ = source_.behind_failure();
   // A store that gave up outweighs a lost connection, and a wish to stop.
   const bool is_final = !ended && action_for(ended.error().code) != Action::retry;
   return streamed || is_final ? ended : streamed;
@@ -150,10 +155,19 @@ Status Ingest::leave_gap(const std::string& reason) {
   const std::string position = store_.source_position(options_.name);
   if (position.empty()) return {};  // nothing was captured
   TRY(const bool is_told, has_gap_at(position));
-  if (is_told) return {};
+  return is_told ? Status() : append_gap(reason, position, position);
+}
+
+Status Ingest::skip_if_ordered() {
+  if (!options_.skip || options_.skip->from != store_.source_position(options_.name)) return {};
+  return append_gap(options_.skip->reason, options_.skip->from, options_.skip->behind);
+}
+
+Status Ingest::append_gap(const std::string& reason, const std::string& from,
+                          const std::string& resume) {
   Transaction transaction;
   transaction.commit_time = clock_.now();
-  transaction.position = position;
+  transaction.position = from;
   EventBody gap;
   gap.type = EventType::gap;
   gap.stream = store_.stream(source_stream_name(options_.name));
@@ -162,7 +176,7 @@ Status Ingest::leave_gap(const std::string& reason) {
   batch.begin(transaction);
   batch.add(gap);
   batch.commit();
-  batch.set_source(store_.source(options_.name), position);
+  batch.set_source(store_.source(options_.name), resume);
   TRY_DO(store_.append(batch));
   return {};
 }

@@ -19,6 +19,14 @@
 
 namespace tidelog {
 
+// An order to leave out the transaction that follows a position.
+struct SkipOrder {
+  std::string from;    // the resume position before it
+  std::string behind;  // and behind it
+  std::string reason;  // for the gap event
+  bool operator==(const SkipOrder&) const = default;
+};
+
 struct IngestOptions {
   std::string name;  // the source's: streams are "{name}.{schema}.{table}"
   // A transaction that is larger goes to a staging file, so that it needs no memory and delays
@@ -30,6 +38,8 @@ struct IngestOptions {
   std::chrono::steady_clock::duration progress_interval = std::chrono::seconds(10);
   std::chrono::steady_clock::duration retry_min = std::chrono::milliseconds(200);
   std::chrono::steady_clock::duration retry_max = std::chrono::seconds(30);
+  // Carried out where the source stands at `from`, nowhere else, and so once.
+  std::optional<SkipOrder> skip = {};
 };
 
 // What an operator sees of it.
@@ -43,6 +53,7 @@ struct IngestProgress {
   UnixMicros commit_time;            // of the last durable transaction
   std::uint64_t events = 0;          // stored since start
   std::string problem;               // why it waits or failed
+  std::string behind;                // failed at a transaction: the position behind it
 };
 std::string_view name_of(IngestProgress::State state);
 
@@ -65,8 +76,10 @@ class Ingest {
  private:
   IngestHandler new_handler();
   Status attempt(const std::stop_token& stop);
+  Status skip_if_ordered();
   Status load(const std::stop_token& stop);
   Status leave_gap(const std::string& reason);
+  Status append_gap(const std::string& reason, const std::string& from, const std::string& resume);
   Result<bool> has_gap_at(const std::string& position);
   void wait_to_retry(const std::string& problem, const std::stop_token& stop);
   void set_state(IngestProgress::State state, std::string problem);
@@ -77,6 +90,7 @@ class Ingest {
   const IngestOptions options_;
   std::chrono::steady_clock::duration retry_after_;
   IngestCounters counters_;
+  std::string behind_;  // of the last attempt: see IngestProgress
 
   mutable std::mutex mutex_;
   IngestProgress progress_;  // guarded by mutex_

@@ -139,6 +139,13 @@ Status ChangeDecoder::reached(Lsn sent) {
 
 Status ChangeDecoder::passed(Lsn end) { return noted(handler_.progress(advance_to(end))); }
 
+std::optional<PostgresResume> ChangeDecoder::behind_open_transaction() const {
+  if (!in_transaction_ || handler_failed_) return std::nullopt;
+  PostgresResume behind = resume_;
+  behind.end_lsn.value = begin_.commit_lsn.value + 1;
+  return behind;
+}
+
 void ChangeDecoder::keeps(std::uint64_t id) { resume_.kept.push_back(id); }
 
 void ChangeDecoder::no_longer_keeps(std::uint64_t id) { std::erase(resume_.kept, id); }

@@ -52,6 +52,10 @@ class ChangeDecoder {
 
   bool in_transaction() const { return in_transaction_; }
   Lsn position() const { return resume_.end_lsn; }  // everything before it was handed on
+  // After an error in a transaction: the position behind that one. The server sends what commits at
+  // or after a position, so it is the byte behind the begin of its commit record. Nothing when no
+  // transaction is open, or its error was the handler's.
+  std::optional<PostgresResume> behind_open_transaction() const;
   // An error of the handler is passed on as it is.
   bool handler_failed() const { return handler_failed_; }
 

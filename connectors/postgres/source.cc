@@ -67,6 +67,7 @@ class PostgresSource : public Source {
   }
 
   Status stream(std::string_view stored, ChangeHandler& handler, std::stop_token stop) override {
+    behind_failure_.clear();
     TRY(const std::optional<PostgresResume> from, read_stored(stored));
     if (!from || from->phase != PostgresResume::Phase::streaming) {
       return fail(Code::misconfigured, "there is no position to stream from: the load is not done");
@@ -89,9 +90,12 @@ class PostgresSource : public Source {
         stop);
     if (stop.stop_requested()) return ended;
     if (ended) return change_sending(assembly);
+    if (const auto behind = assembly.behind_failure()) behind_failure_ = encode(*behind);
     const std::string durable = handler.durable();
     return judge(ended, durable.empty() ? stored : durable);
   }
+
+  std::string behind_failure() const override { return behind_failure_; }
 
  private:
   void warn_of(const std::vector<Finding>& findings) const {
@@ -172,6 +176,7 @@ class PostgresSource : public Source {
   bool leftover_slot_ = false;             // made by a load that never came to its end
   std::int64_t last_reader_ = 0;           // process id of our last walsender
   std::optional<Lsn> whole_until_;         // see TransactionAssembly::read_whole_until
+  std::string behind_failure_;
 };
 
 }  // namespace

@@ -55,6 +55,11 @@ class TransactionAssembly {
   // Everything before it was handed on.
   Lsn position() const { return decoder_.position(); }
 
+  // After an error of a whole transaction: the position behind it. Nothing after another one.
+  std::optional<PostgresResume> behind_failure() const {
+    return handler_failed_ ? std::nullopt : decoder_.behind_open_transaction();
+  }
+
   // The server is in the middle of one, or of a piece.
   bool in_transaction() const {
     return stream_ != nullptr || preparing_.has_value() || decoder_.in_transaction();

@@ -53,7 +53,9 @@ class ScriptedSource final : public Source {
   int loads_to_break = 0;
   std::int64_t existing_rows = 3;
   std::stop_source stop;
+  std::string behind;
 
+  std::string behind_failure() const override { return behind; }
   Result<Next> prepare(std::string_view stored) override {
     if (stored.empty()) return Next::load;
     TRY(const auto resume, read_postgres_resume(stored));
@@ -326,6 +328,59 @@ TEST_CASE("ingest: lost history leaves one gap event where the source stands, an
     CHECK(events[7].type == EventType::gap);
     CHECK(events[7].revision == 1);
   }
+}
+
+TEST_CASE("ingest: a transaction that is to be skipped leaves a gap in its place, once") {
+  Fixture f;
+  f.source.behind = resume_at(PostgresResume::Phase::streaming, 250);
+  const auto fails = [](std::uint64_t, ChangeHandler& handler) -> Status {
+    TRY_DO(give_transaction(handler, 200, 10, 1));
+    TRY_DO(give_transaction(handler, 240, 20, 1, false));
+    return fail(Code::unsupported, "a value of no known form");
+  };
+  f.source.sessions = {fails};
+  IngestOptions options;
+  options.name = "shop";
+  Ingest failing(*f.store, f.source, f.clock, options);
+  REQUIRE(!failing.run(f.source.stop.get_token()));
+  const std::string from = failing.progress().position;
+  CHECK(from == resume_at(PostgresResume::Phase::streaming, 201));
+  CHECK(failing.progress().behind == f.source.behind);
+  CHECK(f.events().size() == 5);
+
+  // An order for another place is none.
+  options.skip = SkipOrder{resume_at(PostgresResume::Phase::streaming, 199), f.source.behind, "x"};
+  REQUIRE(Ingest(*f.store, f.source, f.clock, options).run(f.source.stop.get_token()));
+  CHECK(f.source.resumed_at.back() == 201);
+  options.skip = SkipOrder{from, f.source.behind, "left out"};
+  for (int run = 0; run < 2; ++run) {
+    f.source.stop = {};
+    REQUIRE(Ingest(*f.store, f.source, f.clock, options).run(f.source.stop.get_token()));
+    CHECK(f.source.resumed_at.back() == 250);
+    REQUIRE(f.events().size() == 6);
+  }
+  const auto reader = must(f.store->reader());
+  must(reader->seek(Position{5}));
+  const Event* const gap = must(reader->next());
+  REQUIRE(gap != nullptr);
+  CHECK(gap->type == EventType::gap);
+  CHECK(gap->body == "left out");
+  CHECK(gap->transaction.position == from);
+}
+
+TEST_CASE("ingest: where to go on behind a failure is known only with all before it on disk") {
+  Fixture f;
+  f.source.behind = resume_at(PostgresResume::Phase::streaming, 250);
+  f.source.sessions = {[&](std::uint64_t, ChangeHandler& handler) -> Status {
+    TRY_DO(give_transaction(handler, 200, 10, 1));
+    f.disk.fail_at(f.disk.call_count(), FaultyDisk::Repeat::for_ever, Code::disk_full);
+    return fail(Code::unsupported, "a value of no known form");
+  }};
+  IngestOptions options;
+  options.name = "shop";
+  Ingest ingest(*f.store, f.source, f.clock, options);
+  REQUIRE(!ingest.run(f.source.stop.get_token()));
+  CHECK(ingest.progress().behind.empty());
 }
 
 TEST_CASE("ingest: a gap that a full disk keeps from being stored is stored when there is space") {

@@ -287,6 +287,15 @@ TEST_CASE("decoder: a heartbeat is progress, not an event, and nothing inside of
   CHECK(f.handler.transactions().size() == 2);
 }
 
+TEST_CASE("decoder: behind a transaction that fails is behind the begin of its commit record") {
+  Fixture f;
+  CHECK_FALSE(f.decoder.behind_open_transaction());
+  REQUIRE(f.decode(begin_message(1'000, 5, 1)));
+  CHECK_FALSE(f.decode("?"));
+  REQUIRE(f.decoder.behind_open_transaction());
+  CHECK(*f.decoder.behind_open_transaction() == resume_at(1'001));
+}
+
 TEST_CASE("decoder: a message of no transaction waits for the open one to end") {
   Fixture f;
   REQUIRE(f.decode(begin_message(1'000, 5, 1)));
