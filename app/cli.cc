@@ -15,6 +15,7 @@
 #include "app/erase_command.h"
 #include "app/events_command.h"
 #include "app/history_command.h"
+#include "app/load_command.h"
 #include "app/nearest.h"
 #include "app/replay_command.h"
 #include "app/run_command.h"
@@ -519,12 +520,35 @@ void add_source_order(CLI::App& source, CommandLine& line, const char* name, con
   add_store_options(command, options->common);
 }
 
+void add_source_load(CLI::App& source, CommandLine& line) {
+  const auto options = add_command<LoadOptions>(
+      source, line, "load",
+      "reads the rows that a table has now, while its changes go on being captured",
+      "  tidelog source load shop.public.orders -c shop.yaml\n"
+      "  tidelog source load shop.public.orders --where \"placed >= '2026-01-01'\" -c shop.yaml\n"
+      "  tidelog source load shop.public.orders --cancel -c shop.yaml\n\n"
+      "`tidelog run` must be at work. The table is read in chunks, each in a short transaction;\n"
+      "a run that ends meanwhile goes on with the load when it is started again. A table that is\n"
+      "added to the configuration is loaded without being asked for.",
+      load_table);
+  CLI::App& command = command_of(source, "load");
+  command.add_option("stream", options->stream, "the table's stream: {source}.{schema}.{table}")
+      ->type_name("STREAM")
+      ->required();
+  add_store_options(command, options->common);
+  command.add_option("--where", options->where, "only these rows: a condition in the server's SQL")
+      ->type_name("SQL");
+  command.add_flag("--cancel", options->cancel, "ends the load; what was loaded stays");
+  command.add_flag("--no-wait", options->no_wait, "returns as soon as the load has begun");
+}
+
 void add_source(CommandLine& line) {
   CLI::App* const source =
-      line.app.add_subcommand("source", "the sources: status, pause, resume, skip");
+      line.app.add_subcommand("source", "the sources: status, load, pause, resume, skip");
   source->require_subcommand(1);
   source->footer(
       "\nExamples:\n  tidelog source status -c shop.yaml\n"
+      "  tidelog source load shop.public.orders -c shop.yaml\n"
       "  tidelog source pause shop -c shop.yaml");
   const auto status = add_command<CommonOptions>(
       *source, line, "status",
@@ -533,6 +557,7 @@ void add_source(CommandLine& line) {
       "  watch tidelog source status --store ./store",
       print_source_states);
   add_store_options(command_of(*source, "status"), *status);
+  add_source_load(*source, line);
   add_source_order(
       *source, line, "pause",
       "a source captures nothing until it is resumed, also over restarts of `run`; its "

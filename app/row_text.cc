@@ -6,6 +6,7 @@
 
 #include "app/table.h"
 #include "core/bytes.h"
+#include "core/load_step.h"
 #include "core/value_codec.h"
 #include "core/value_text.h"
 
@@ -124,6 +125,10 @@ Result<std::string> change_text(const Event& event, const Schema* schema) {
     case EventType::stream_truncated: {
       TRY(const Revision first, read_first_kept(event.body.value_or("")));
       return fmt::format("begins at revision {}", first.value);
+    }
+    case EventType::load_step: {
+      TRY(const LoadStep step, read_load_step(event.body.value_or("")));
+      return print_load_step(step);
     }
     case EventType::erased:
     case EventType::stream_deleted:

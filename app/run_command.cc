@@ -8,6 +8,7 @@
 
 #include "app/pause.h"
 #include "app/projection_run.h"
+#include "app/requests.h"
 #include "app/retention_run.h"
 #include "app/run_status.h"
 #include "app/signals.h"
@@ -44,6 +45,8 @@ class Service {
   Position read_by_all() const;
   Status look_at_results();
   void look_at_orders();
+  void look_at_requests();
+  Result<std::uint64_t> begin(const LoadRequest& request);
   void publish(bool ended);
 
   const CommandContext& context_;
@@ -125,6 +128,35 @@ Status Service::look_at_results() {
   return {};
 }
 
+// A disk that is full, or a folder that cannot be read, must not stop what could go on: whoever
+// asked is not answered, and says so.
+void Service::look_at_requests() {
+  const auto requests = open_requests(context_.disk, config_.store.path);
+  if (!requests) return;
+  for (const NamedRequest& one : *requests) {
+    LoadAnswer said;
+    const auto begun =
+        one.request ? begin(*one.request) : Result<std::uint64_t>(error_of(one.request));
+    if (begun) said.number = *begun;
+    if (!begun) said.refused = context_.secrets.mask(begun.error().what);
+    static_cast<void>(answer(context_.disk, config_.store.path, one.name, said));
+  }
+}
+
+Result<std::uint64_t> Service::begin(const LoadRequest& request) {
+  for (const auto& source : sources_) {
+    if (source->name() != request.source || source->result()) continue;
+    if (source->status().state == "paused") {
+      return fail(Code::conflict,
+                  "the source " + request.source +
+                      " is paused, and a load goes on beside its stream: resume it");
+    }
+    if (request.what == LoadRequest::What::cancel) return source->cancel_load(request.table);
+    return source->load({request.table, request.where});
+  }
+  return fail(Code::not_found, "the source " + request.source + " is not at work");
+}
+
 // For `source status`. A disk that is full must not stop what could go on.
 void Service::publish(bool ended) {
   published_ = context_.clock.steady();
@@ -145,6 +177,7 @@ Status Service::watch() {
   while (pause(look_interval, stop_.get_token())) {
     look_at_orders();
     TRY_DO(look_at_results());
+    look_at_requests();
     if (all_ended()) return first_error_ ? Status(tl::unexpected<Error>(*first_error_)) : Status();
     if (context_.clock.steady() - published_ >= publish_interval) publish(false);
   }

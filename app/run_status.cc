@@ -20,6 +20,27 @@ StatusJson or_null(const std::optional<T>& value) {
   return value ? StatusJson(*value) : StatusJson(nullptr);
 }
 
+StatusJson to_json(const LoadStatus& load) {
+  StatusJson out = {{"table", load.table},
+                    {"load", load.number},
+                    {"state", load.state},
+                    {"rows", load.rows},
+                    {"rows_estimated", load.rows_estimated}};
+  if (!load.problem.empty()) out["problem"] = load.problem;
+  return out;
+}
+
+LoadStatus load_from(const StatusJson& json) {
+  LoadStatus load;
+  load.table = json.at("table").get<std::string>();
+  load.number = json.at("load").get<std::uint64_t>();
+  load.state = json.at("state").get<std::string>();
+  load.rows = json.at("rows").get<std::uint64_t>();
+  load.rows_estimated = json.at("rows_estimated").get<std::uint64_t>();
+  load.problem = json.value("problem", std::string());
+  return load;
+}
+
 StatusJson to_json(const SourceStatus& source) {
   StatusJson out = {{"source", source.name},
                     {"state", source.state},
@@ -33,6 +54,7 @@ StatusJson to_json(const SourceStatus& source) {
                     {"safe_wal_bytes", or_null(source.safe_wal_bytes)}};
   if (!source.warning.empty()) out["warning"] = source.warning;
   if (!source.error.empty()) out["error"] = source.error;
+  for (const LoadStatus& load : source.loads) out["loads"].push_back(to_json(load));
   return out;
 }
 
@@ -66,6 +88,9 @@ SourceStatus source_from(const StatusJson& json) {
   source.error = json.value("error", std::string());
   source.failed_from = from_hex(json.value("failed_from", std::string())).value_or("");
   source.failed_behind = from_hex(json.value("failed_behind", std::string())).value_or("");
+  if (const auto loads = json.find("loads"); loads != json.end()) {
+    for (const StatusJson& load : *loads) source.loads.push_back(load_from(load));
+  }
   return source;
 }
 

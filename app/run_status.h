@@ -14,6 +14,16 @@
 
 namespace tidelog {
 
+// A load of a table beside the stream.
+struct LoadStatus {
+  std::string table;
+  std::uint64_t number = 0;
+  std::string state;  // "waiting", "loading", "ended", "failed", "cancelled"
+  std::uint64_t rows = 0;
+  std::uint64_t rows_estimated = 0;
+  std::string problem;
+};
+
 struct SourceStatus {
   std::string name;
   std::string state;           // "loading", "streaming", "waiting", "stopped", …
@@ -32,6 +42,7 @@ struct SourceStatus {
   // Stopped at a transaction: the resume positions before and behind it, for `source skip`.
   std::string failed_from;
   std::string failed_behind;
+  std::vector<LoadStatus> loads;
 };
 
 struct RunStatus {
@@ -49,7 +60,8 @@ Result<std::optional<RunStatus>> read_run_status(Disk& disk, const std::string& 
 bool is_current(const RunStatus& status, UnixMicros now);
 
 // {"source","state","position","confirmed","lag_bytes","lag_seconds","retained_bytes","wal_status",
-// "safe_wal_bytes"}, and "warning" and "error" when there is one.
+// "safe_wal_bytes"}, "warning" and "error" when there is one, "loads" when there
+// are some.
 std::string print_source_status(const SourceStatus& status);
 
 }  // namespace tidelog

@@ -53,6 +53,7 @@ SourceRun::SourceRun(EventStore& store, Clock& clock, Log& log, const SourceConf
       config_(config),
       stop_(std::move(stop)),
       options_(postgres_options(config, warn_in(log, config.name), stop_)),
+      load_report_(log, clock, config.name),
       load_reported_(clock.steady()),
       order_(std::move(order)),
       capture_(std::make_shared<Capture>(store_, clock_, config_, options_, order_.skip)),
@@ -274,6 +275,7 @@ void SourceRun::report() {
   if (changed) report_state(progress);
   if (progress.state == IngestProgress::State::loading) report_load(progress);
   reported_ = progress;
+  load_report_.report(capture->ingest.loads().progress());
 }
 
 SourceStatus SourceRun::status() const {
@@ -286,6 +288,10 @@ SourceStatus SourceRun::status() const {
   if (!progress.position.empty()) status.confirmed = print_source_position(progress.position);
   watch_.tell(progress, status);
   status.error = progress.problem;
+  for (const LoadProgress& load : capture_->ingest.loads().progress()) {
+    status.loads.push_back({load.table, load.number, std::string(name_of(load.state)), load.rows,
+                            load.rows_estimated, load.problem});
+  }
   if (!progress.behind.empty()) {
     status.failed_from = progress.position;
     status.failed_behind = progress.behind;

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "app/config.h"
+#include "app/load_report.h"
 #include "app/log.h"
 #include "app/run_status.h"
 #include "app/source_watch.h"
@@ -50,6 +51,14 @@ class SourceRun {
   void report();
   SourceStatus status() const;
   const std::string& name() const { return config_.name; }
+
+  // Loads a table beside the stream, or ends such a load; gives its number.
+  Result<std::uint64_t> load(const TableToLoad& table) {
+    return current()->ingest.loads().request(table);
+  }
+  Result<std::uint64_t> cancel_load(const std::string& table) {
+    return current()->ingest.loads().cancel(table);
+  }
 
  private:
   // One way on from where the store stands. After a pause or a skip there is another one.
@@ -89,6 +98,7 @@ class SourceRun {
   const PostgresOptions options_;
 
   IngestProgress reported_;
+  LoadReport load_report_;
   bool paused_reported_ = false;
   std::chrono::steady_clock::time_point load_reported_;
   bool has_worked_ = false;

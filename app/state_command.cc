@@ -9,6 +9,7 @@
 #include "app/table.h"
 #include "formats/flat.h"
 #include "formats/key_text.h"
+#include "projections/first_load.h"
 #include "projections/key_state.h"
 #include "projections/row_shape.h"
 #include "projections/state.h"
@@ -153,6 +154,18 @@ std::string summary(const StateOptions& options, std::uint64_t count, Position e
                      count == 1 ? "row" : "rows", end.value - 1);
 }
 
+// The rows of a table whose first load goes on are not all there.
+Status check_is_whole(StoreReader& reader, const std::string& stream, Position end) {
+  TRY(const std::optional<LoadStep> step, open_first_load(reader, stream, end));
+  if (!step) return {};
+  std::string says = fmt::format("{} was being loaded for the first time after position {} ({})",
+                                 stream, end.value - 1, print_load_step(*step));
+  TRY(const std::optional<Position> whole, first_load_end(reader, stream));
+  says += whole ? fmt::format("; all its rows are known from position {} on", whole->value)
+                : "; its load has not ended: `tidelog source status` says how far it is";
+  return fail(Code::failed, std::move(says));
+}
+
 }  // namespace
 
 Status print_state(const CommandContext& context, const StateOptions& options) {
@@ -164,6 +177,7 @@ Status print_state(const CommandContext& context, const StateOptions& options) {
     told +=
         fmt::format("tidelog: note: a state snapshot is damaged and was passed over: {}\n", what);
   };
+  TRY_DO(check_is_whole(*reader, options.stream, end));
   StatePrinter printer(context, options);
   if (options.has_key) {
     TRY_DO(print_one(context, *reader, options, end, on_damage, printer));

@@ -25,7 +25,8 @@ constexpr std::array<std::string_view, event_type_max + 1> type_names = {"",
                                                                          "erased",
                                                                          "stream_truncated",
                                                                          "stream_deleted",
-                                                                         "stream_tombstoned"};
+                                                                         "stream_tombstoned",
+                                                                         "load_step"};
 
 constexpr std::uint8_t type_transaction = 0;
 constexpr std::uint8_t type_removed = 255;

@@ -32,8 +32,9 @@ enum class EventType : std::uint8_t {
   stream_truncated = 13,   // body: the first revision that counts from here on (put_first_kept)
   stream_deleted = 14,     // the stream ends here; the next event begins it anew
   stream_tombstoned = 15,  // the stream ends here for ever
+  load_step = 16,          // body: how far a load of the table is (core/load_step.h)
 };
-inline constexpr std::uint8_t event_type_max = 15;
+inline constexpr std::uint8_t event_type_max = 16;
 
 // "insert", "delete", …: the names of DESIGN.md. An application event's own name is in its
 // attributes.

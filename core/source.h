@@ -79,6 +79,8 @@ class ChunkReader {
                       std::stop_token stop) = 0;
 };
 
+class TableReaders;
+
 // What `source status` and the operator see of the server's side.
 struct SourceProgress {
   std::string server_position;  // the end of the database's log, encoded
@@ -110,6 +112,16 @@ class Source {
   // After stream() has failed at a transaction, with everything before it handed on: the position
   // that goes on behind it. Empty: it failed for another reason.
   virtual std::string behind_failure() const { return {}; }
+
+  // After prepare() said `stream`: tables that the configuration names or takes by pattern, and of
+  // which the database sends nothing yet. capture() makes it send them, from the next stream() on.
+  virtual Result<std::vector<std::string>> new_tables() = 0;
+  virtual Status capture(const std::vector<std::string>& tables) = 0;
+
+  // For loads beside the stream (core/table_reader.h). Any thread.
+  virtual TableReaders& table_readers() = 0;
+  // Makes stream() call handler.idle() soon, also when nothing comes. Any thread.
+  virtual void wake() = 0;
 };
 
 }  // namespace tidelog

@@ -87,6 +87,7 @@ bool FilterMatch::wants_key(const EventBody& event, Position position) {
     case EventType::stream_truncated:
     case EventType::stream_deleted:
     case EventType::stream_tombstoned:
+    case EventType::load_step:
       return own;
   }
   const bool second_half = moved_ && moved_->stream == event.stream &&

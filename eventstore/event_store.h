@@ -87,6 +87,8 @@ class EventStore : private NameLookup {
     bool is_new = false;
   };
   Version schema(StreamId stream, const Schema& schema);
+  // The stored form of a version that was given out since the store was opened.
+  std::string encoded_schema(SchemaId id) const override;
 
   // Returns once the batch is on disk; the builder is cleared. Code::disk_full: nothing was written
   // and the builder is as it was, try again later. After a failed sync every append is
@@ -228,8 +230,6 @@ class EventStore : private NameLookup {
   void keep_background(const std::stop_token& stop);
 
   std::string stream_name(StreamId id) const override;
-  std::string encoded_schema(SchemaId id) const override;
-
   Disk& disk_;
   Clock& clock_;
   const StorePaths paths_;

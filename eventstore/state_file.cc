@@ -23,8 +23,13 @@ constexpr std::size_t write_bytes = 1 << 20;
 constexpr std::size_t entry_bytes_min = 10;
 constexpr std::size_t schema_bytes_min = 2;
 
-enum Flag : std::uint8_t { flag_base = 1, flag_loaded = 2, flag_some_unknown = 4 };
-constexpr std::uint8_t flags_known = flag_base | flag_loaded | flag_some_unknown;
+enum Flag : std::uint8_t {
+  flag_base = 1,
+  flag_loaded = 2,
+  flag_some_unknown = 4,
+  flag_loading = 8
+};
+constexpr std::uint8_t flags_known = flag_base | flag_loaded | flag_some_unknown | flag_loading;
 
 // row = sized key | sized row | varint schema id | varint position | varint revision | varint
 // copies
@@ -71,7 +76,8 @@ void put_entry(std::string& out, std::string_view first_key, std::uint64_t file_
 void put_about(std::string& out, const StateAbout& about, std::uint64_t key_count) {
   out.append(about.store);
   out.push_back(static_cast<char>((about.base ? flag_base : 0) | (about.loaded ? flag_loaded : 0) |
-                                  (about.some_unknown ? flag_some_unknown : 0)));
+                                  (about.some_unknown ? flag_some_unknown : 0) |
+                                  (about.loading ? flag_loading : 0)));
   put_varint(out, about.stream.value);
   put_sized(out, about.stream_name);
   put_varint(out, about.position.value);
@@ -98,6 +104,7 @@ StateAbout read_about(ByteReader& in, std::uint64_t& key_count) {
   about.base = (flags & flag_base) != 0;
   about.loaded = (flags & flag_loaded) != 0;
   about.some_unknown = (flags & flag_some_unknown) != 0;
+  about.loading = (flags & flag_loading) != 0;
   about.stream = {read_u32(in)};
   about.stream_name = in.sized();
   about.position = {in.varint()};

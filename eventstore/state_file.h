@@ -40,6 +40,7 @@ struct StateAbout {
   // What is before `position` may be removed from the log: the file cannot be made again.
   bool base = false;
   bool loaded = false;        // the history holds every row
+  bool loading = false;       // the first load of the table has not ended
   bool some_unknown = false;  // some row of a table without a key may have an Unchanged value
   SchemaId schema;            // the newest; 0 before the first
   std::uint64_t row_count = 0;

@@ -5,6 +5,7 @@
 #include "core/application_event.h"
 #include "core/bytes.h"
 #include "core/clock.h"
+#include "core/load_step.h"
 #include "core/source_position.h"
 #include "core/value_codec.h"
 #include "formats/json_text.h"
@@ -210,6 +211,18 @@ Status put_stream_truncated(std::string& out, const Event& event) {
   return {};
 }
 
+Status put_load_step(std::string& out, const Event& event) {
+  TRY(const LoadStep step, read_load_step(event.body.value_or("")));
+  put_member(out, "load");
+  put_json_number(out, step.number);
+  put_text_member(out, "step", name_of(step.kind));
+  put_member(out, "rows");
+  put_json_number(out, step.rows);
+  put_text_if_given(out, "where", step.where);
+  put_text_if_given(out, "reason", step.reason);
+  return {};
+}
+
 Status put_content(std::string& out, const Event& event, const Schema* schema) {
   switch (event.type) {
     case EventType::load:
@@ -239,6 +252,8 @@ Status put_content(std::string& out, const Event& event, const Schema* schema) {
       return {};
     case EventType::stream_truncated:
       return put_stream_truncated(out, event);
+    case EventType::load_step:
+      return put_load_step(out, event);
     case EventType::erased:
     case EventType::stream_deleted:
     case EventType::stream_tombstoned:

@@ -5,21 +5,37 @@
 #include "core/invariant.h"
 
 namespace tidelog {
+namespace {
+
+EventBody announcement_of(StreamId stream, SchemaId schema, std::string_view encoded) {
+  EventBody announcement;
+  announcement.type = EventType::schema;
+  announcement.stream = stream;
+  announcement.schema = schema;
+  announcement.body = encoded;
+  return announcement;
+}
+
+}  // namespace
 
 IngestHandler::IngestHandler(EventStore& store, Clock& clock, std::string source_name,
-                             const IngestLimits& limits, IngestCounters& counters)
+                             const IngestLimits& limits, IngestCounters& counters,
+                             Reconciler& reconciler)
     : store_(store),
       clock_(clock),
       name_(std::move(source_name)),
       limits_(limits),
       counters_(counters),
+      reconciler_(reconciler),
       source_(store.source(name_)),
-      durable_(store.source_position(name_)),
+      reached_(store.source_position(name_)),
+      durable_(reached_),
       last_append_(clock.steady()) {}
 
 Status IngestHandler::begin(const Transaction& transaction) {
   INVARIANT(!staging_, "a staged transaction has ended before the next one begins");
   batch_.begin(transaction);
+  reconciler_.begin(transaction.id);
   return {};
 }
 
@@ -38,14 +54,21 @@ Result<ChangeHandler::Version> IngestHandler::schema(std::string_view table, con
 
   encoded_schema_.clear();
   put_schema(encoded_schema_, schema);
-  EventBody announcement;
-  announcement.type = EventType::schema;
-  announcement.stream = stream;
-  announcement.schema = version.id;
-  announcement.body = encoded_schema_;
-  known->second = version.id;
-  TRY_DO(event(announcement));
+  TRY_DO(announce(stream, version.id, encoded_schema_));
   return Version{stream, version.id};
+}
+
+Status IngestHandler::announce(StreamId stream, SchemaId schema, std::string_view encoded) {
+  versions_[stream] = schema;
+  return event(announcement_of(stream, schema, encoded));
+}
+
+// A load brought rows of another version meanwhile.
+Status IngestHandler::announce_again(const EventBody& event) {
+  if (!is_row_event(event.type) || !mixed_.contains(event.stream)) return {};
+  if (versions_[event.stream] == event.schema) return {};
+  const std::string encoded = store_.encoded_schema(event.schema);
+  return announce(event.stream, event.schema, encoded);
 }
 
 std::string source_stream_name(std::string_view source) { return std::string(source) + ".$source"; }
@@ -53,6 +76,8 @@ std::string source_stream_name(std::string_view source) { return std::string(sou
 Result<StreamId> IngestHandler::source_stream() { return store_.stream(source_stream_name(name_)); }
 
 Status IngestHandler::event(const EventBody& event) {
+  if (!mixed_.empty()) TRY_DO(announce_again(event));
+  reconciler_.see(event);
   if (staging_) {
     if (is_load_ && event.type == EventType::load)
       counters_.rows_loaded.fetch_add(1, std::memory_order_relaxed);
@@ -70,7 +95,8 @@ Status IngestHandler::spill() {
 }
 
 Status IngestHandler::commit(std::string_view resume) {
-  if (staging_) {
+  const bool is_staged = staging_ != nullptr;
+  if (is_staged) {
     TRY(const Appended adopted, store_.adopt(*staging_, source_, resume));
     counters_.events.fetch_add(adopted.count, std::memory_order_relaxed);
     counters_.commit_time.store(staging_->commit_time().value, std::memory_order_relaxed);
@@ -78,30 +104,40 @@ Status IngestHandler::commit(std::string_view resume) {
     is_load_ = false;
     durable_ = resume;
     last_append_ = clock_.steady();
-    return {};
+  } else {
+    batch_.commit();
+    batch_.set_source(source_, resume);
   }
-  batch_.commit();
-  batch_.set_source(source_, resume);
-  return batch_.bytes() >= limits_.batch_bytes ? append() : Status();
+  reached_ = resume;
+  // Before an append that may fail: end() tries it once more.
+  TRY_DO(reconciler_.commit());
+  if (!is_staged && batch_.bytes() >= limits_.batch_bytes) TRY_DO(append());
+  return place_loads();
 }
 
 Status IngestHandler::progress(std::string_view resume) {
   INVARIANT(!batch_.in_transaction() && !staging_, "a position alone lies between transactions");
-  if (resume == durable_) return {};
-  batch_.set_source(source_, resume);
-  return {};
+  reached_ = resume;
+  if (resume != durable_) batch_.set_source(source_, resume);
+  return place_loads();
 }
 
 Status IngestHandler::idle() {
-  if (batch_.in_transaction() || batch_.empty()) return {};
+  if (batch_.in_transaction() || staging_) return {};
+  TRY_DO(place_loads());
+  if (batch_.empty()) return {};
   const bool is_due = clock_.steady() - last_append_ >= limits_.progress_interval;
   return batch_.event_count() != 0 || is_due ? append() : Status();
 }
 
 Status IngestHandler::end() {
   staging_.reset();
+  reconciler_.roll_back();
   if (batch_.in_transaction()) batch_.roll_back();
-  return batch_.empty() ? Status() : append();
+  if (batch_.empty()) return {};
+  Status appended = append();
+  if (!appended) reconciler_.comes_again();
+  return appended;
 }
 
 Status IngestHandler::append() {
@@ -114,6 +150,54 @@ Status IngestHandler::append() {
   durable_ = std::move(position);
   last_append_ = clock_.steady();
   forget_released();
+  return {};
+}
+
+// -- loads beside the stream --
+
+Status IngestHandler::place_loads() {
+  if (!reconciler_.has_work()) return {};
+  return reconciler_.between(reached_, [this](LoadPart& part) { return put(part); });
+}
+
+Status IngestHandler::put(LoadPart& part) {
+  if (!batch_.empty()) TRY_DO(append());
+  if (part.schema_id != SchemaId{}) TRY_DO(announce_rows_of(part));
+  if (!part.staged && !part.batch.in_transaction()) {
+    Transaction transaction;
+    transaction.commit_time = clock_.now();
+    part.batch.begin(transaction);
+  }
+  TRY_DO(end_load_part(part));
+  if (part.staged) {
+    TRY(const Appended adopted, store_.adopt(*part.staged, source_, durable_));
+    counters_.events.fetch_add(adopted.count, std::memory_order_relaxed);
+    return {};
+  }
+  part.batch.commit();
+  part.batch.set_source(source_, durable_);
+  TRY(const Appended appended, store_.append(part.batch));
+  counters_.events.fetch_add(appended.count, std::memory_order_relaxed);
+  return {};
+}
+
+// Before its rows; in a transaction of its own, as the rows are gathered already.
+Status IngestHandler::announce_rows_of(const LoadPart& part) {
+  const auto known = versions_.find(part.stream);
+  if (known != versions_.end() && known->second == part.schema_id) return {};
+  if (known != versions_.end()) mixed_.insert(part.stream);
+  Transaction transaction;
+  transaction.commit_time = part.snapshot.time;
+  transaction.position = part.snapshot.place;
+  const std::string encoded = store_.encoded_schema(part.schema_id);
+  BatchBuilder batch;
+  batch.begin(transaction);
+  batch.add(announcement_of(part.stream, part.schema_id, encoded));
+  batch.commit();
+  batch.set_source(source_, durable_);
+  TRY(const Appended appended, store_.append(batch));
+  counters_.events.fetch_add(appended.count, std::memory_order_relaxed);
+  versions_[part.stream] = part.schema_id;
   return {};
 }
 

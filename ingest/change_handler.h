@@ -3,6 +3,7 @@
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 
 #include <atomic>
 #include <chrono>
@@ -16,6 +17,7 @@
 #include "eventstore/batch_builder.h"
 #include "eventstore/event_store.h"
 #include "eventstore/staging.h"
+#include "ingest/reconciler.h"
 
 namespace tidelog {
 
@@ -39,7 +41,7 @@ struct IngestCounters {
 class IngestHandler final : public ChangeHandler {
  public:
   IngestHandler(EventStore& store, Clock& clock, std::string source_name,
-                const IngestLimits& limits, IngestCounters& counters);
+                const IngestLimits& limits, IngestCounters& counters, Reconciler& reconciler);
 
   Status begin(const Transaction& transaction) override;
   Result<Version> schema(std::string_view table, const Schema& schema) override;
@@ -55,6 +57,9 @@ class IngestHandler final : public ChangeHandler {
       const std::vector<std::uint64_t>& ids) override;
   void release(std::unique_ptr<HeldTransaction> held) override;
 
+  // A step of a load beside the stream, between two transactions.
+  Status put(LoadPart& part);
+
   // A load is one transaction that is staged from its first event on; commit() adopts it.
   Status begin_load(const Transaction& transaction);
   // The connection ended: what is whole becomes durable, the open transaction is forgotten.
@@ -64,18 +69,26 @@ class IngestHandler final : public ChangeHandler {
   Status spill();
   Status append();
   void forget_released();
+  Status announce(StreamId stream, SchemaId schema, std::string_view encoded);
+  Status announce_again(const EventBody& event);
+  Status place_loads();
+  Status announce_rows_of(const LoadPart& part);
 
   EventStore& store_;
   Clock& clock_;
   const std::string name_;
   const IngestLimits limits_;
   IngestCounters& counters_;
+  Reconciler& reconciler_;
   const SourceId source_;
   BatchBuilder batch_;
   std::unique_ptr<StagingWriter> staging_;  // holds the open transaction, once it is large
   bool is_load_ = false;
   // The version that each stream's next row has, as far as this connection announced it.
   absl::flat_hash_map<StreamId, SchemaId> versions_;
+  // Streams whose rows of a load may have another version than the stream's own.
+  absl::flat_hash_set<StreamId> mixed_;
+  std::string reached_;  // where to go on after what was taken so far
   std::string durable_;
   std::chrono::steady_clock::time_point last_append_;
   std::vector<std::unique_ptr<HeldTransaction>> released_;  // until the batch is durable

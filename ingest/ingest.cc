@@ -33,7 +33,8 @@ Ingest::Ingest(EventStore& store, Source& source, Clock& clock, IngestOptions op
       source_(source),
       clock_(clock),
       options_(std::move(options)),
-      retry_after_(options_.retry_min) {
+      retry_after_(options_.retry_min),
+      loads_(store, source, options_.name, options_.loads) {
   progress_.position = store_.source_position(options_.name);
 }
 
@@ -42,7 +43,8 @@ IngestHandler Ingest::new_handler() {
           clock_,
           options_.name,
           {options_.transaction_bytes_max, options_.batch_bytes, options_.progress_interval},
-          counters_};
+          counters_,
+          loads_.reconciler()};
 }
 
 void Ingest::set_state(IngestProgress::State state, std::string problem) {
@@ -66,6 +68,12 @@ IngestProgress Ingest::progress() const {
 }
 
 Status Ingest::run(const std::stop_token& stop) {
+  Status ended = run_until_end(stop);
+  loads_.stop();
+  return ended;
+}
+
+Status Ingest::run_until_end(const std::stop_token& stop) {
   for (;;) {
     set_state(IngestProgress::State::connecting, {});
     Status ended = attempt(stop);
@@ -91,8 +99,12 @@ Status Ingest::attempt(const std::stop_token& stop) {
   TRY_DO(skip_if_ordered());
   TRY(const Source::Next next, source_.prepare(store_.source_position(options_.name)));
   if (next == Source::Next::load) TRY_DO(load(stop));
-  set_state(IngestProgress::State::streaming, {});
   IngestHandler handler = new_handler();
+  TRY_DO(capture_new_tables(handler));
+  // What was read of the server before may be of another one, or of a history that it has lost.
+  loads_.reconciler().comes_again();
+  TRY_DO(loads_.start());
+  set_state(IngestProgress::State::streaming, {});
   const std::uint64_t events_before = counters_.events.load(std::memory_order_relaxed);
   const Status streamed = source_.stream(store_.source_position(options_.name), handler, stop);
   const Status ended = handler.end();
@@ -103,6 +115,14 @@ Status Ingest::attempt(const std::stop_token& stop) {
   // A store that gave up outweighs a lost connection, and a wish to stop.
   const bool is_final = !ended && action_for(ended.error().code) != Action::retry;
   return streamed || is_final ? ended : streamed;
+}
+
+// That their rows are to be loaded is on disk before the first change of them is sent: a run that
+// is killed in between does not take them for loaded.
+Status Ingest::capture_new_tables(IngestHandler& handler) {
+  TRY(const std::vector<std::string> tables, source_.new_tables());
+  if (tables.empty()) return {};
+  return loads_.begin(tables, handler, [&] { return source_.capture(tables); });
 }
 
 // All existing rows, as of one moment, become visible at once together with the position that

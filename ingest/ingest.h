@@ -16,6 +16,7 @@
 #include "core/source.h"
 #include "eventstore/event_store.h"
 #include "ingest/change_handler.h"
+#include "ingest/loads.h"
 
 namespace tidelog {
 
@@ -36,6 +37,8 @@ struct IngestOptions {
   std::uint64_t batch_bytes = 1 << 20;
   // A position without events is stored this often at most, while nothing else moves.
   std::chrono::steady_clock::duration progress_interval = std::chrono::seconds(10);
+  // Tables that are loaded at the same time beside the stream.
+  LoadLimits loads;
   std::chrono::steady_clock::duration retry_min = std::chrono::milliseconds(200);
   std::chrono::steady_clock::duration retry_max = std::chrono::seconds(30);
   // Carried out where the source stands at `from`, nowhere else, and so once.
@@ -72,11 +75,16 @@ class Ingest {
   // Before end_with(): what the end waits for.
   void set_waiting(std::string problem);
   IngestProgress progress() const;
+  // What is loaded beside the stream. Any thread.
+  Loads& loads() { return loads_; }
+  const Loads& loads() const { return loads_; }
 
  private:
   IngestHandler new_handler();
+  Status run_until_end(const std::stop_token& stop);
   Status attempt(const std::stop_token& stop);
   Status skip_if_ordered();
+  Status capture_new_tables(IngestHandler& handler);
   Status load(const std::stop_token& stop);
   Status leave_gap(const std::string& reason);
   Status append_gap(const std::string& reason, const std::string& from, const std::string& resume);
@@ -91,6 +99,7 @@ class Ingest {
   std::chrono::steady_clock::duration retry_after_;
   IngestCounters counters_;
   std::string behind_;  // of the last attempt: see IngestProgress
+  Loads loads_;
 
   mutable std::mutex mutex_;
   IngestProgress progress_;  // guarded by mutex_

@@ -102,6 +102,7 @@ Status CompleteRows::complete_keyed(Table& table, const Event& event) {
     case EventType::stream_truncated:
     case EventType::stream_deleted:
     case EventType::stream_tombstoned:
+    case EventType::load_step:
       return {};
   }
   return {};

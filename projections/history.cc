@@ -98,6 +98,7 @@ class KeyWalk {
       case EventType::stream_truncated:
       case EventType::stream_deleted:
       case EventType::stream_tombstoned:
+      case EventType::load_step:
         return {};
     }
     return {};

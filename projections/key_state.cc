@@ -223,6 +223,7 @@ Status KeyState::see(Walked& walked, std::string_view key, const Event& event) {
     case EventType::stream_truncated:
     case EventType::stream_deleted:
     case EventType::stream_tombstoned:
+    case EventType::load_step:
       return {};
   }
   if (event.key != key) return {};

@@ -206,6 +206,7 @@ Status SqliteTarget::apply(const Event& event, const Schema* schema) {
     case EventType::stream_truncated:
     case EventType::stream_deleted:
     case EventType::stream_tombstoned:
+    case EventType::load_step:
       return {};
   }
   return fail(Code::corrupt, "an event of no known type");

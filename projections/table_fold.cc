@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/load_step.h"
 #include "core/value_codec.h"
 
 namespace tidelog {
@@ -45,7 +46,7 @@ Status TableFold::apply_by_type(const Event& event) {
   TRY_DO(use_schema(event));
   switch (event.type) {
     case EventType::load:
-      loaded_ = true;
+      loaded_ = loaded_ || !loading_;
       return insert(event);
     case EventType::insert:
       return insert(event);
@@ -70,8 +71,21 @@ Status TableFold::apply_by_type(const Event& event) {
     case EventType::stream_deleted:
     case EventType::stream_tombstoned:
       return {};
+    case EventType::load_step:
+      return follow_load(event);
   }
   return fail(Code::corrupt, "an event of no known type");
+}
+
+// Rows that are loaded beside the stream come after changes of them, and bit by bit.
+Status TableFold::follow_load(const Event& event) {
+  TRY(const LoadStep step, read_load_step(event.body.value_or("")));
+  if (step.kind == LoadStep::Kind::begun) loading_ = !loaded_;
+  if (step.kind == LoadStep::Kind::ended) {
+    loading_ = false;
+    loaded_ = loaded_ || step.where.empty();
+  }
+  return {};
 }
 
 Status TableFold::insert(const Event& event) {
@@ -116,7 +130,8 @@ Status TableFold::insert_keyed(const Event& event) {
   }
   const std::uint64_t count_before = row_count_;
   TRY_DO(put_keyed(event, row));
-  if (row_count_ == count_before) contradict(Contradiction::insert_of_present_row, event);
+  if (row_count_ == count_before && event.type == EventType::insert)
+    contradict(Contradiction::insert_of_present_row, event);
   return {};
 }
 
@@ -323,6 +338,7 @@ Status TableFold::resume(const StateAbout& about) {
   }
   row_count_ = about.row_count;
   loaded_ = about.loaded;
+  loading_ = about.loading;
   some_unknown_ = about.some_unknown;
   gap_count_ = about.gap_count;
   contradictions_ = {about.contradiction_count, {}, about.before_history_count};
@@ -340,6 +356,7 @@ void TableFold::describe(StateAbout& about) const {
   about.schema = schema_id_;
   about.row_count = row_count_;
   about.loaded = loaded_;
+  about.loading = loading_;
   about.some_unknown = some_unknown_;
   about.gap_count = gap_count_;
   about.contradiction_count = contradictions_.count;

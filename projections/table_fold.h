@@ -95,6 +95,8 @@ class TableFold {
   const Schema* schema() const { return schema_; }  // the newest; null before the first
   const Contradictions& contradictions() const { return contradictions_; }
   std::uint64_t gap_count() const { return gap_count_; }
+  // Whether the table's first load goes on beside the stream: rows are missing.
+  bool loading() const { return loading_; }
   std::size_t bytes() const { return rows_.arena_bytes(); }
 
  private:
@@ -105,6 +107,7 @@ class TableFold {
   };
 
   Status apply_by_type(const Event& event);
+  Status follow_load(const Event& event);
   Status insert(const Event& event);
   Status update(const Event& event);
   Status remove(const Event& event);
@@ -133,6 +136,7 @@ class TableFold {
   const Schema* schema_ = nullptr;
   std::optional<Removed> moving_;  // by the first half of a moved pair
   bool loaded_ = false;            // the history holds every row
+  bool loading_ = false;           // its first load has not ended
   bool some_unknown_ = false;      // some row of a keyless table may have an Unchanged value
   std::uint64_t gap_count_ = 0;
   Contradictions contradictions_;

@@ -7,10 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "connectors/postgres/captured_tables.h"
 #include "connectors/postgres/connection.h"
 #include "connectors/postgres/options.h"
-#include "connectors/postgres/row_encoder.h"
-#include "connectors/postgres/table_pattern.h"
 #include "core/source.h"
 #include "core/source_position.h"
 
@@ -33,11 +32,6 @@ class SnapshotReader : public ChunkReader {
               std::stop_token stop) override;
 
  private:
-  // What COPY needs beside the table's schema.
-  struct Origin {
-    std::string from;    // "ONLY public.orders"
-    std::string filter;  // the publication's row filter; empty for none
-  };
   SnapshotReader(Connection connection, std::string resume)
       : connection_(std::move(connection)), resume_(std::move(resume)) {}
 
@@ -45,20 +39,16 @@ class SnapshotReader : public ChunkReader {
   Status find_tables(const PostgresOptions& options);
   Status lock_tables();
   Status describe_tables(const PostgresOptions& options);
-  Status load_row(Connection::CopyRow row, const Table& table, EventBody& event,
+  Status load_row(Connection::CopyRow row, const CapturedTable& table, EventBody& event,
                   ChangeHandler& handler);
-  std::string copy_sql(const Table& table, const Origin& origin) const;
 
   Connection connection_;
   std::string resume_;
   UnixMicros snapshot_time_;
+  std::vector<CapturedTable> captured_;
   std::vector<Table> tables_;
-  std::vector<Origin> origins_;            // of each table
-  std::vector<std::string> oids_;          // of each table
-  std::vector<std::string> column_lists_;  // of each table, as an array literal; empty: all columns
   std::uint32_t next_ordinal_ = 0;
-  Tuple fields_;
-  EncodedRow row_;
+  CopiedRow row_;
 };
 
 }  // namespace tidelog::postgres

@@ -257,7 +257,7 @@ class Checks {
   void check_membership(const Publication& publication) {
     for (const DatabaseTable& table : selected_) {
       if (publication.has(table.schema, table.name)) continue;
-      check_absent_table(table);
+      check_absent_table(table, publication.alterable);
     }
     if (!owns_publication(options_)) return;
     for (const Publication::Table& table : publication.tables) {
@@ -271,7 +271,7 @@ class Checks {
     }
   }
 
-  void check_absent_table(const DatabaseTable& table) {
+  void check_absent_table(const DatabaseTable& table, bool alterable) {
     std::string mend = add_tables_sql(publication_, published({table})) + ";";
     if (!owns_publication(options_) && table.kind == 'p') {
       mend += fmt::format(" and: ALTER PUBLICATION {} SET (publish_via_partition_root = true);",
@@ -279,11 +279,12 @@ class Checks {
     }
     if (owns_publication(options_) && !streaming_) {
       check_ownership(table, mend);  // the load adds it
+    } else if (owns_publication(options_) && alterable && table.owned) {
+      return;  // the source adds it, and loads its rows
     } else if (table.named) {
-      misconfigured(
-          fmt::format("{} is not in the publication {}: its changes are not sent", table.sql_name,
-                      publication_),
-          mend + " Its changes are captured from then on; rows that it has already are not loaded");
+      misconfigured(fmt::format("{} is not in the publication {}: its changes are not sent",
+                                table.sql_name, publication_),
+                    mend + " Rows that it has already are loaded by: tidelog source load");
     } else if (owns_publication(options_)) {
       warning(fmt::format("{} is new and not in the publication {}: its changes are not sent",
                           table.sql_name, publication_),

@@ -29,7 +29,8 @@ bool Publication::has(std::string_view schema, std::string_view table) const {
 Result<std::optional<Publication>> find_publication(Connection& connection,
                                                     const std::string& name) {
   TRY(const QueryResult found, connection.query(R"(
-select puballtables, pubinsert and pubupdate and pubdelete and pubtruncate
+select puballtables, pubinsert and pubupdate and pubdelete and pubtruncate,
+       not puballtables and not pg_is_in_recovery() and pg_has_role(pubowner, 'usage')
   from pg_publication where pubname = $1)",
                                                 {name}));
   if (found.rows() == 0) return std::optional<Publication>();
@@ -37,6 +38,7 @@ select puballtables, pubinsert and pubupdate and pubdelete and pubtruncate
   publication.name = name;
   publication.all_tables = found.boolean(0, 0);
   publication.complete = found.boolean(0, 1);
+  publication.alterable = found.boolean(0, 2);
   TRY(const QueryResult tables,
       connection.query("select schemaname, tablename from pg_publication_tables "
                        "where pubname = $1 order by 1, 2",

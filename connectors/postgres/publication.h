@@ -15,7 +15,8 @@ namespace tidelog::postgres {
 struct Publication {
   std::string name;
   bool all_tables = false;
-  bool complete = false;  // inserts, updates, deletes and truncates
+  bool complete = false;   // inserts, updates, deletes and truncates
+  bool alterable = false;  // tables may be added to it by us, here
   struct Table {
     std::string schema;
     std::string table;

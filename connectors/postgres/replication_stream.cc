@@ -204,7 +204,8 @@ Status ReplicationStream::rest(const StopSignal& stop, StatusSender& sender) {
     const std::scoped_lock lock(sender.connection_mutex());
     TRY_DO(sender.has_news() ? sender.send_now() : sender.send_if_due());
   }
-  wait_for_socket(PQsocket(connection_.raw()), Direction::read, rest_max, stop);
+  wait_for_socket(PQsocket(connection_.raw()), Direction::read, rest_max, stop, &waker_);
+  waker_.forget();
   return {};
 }
 

@@ -69,8 +69,12 @@ class ReplicationStream {
   };
   // All must outlive the stream.
   ReplicationStream(Connection& connection, TransactionAssembly& assembly, ChangeHandler& handler,
-                    Clock& clock)
-      : connection_(connection), assembly_(assembly), handler_(handler), clock_(clock) {}
+                    Clock& clock, Waker& waker)
+      : connection_(connection),
+        assembly_(assembly),
+        handler_(handler),
+        clock_(clock),
+        waker_(waker) {}
 
   // Until stop (returns ok), an error, or (ok as well) until what was to be sent as a whole was, or
   // something must be: TransactionAssembly::read_whole_until.
@@ -95,6 +99,7 @@ class ReplicationStream {
   TransactionAssembly& assembly_;
   ChangeHandler& handler_;
   Clock& clock_;
+  Waker& waker_;
   Connection::CopyRow frame_;
   bool gathers_ = false;   // the connection is one where letting rows gather pays
   bool gathered_ = false;  // nothing came since we last let rows gather

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "connectors/postgres/replication_stream.h"
 #include "connectors/postgres/slot.h"
 #include "connectors/postgres/table_list.h"
+#include "connectors/postgres/table_reader.h"
 #include "connectors/postgres/transaction_assembly.h"
 #include "core/clock.h"
 #include "core/source_position.h"
@@ -32,7 +34,7 @@ Result<std::optional<PostgresResume>> read_stored(std::string_view stored) {
 class PostgresSource : public Source {
  public:
   explicit PostgresSource(PostgresOptions options)
-      : options_(std::move(options)), clock_(real_clock()) {}
+      : options_(std::move(options)), clock_(real_clock()), table_readers_(options_) {}
 
   Result<Next> prepare(std::string_view stored) override {
     replication_.reset();
@@ -83,7 +85,7 @@ class PostgresSource : public Source {
     ChangeDecoder decoder(resume, std::move(captured), catalog, handler);
     TransactionAssembly assembly(decoder, handler, options_.origins, stop);
     TRY_DO(assembly.go_on(resume));
-    ReplicationStream stream(connection, assembly, handler, *clock_);
+    ReplicationStream stream(connection, assembly, handler, *clock_, waker_);
     const Status ended = stream.run(
         {slot_name(options_), publication_name(options_), from->end_lsn, options_.status_interval,
          whole_until_, options_.two_phase, options_.origins == Origins::none},
@@ -96,6 +98,34 @@ class PostgresSource : public Source {
   }
 
   std::string behind_failure() const override { return behind_failure_; }
+
+  Result<std::vector<std::string>> new_tables() override {
+    std::vector<std::string> names;
+    if (!owns_publication(options_)) return names;
+    TRY(Connection sql, Connection::open(options_, Connection::Kind::sql));
+    TRY(const std::optional<Publication> ours, find_publication(sql, publication_name(options_)));
+    // Preflight has said what it says of a table that cannot be added.
+    if (!ours || !ours->alterable) return names;
+    TRY(const std::vector<DatabaseTable> missing, unpublished_tables(sql));
+    for (const DatabaseTable& table : missing) {
+      if (table.owned) names.push_back(table.schema + "." + table.name);
+    }
+    return names;
+  }
+
+  Status capture(const std::vector<std::string>& tables) override {
+    TRY(Connection sql, Connection::open(options_, Connection::Kind::sql));
+    TRY(std::vector<DatabaseTable> wanted, unpublished_tables(sql));
+    std::erase_if(wanted, [&](const DatabaseTable& table) {
+      return std::ranges::count(tables, table.schema + "." + table.name) == 0;
+    });
+    if (wanted.empty()) return {};
+    TRY_DO(sql.command(add_tables_sql(publication_name(options_), published(wanted))));
+    return {};
+  }
+
+  TableReaders& table_readers() override { return table_readers_; }
+  void wake() override { waker_.wake(); }
 
  private:
   void warn_of(const std::vector<Finding>& findings) const {
@@ -142,18 +172,26 @@ class PostgresSource : public Source {
     return {};
   }
 
-  // Publication first, then slot: pgoutput reads the catalog as it was where the slot begins.
-  Status complete_publication(Connection& sql) {
-    const std::string name = publication_name(options_);
+  // What is configured and not in our publication.
+  Result<std::vector<DatabaseTable>> unpublished_tables(Connection& sql) {
     TRY(const TableChoice choice, parse_table_choice(options_.tables, options_.except));
     TRY(const std::vector<DatabaseTable> all, list_tables(sql));
     std::vector<DatabaseTable> wanted = select_tables(all, choice).tables;
-    TRY(const std::optional<Publication> existing, find_publication(sql, name));
+    TRY(const std::optional<Publication> existing,
+        find_publication(sql, publication_name(options_)));
     if (existing) {
       std::erase_if(wanted,
                     [&](const DatabaseTable& t) { return existing->has(t.schema, t.name); });
     }
+    return wanted;
+  }
+
+  // Publication first, then slot: pgoutput reads the catalog as it was where the slot begins.
+  Status complete_publication(Connection& sql) {
+    const std::string name = publication_name(options_);
+    TRY(const std::vector<DatabaseTable> wanted, unpublished_tables(sql));
     if (wanted.empty()) return {};
+    TRY(const std::optional<Publication> existing, find_publication(sql, name));
     TRY_DO(sql.command(existing ? add_tables_sql(name, published(wanted))
                                 : create_publication_sql(name, published(wanted))));
     return {};
@@ -171,6 +209,8 @@ class PostgresSource : public Source {
 
   PostgresOptions options_;
   std::unique_ptr<Clock> clock_;
+  PostgresTableReaders table_readers_;
+  Waker waker_;
   PostgresResume server_;  // the server that prepare has seen, as a loading position
   std::optional<Connection> replication_;  // idle
   bool leftover_slot_ = false;             // made by a load that never came to its end

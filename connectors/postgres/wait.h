@@ -33,12 +33,27 @@ class StopSignal {
   std::stop_callback<std::function<void()>> callback_;
 };
 
+// Ends a wait from another thread.
+class Waker {
+ public:
+  Waker();
+  Waker(const Waker&) = delete;
+  Waker& operator=(const Waker&) = delete;
+  ~Waker();
+  void wake();    // any thread
+  void forget();  // what it was woken for so far
+  int descriptor() const { return descriptor_; }
+
+ private:
+  const int descriptor_;  // -1 when there is none to be had: then nothing is woken early
+};
+
 enum class Wake : std::uint8_t { ready, timed_out, stopped };
 enum class Direction : std::uint8_t { read, write, both };
 
 // Until `socket` is ready, the time is over, or stop is requested. A signal counts as ready.
 Wake wait_for_socket(int socket, Direction direction, std::chrono::milliseconds time,
-                     const StopSignal& stop);
+                     const StopSignal& stop, const Waker* waker = nullptr);
 
 // Until the time is over or stop is requested.
 void pause_for(std::chrono::microseconds time, const StopSignal& stop);

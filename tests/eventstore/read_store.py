@@ -291,7 +291,7 @@ class Walk:
 # -- records --
 
 TYPES = ("transaction load insert update delete truncate schema ddl message gap undecoded application erased "
-         "stream_truncated stream_deleted stream_tombstoned").split()
+         "stream_truncated stream_deleted stream_tombstoned load_step").split()
 ROWS = ("load", "insert", "update", "delete")
 
 

@@ -3,6 +3,7 @@
 #include <functional>
 #include <thread>
 
+#include "core/table_reader.h"
 #include "tests/eventstore/store_fixture.h"
 
 namespace tidelog::testing {
@@ -82,7 +83,28 @@ class ScriptedSource final : public Source {
     return sessions[resumed_at.size() - 1](resume.end_lsn.value, handler);
   }
 
+  Result<std::vector<std::string>> new_tables() override { return std::vector<std::string>(); }
+  Status capture(const std::vector<std::string>& /*tables*/) override { return {}; }
+  TableReaders& table_readers() override { return no_tables; }
+  void wake() override {}
+
  private:
+  class NoTables final : public TableReaders {
+   public:
+    Result<std::unique_ptr<TableReader>> open(const TableToLoad& table,
+                                              std::stop_token /*stop*/) override {
+      return fail(Code::misconfigured, "no table " + table.table);
+    }
+    Result<bool> includes(std::string_view /*snapshot*/,
+                          std::string_view /*transaction*/) const override {
+      return false;
+    }
+    Result<bool> passed(std::string_view /*resume*/, std::string_view /*place*/) const override {
+      return true;
+    }
+  };
+  NoTables no_tables;
+
   class Chunks final : public ChunkReader {
    public:
     explicit Chunks(ScriptedSource& source) : source_(source) {

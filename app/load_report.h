@@ -1,0 +1,41 @@
+// What a run logs of the loads beside its streams: when each begins and ends, and how far it is.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "app/log.h"
+#include "core/clock.h"
+#include "ingest/table_load.h"
+
+namespace tidelog {
+
+// One source. One thread.
+class LoadReport {
+ public:
+  LoadReport(Log& log, Clock& clock, std::string source)
+      : log_(log), clock_(clock), source_(std::move(source)) {}
+  void report(const std::vector<LoadProgress>& loads);
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+  struct Known {
+    LoadProgress::State state = LoadProgress::State::waiting;
+    std::string problem;
+    Time told;
+    std::uint64_t rows_then = 0;
+  };
+  void report_one(const LoadProgress& load, Known& known, bool is_new);
+  void report_rows(const LoadProgress& load, Known& known);
+
+  Log& log_;
+  Clock& clock_;
+  const std::string source_;
+  std::map<std::pair<std::string, std::uint64_t>, Known> known_;  // by table and number
+};
+
+}  // namespace tidelog

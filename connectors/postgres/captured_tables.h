@@ -1,0 +1,55 @@
+// The captured tables as their existing rows are read: what the publication sends of each, how it
+// is written in SQL, and its schema as a streamed RELATION would give it. Used by both ways of
+// loading, the one snapshot of all tables and the chunks beside the stream.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "connectors/postgres/connection.h"
+#include "connectors/postgres/options.h"
+#include "connectors/postgres/relation_catalog.h"
+#include "connectors/postgres/row_encoder.h"
+#include "core/event.h"
+#include "core/result.h"
+#include "core/schema.h"
+#include "core/source.h"
+
+namespace tidelog::postgres {
+
+struct CapturedTable {
+  std::string name;  // "public.orders"
+  Schema schema;     // without columns, until describe()
+  std::uint64_t rows_estimated = 0;
+  std::string oid;
+  std::string from;         // "ONLY public.orders"
+  std::string filter;       // the publication's row filter; empty: none
+  std::string column_list;  // as an array literal; empty: all columns
+};
+
+// By schema and name.
+Result<std::vector<CapturedTable>> find_captured_tables(Connection& connection,
+                                                        const PostgresOptions& options);
+
+// The columns of its schema, through the same catalog as a RELATION.
+Status describe(Connection& connection, RelationCatalog& catalog, CapturedTable& table);
+
+// SELECT of all columns of the schema, with the publication's row filter and these conditions.
+std::string select_sql(const CapturedTable& table, const std::vector<std::string>& conditions);
+
+// Rows of COPY … TO STDOUT, as `load` events. One thread.
+class CopiedRow {
+ public:
+  // The event borrows from here and from the row. Its stream and ordinal are the caller's.
+  Status read(Connection::CopyRow row, const CapturedTable& table, EventBody& event);
+  // The column's text in the row that was read last.
+  std::string_view text(std::size_t column) const { return fields_[column].bytes; }
+
+ private:
+  Tuple fields_;
+  EncodedRow row_;
+};
+
+}  // namespace tidelog::postgres

@@ -1,0 +1,426 @@
+#include "connectors/postgres/table_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "connectors/postgres/captured_tables.h"
+#include "connectors/postgres/connection.h"
+#include "connectors/postgres/relation_catalog.h"
+#include "connectors/postgres/slot.h"
+#include "connectors/postgres/wait.h"
+#include "core/bytes.h"
+#include "core/source_position.h"
+#include "core/value_codec.h"
+#include "core/value_text.h"
+
+namespace tidelog::postgres {
+
+namespace {
+
+constexpr std::chrono::milliseconds look_again{50};
+
+// A key that tells all rows apart and that an index has in order; the primary key if it is one.
+constexpr const char* order_sql = R"(
+select a.attname, format_type(a.atttypid, a.atttypmod)
+  from (select i.indexrelid, i.indrelid, i.indkey, i.indnkeyatts
+          from pg_index i
+          join pg_class x on x.oid = i.indexrelid
+          join pg_am m on m.oid = x.relam and m.amname = 'btree'
+         where i.indrelid = $1::oid and i.indisunique and i.indisvalid and i.indimmediate
+           and i.indpred is null and i.indexprs is null
+           and not exists (select from unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) k
+                             join pg_attribute n on n.attrelid = i.indrelid and n.attnum = k
+                            where not n.attnotnull)
+         order by i.indisreplident desc, i.indisprimary desc, i.indnkeyatts, i.indexrelid
+         limit 1) best
+  cross join unnest((best.indkey::int2[])[0:best.indnkeyatts - 1]) with ordinality k (attnum, place)
+  join pg_attribute a on a.attrelid = best.indrelid and a.attnum = k.attnum
+ order by k.place)";
+
+// The place is behind all that the snapshot includes: it was inserted into the log before.
+constexpr const char* snapshot_sql = R"(
+select pg_current_snapshot(), pg_current_wal_insert_lsn(),
+       (extract(epoch from clock_timestamp()) * 1000000)::int8)";
+
+// A commit with synchronous_commit = off is seen before it is on disk, and so before it is
+// streamed; the server's WAL writer sees to it within three of its delays (Postgres manual,
+// "Asynchronous Commit"). What was inserted behind the last commit may stay off the disk for long.
+constexpr const char* settled_sql = R"(
+select least(pg_current_wal_flush_lsn(), $1::pg_lsn),
+       pg_current_wal_flush_lsn() >= $1::pg_lsn
+       or (extract(epoch from clock_timestamp()) * 1000000)::int8 > $2::int8
+          + 4000 * (select setting::int8 from pg_settings where name = 'wal_writer_delay'))";
+
+// The transactions of this database that have written and not ended, prepared ones among them. A
+// snapshot does not list those that are newer than the last one that ended.
+constexpr const char* open_sql = R"(
+select coalesce(array_agg(l.transactionid), '{}')::text
+  from pg_locks l left join pg_stat_activity a on a.pid = l.pid
+                  left join pg_prepared_xacts p on p.transaction = l.transactionid
+ where l.locktype = 'transactionid' and l.mode = 'ExclusiveLock' and l.granted
+   and coalesce(a.datname, p.database, current_database()) = current_database())";
+constexpr const char* still_open_sql = R"(
+select exists (select from pg_locks where locktype = 'transactionid' and mode = 'ExclusiveLock'
+                  and granted and transactionid = any ($1::xid[])))";
+
+// With what is stored outside of the rows (TOAST).
+constexpr const char* size_sql =
+    "select coalesce(sum(pg_table_size(t.relid)), 0)::int8 from pg_partition_tree($1::oid) t";
+
+std::optional<std::uint64_t> read_number(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+struct Bounds {
+  std::uint64_t oldest_open = 0;  // xmin: everything before it has ended
+  std::uint64_t next = 0;         // xmax: nothing from it on had begun
+  std::string_view open;          // "771,780"
+};
+
+Result<Bounds> read_bounds(std::string_view snapshot) {
+  const std::size_t first = snapshot.find(':');
+  const std::size_t second =
+      first == std::string_view::npos ? first : snapshot.find(':', first + 1);
+  if (second != std::string_view::npos) {
+    const auto oldest = read_number(snapshot.substr(0, first));
+    const auto next = read_number(snapshot.substr(first + 1, second - first - 1));
+    if (oldest && next) return Bounds{*oldest, *next, snapshot.substr(second + 1)};
+  }
+  return fail(Code::corrupt, fmt::format("\"{}\" is no snapshot", snapshot));
+}
+
+struct OrderColumn {
+  std::string name;
+  std::string type;       // for a cast
+  std::size_t index = 0;  // in the schema
+};
+
+std::string tuple_of(const std::vector<std::string>& items) {
+  return fmt::format("({})", fmt::join(items, ", "));
+}
+
+// Where a chunk begins: after the row with these values. Sized name and text of each column.
+std::string encode_place(const std::vector<OrderColumn>& order,
+                         const std::vector<std::string>& values) {
+  std::string out;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    put_sized(out, order[i].name);
+    put_sized(out, values[i]);
+  }
+  return out;
+}
+
+class PostgresTableReader final : public TableReader {
+ public:
+  PostgresTableReader(Connection connection, const PostgresOptions& options, CapturedTable table,
+                      std::string where, std::stop_token stop)
+      : connection_(std::move(connection)),
+        catalog_(options),
+        options_(options),
+        table_(std::move(table)),
+        where_(std::move(where)),
+        stop_(std::move(stop)) {}
+
+  Status prepare() {
+    TRY_DO(describe(connection_, catalog_, table_));
+    TRY_DO(choose_order());
+    TRY(const QueryResult size, connection_.query(size_sql, {table_.oid}));
+    TRY(const std::int64_t bytes, size.integer(0, 0));
+    if (table_.rows_estimated != 0)
+      row_bytes_ = static_cast<std::uint64_t>(bytes) / table_.rows_estimated;
+    return wait_for_open_transactions();
+  }
+
+  Order order() const override { return order_; }
+  std::uint64_t rows_estimated() const override { return table_.rows_estimated; }
+  std::uint64_t row_bytes_estimated() const override { return row_bytes_; }
+
+  Result<Chunk> read(std::string_view next, std::uint64_t rows_max, Sink& sink) override {
+    TRY(Chunk read, in_transaction<Chunk>([&]() -> Result<Chunk> {
+          TRY(const ChangeHandler::Version version, begin_chunk(sink));
+          TRY(const std::string query, chunk_query(next, rows_max));
+          TRY(const Copied copied, copy(query, version, sink));
+          Chunk chunk;
+          chunk.last = order_ != Order::by_key || (copied.rows < rows_max && !copied.is_cut);
+          chunk.next = copied.rows == 0 ? std::string(next) : encode_place(columns_, last_values_);
+          return chunk;
+        }));
+    TRY_DO(wait_until_settled(read));
+    return read;
+  }
+
+  Result<Chunk> read_keys(const std::vector<StoredKey>& keys, Sink& sink) override {
+    TRY(Chunk read, in_transaction<Chunk>([&]() -> Result<Chunk> {
+          TRY(const ChangeHandler::Version version, begin_chunk(sink));
+          TRY(const std::string condition, is_one_of(keys));
+          std::vector<std::string> conditions = {where_, condition};
+          TRY_DO(copy(select_sql(table_, conditions), version, sink));
+          return Chunk();
+        }));
+    TRY_DO(wait_until_settled(read));
+    return read;
+  }
+
+ private:
+  struct Copied {
+    std::uint64_t rows = 0;
+    bool is_cut = false;
+  };
+
+  // By a key that an index has, if the events have keys, too: else rows that changed meanwhile
+  // could not be told from others.
+  Status choose_order() {
+    columns_.clear();
+    order_ = table_.schema.has_key() ? Order::whole : Order::keyless;
+    if (order_ == Order::keyless && !where_.empty()) {
+      return fail(Code::misconfigured,
+                  table_.name +
+                      " has no key, so its rows can only be loaded all at once: without a "
+                      "condition");
+    }
+    if (order_ == Order::keyless) return {};
+    TRY(const QueryResult found, connection_.query(order_sql, {table_.oid}));
+    for (std::size_t row = 0; row < found.rows(); ++row) {
+      OrderColumn column{std::string(found.text(row, 0)), std::string(found.text(row, 1)), 0};
+      const auto place = std::ranges::find(table_.schema.columns, column.name, &Column::name);
+      if (place == table_.schema.columns.end()) return {};  // not published, and so no key
+      // A row that moves in this order must be one that changes its key.
+      if (!place->key) {
+        columns_.clear();
+        return {};
+      }
+      column.index = static_cast<std::size_t>(place - table_.schema.columns.begin());
+      columns_.push_back(std::move(column));
+    }
+    if (!columns_.empty()) order_ = Order::by_key;
+    return {};
+  }
+
+  Status wait_for_open_transactions() {
+    const StopSignal signal(stop_);
+    TRY(const QueryResult open, connection_.command(open_sql));
+    const std::string transactions(open.text(0, 0));
+    for (;;) {
+      TRY(const QueryResult found, connection_.query(still_open_sql, {transactions}));
+      if (!found.boolean(0, 0)) return {};
+      pause_for(look_again, signal);
+      if (signal.requested()) return fail(Code::cancelled, "asked to stop");
+    }
+  }
+
+  Status wait_until_settled(Chunk& chunk) {
+    const StopSignal signal(stop_);
+    for (;;) {
+      TRY(const QueryResult found,
+          connection_.query(settled_sql, {print_lsn(inserted_), std::to_string(taken_.value)}));
+      if (found.boolean(0, 1)) {
+        TRY(const Lsn end, parse_lsn(found.text(0, 0)));
+        chunk.end = encode(end);
+        return {};
+      }
+      pause_for(look_again, signal);
+      if (signal.requested()) return fail(Code::cancelled, "asked to stop");
+    }
+  }
+
+  // Whatever happens in between, the session is out of its transaction afterwards.
+  template <class T, class Work>
+  Result<T> in_transaction(Work work) {
+    TRY_DO(connection_.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+    Result<T> done = work();
+    if (done) {
+      TRY_DO(connection_.command("COMMIT"));
+    } else if (connection_.usable()) {
+      static_cast<void>(connection_.command("ROLLBACK"));  // the first error is the one to tell
+    }
+    return done;
+  }
+
+  // The lock before the snapshot: a table that is rewritten in between would look empty.
+  Result<ChangeHandler::Version> begin_chunk(Sink& sink) {
+    TRY_DO(connection_.command(fmt::format("LOCK TABLE {} IN ACCESS SHARE MODE", table_.from)));
+    TRY(const QueryResult taken, connection_.command(snapshot_sql));
+    TRY(inserted_, parse_lsn(taken.text(0, 1)));
+    Snapshot snapshot;
+    snapshot.transactions = taken.text(0, 0);
+    snapshot.place = encode(inserted_);
+    TRY(snapshot.time.value, taken.integer(0, 2));
+    taken_ = snapshot.time;
+    sink.snapshot(snapshot);
+    TRY_DO(describe(connection_, catalog_, table_));
+    const Order before = order_;
+    const std::vector<OrderColumn> columns = columns_;
+    TRY_DO(choose_order());
+    if (order_ != before ||
+        !std::ranges::equal(columns, columns_, {}, &OrderColumn::name, &OrderColumn::name)) {
+      return fail(Code::unavailable, "the keys of " + table_.name + " changed while it was loaded");
+    }
+    return sink.schema(table_.schema);
+  }
+
+  Result<std::string> chunk_query(std::string_view next, std::uint64_t rows_max) const {
+    if (order_ != Order::by_key) return select_sql(table_, {where_});
+    std::vector<std::string> names;
+    for (const OrderColumn& column : columns_) names.push_back(quote_identifier(column.name));
+    std::string after;
+    if (!next.empty()) {
+      TRY(const std::vector<std::string> values, read_place(next));
+      after = fmt::format("{} > {}", tuple_of(names), tuple_of(values));
+    }
+    return fmt::format("{} ORDER BY {} LIMIT {}", select_sql(table_, {where_, after}),
+                       fmt::join(names, ", "), rows_max);
+  }
+
+  // As SQL literals.
+  Result<std::vector<std::string>> read_place(std::string_view place) const {
+    ByteReader in(place);
+    std::vector<std::string> values;
+    bool same = true;
+    for (const OrderColumn& column : columns_) {
+      same = same && in.sized() == column.name;
+      values.push_back(fmt::format("{}::{}", quote_literal(std::string(in.sized())), column.type));
+    }
+    if (in.failed() || in.remaining() != 0 || !same) {
+      return fail(Code::misconfigured,
+                  "the key by which " + table_.name +
+                      " was being loaded is no longer there: the table must be loaded anew");
+    }
+    return values;
+  }
+
+  Result<std::string> is_one_of(const std::vector<StoredKey>& keys) const {
+    std::vector<std::string> conditions;
+    for (const StoredKey& stored : keys) {
+      std::vector<std::string> equals;
+      ByteReader in(stored.key);
+      for (const Column& column : stored.schema.columns) {
+        if (!column.key) continue;
+        std::string text;
+        print_value(text, read_value(in));
+        equals.push_back(fmt::format("{} = {}::{}", quote_identifier(column.name),
+                                     quote_literal(text), column.type));
+      }
+      if (in.failed() || in.remaining() != 0)
+        return fail(Code::corrupt, "a key of " + table_.name + " does not fit its schema");
+      conditions.push_back(fmt::format("({})", fmt::join(equals, " AND ")));
+    }
+    return fmt::format("{}", fmt::join(conditions, " OR "));
+  }
+
+  Result<Copied> copy(const std::string& query, ChangeHandler::Version version, Sink& sink) {
+    const StopSignal signal(stop_);
+    TRY_DO(connection_.start_copy(fmt::format("COPY ({}) TO STDOUT", query)));
+    EventBody event;
+    event.stream = version.stream;
+    event.schema = version.schema;
+    Copied copied;
+    for (;;) {
+      TRY(const std::optional<Connection::CopyRow> row, connection_.next_copy_row(signal));
+      if (!row) return copied;
+      event.ordinal = static_cast<std::uint32_t>(copied.rows);
+      // What comes behind the cut is read to its end, and for nothing.
+      const Result<bool> has_room = copied.is_cut ? Result<bool>(false) : take(*row, event, sink);
+      Connection::release(*row);
+      TRY(const bool goes_on, has_room);
+      copied.rows += copied.is_cut ? 0 : 1;
+      copied.is_cut = !goes_on;
+    }
+  }
+
+  Result<bool> take(Connection::CopyRow row, EventBody& event, Sink& sink) {
+    TRY_DO(row_.read(row, table_, event));
+    last_values_.resize(columns_.size());
+    for (std::size_t i = 0; i < columns_.size(); ++i)
+      last_values_[i].assign(row_.text(columns_[i].index));
+    return sink.row(event);
+  }
+
+  Connection connection_;
+  SqlRelationCatalog catalog_;
+  const PostgresOptions& options_;
+  CapturedTable table_;
+  const std::string where_;
+  const std::stop_token stop_;
+  Order order_ = Order::whole;
+  std::vector<OrderColumn> columns_;
+  std::uint64_t row_bytes_ = 0;
+  Lsn inserted_;      // the end of the log when the last snapshot was taken
+  UnixMicros taken_;  // by the server's clock
+  CopiedRow row_;
+  std::vector<std::string> last_values_;  // of the columns of the order
+};
+
+}  // namespace
+
+Result<std::unique_ptr<TableReader>> PostgresTableReaders::open(const TableToLoad& table,
+                                                                std::stop_token stop) {
+  PostgresOptions options = options_;
+  options.stop = stop;
+  TRY(Connection connection, Connection::open(options, Connection::Kind::sql));
+  TRY(const QueryResult standby, connection.command("select pg_is_in_recovery()"));
+  if (standby.boolean(0, 0)) {
+    return fail(Code::unsupported,
+                "a standby does not tell which transactions are open: a table is loaded beside the "
+                "stream from a primary only");
+  }
+  TRY(std::vector<CapturedTable> captured, find_captured_tables(connection, options));
+  const auto found = std::ranges::find(captured, table.table, &CapturedTable::name);
+  if (found == captured.end()) {
+    return fail(Code::misconfigured,
+                fmt::format("the source {} does not capture a table {}: a table is named with its "
+                            "schema, and must be in the publication {}",
+                            options.name, table.table, publication_name(options)));
+  }
+  auto reader = std::make_unique<PostgresTableReader>(std::move(connection), options_,
+                                                      std::move(*found), table.where, stop);
+  TRY_DO(reader->prepare());
+  return std::unique_ptr<TableReader>(std::move(reader));
+}
+
+Result<bool> PostgresTableReaders::includes(std::string_view snapshot,
+                                            std::string_view transaction) const {
+  return snapshot_includes(snapshot, transaction);
+}
+
+Result<bool> PostgresTableReaders::passed(std::string_view resume, std::string_view place) const {
+  if (resume.empty()) return false;
+  TRY(const PostgresResume reached, read_postgres_resume(resume));
+  TRY(const Lsn lsn, read_postgres_lsn(place));
+  return reached.end_lsn >= lsn;
+}
+
+Result<bool> snapshot_includes(std::string_view snapshot, std::string_view transaction) {
+  TRY(const Bounds bounds, read_bounds(snapshot));
+  const auto low = read_number(transaction);
+  if (!low || *low > UINT32_MAX) {
+    // A logical message outside of a transaction has none, and changes no row.
+    if (transaction.empty()) return true;
+    return fail(Code::corrupt, fmt::format("\"{}\" is no transaction's number", transaction));
+  }
+  // The one with these low bits that is nearest to the snapshot's.
+  constexpr std::uint64_t round = 1ULL << 32;
+  std::uint64_t full = (bounds.next & ~(round - 1)) | *low;
+  if (full > bounds.next + round / 2 && full >= round) full -= round;
+  if (full + round / 2 < bounds.next) full += round;
+  if (full < bounds.oldest_open) return true;
+  if (full >= bounds.next) return false;
+  std::string_view open = bounds.open;
+  while (!open.empty()) {
+    const std::size_t comma = std::min(open.find(','), open.size());
+    if (read_number(open.substr(0, comma)) == full) return false;
+    open.remove_prefix(std::min(comma + 1, open.size()));
+  }
+  return true;
+}
+
+}  // namespace tidelog::postgres

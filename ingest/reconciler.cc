@@ -1,0 +1,242 @@
+#include "ingest/reconciler.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "projections/row_shape.h"
+
+namespace tidelog {
+namespace {
+
+Status add(LoadPart& part, const EventBody& event) {
+  if (part.staged) return part.staged->add(event);
+  part.batch.add(event);
+  return {};
+}
+
+EventBody event_of(const LoadPart& part, const Correction& correction) {
+  EventBody event;
+  event.type = correction.type;
+  event.stream = part.stream;
+  event.schema = correction.schema;
+  const bool is_removed = correction.type == EventType::remove;
+  if (part.order == TableReader::Order::keyless) {
+    event.before_kind = is_removed ? Before::row : Before::none;
+    if (is_removed) event.before = correction.row;
+  } else {
+    event.key = correction.key;
+    event.before_kind = is_removed ? Before::key : Before::none;
+    if (is_removed) event.before = correction.key;
+  }
+  if (!is_removed) event.body = correction.row;
+  return event;
+}
+
+}  // namespace
+
+Status end_load_part(LoadPart& part) {
+  std::uint64_t ordinal = part.step.chunk_rows;
+  for (const Correction& correction : part.corrections) {
+    EventBody event = event_of(part, correction);
+    event.ordinal = static_cast<std::uint32_t>(++ordinal);
+    TRY_DO(add(part, event));
+  }
+  const std::string body = encode(part.step);
+  EventBody step;
+  step.type = EventType::load_step;
+  step.stream = part.stream;
+  step.ordinal = static_cast<std::uint32_t>(++ordinal);
+  step.body = body;
+  return add(part, step);
+}
+
+void Reconciler::Watched::drop_all() {
+  transactions.clear();
+  bytes = 0;
+}
+
+// -- the threads of the loads --
+
+void Reconciler::watch(StreamId stream) {
+  const std::scoped_lock lock(mutex_);
+  watched_[stream] = {};
+  is_watching_anew_.store(true, std::memory_order_release);
+}
+
+void Reconciler::forget(StreamId stream) {
+  const std::scoped_lock lock(mutex_);
+  watched_.erase(stream);
+  is_watching_anew_.store(true, std::memory_order_release);
+}
+
+void Reconciler::took_snapshot(StreamId stream, const TableReader::Snapshot& snapshot) {
+  const std::scoped_lock lock(mutex_);
+  Watched& watched = watched_[stream];
+  watched.snapshot = snapshot.transactions;
+  // What cannot be read is kept, and fails where it is used.
+  static_cast<void>(prune(watched));
+}
+
+Result<Reconciler::Outcome> Reconciler::place(LoadPart& part, const std::stop_token& stop) {
+  Waiting waiting{&part, std::nullopt};
+  std::unique_lock lock(mutex_);
+  waiting_.push_back(&waiting);
+  is_waited_for_.store(true, std::memory_order_release);
+  wake_();
+  const bool answered =
+      answered_.wait(lock, stop, [&waiting] { return waiting.outcome.has_value(); });
+  if (answered) return *waiting.outcome;
+  std::erase(waiting_, &waiting);
+  is_waited_for_.store(!waiting_.empty(), std::memory_order_release);
+  return fail(Code::cancelled, "asked to stop");
+}
+
+// -- the stream's thread --
+
+void Reconciler::begin(std::string_view transaction) {
+  if (is_watching_anew_.exchange(false, std::memory_order_acq_rel)) {
+    const std::scoped_lock lock(mutex_);
+    watched_here_.clear();
+    for (const auto& [stream, watched] : watched_) watched_here_.insert(stream);
+    is_watching_ = !watched_here_.empty();
+  }
+  if (is_watching_) transaction_ = transaction;
+}
+
+void Reconciler::remember(const EventBody& event) {
+  if (!is_row_event(event.type) && event.type != EventType::truncate) return;
+  Open& open = open_[event.stream];
+  if (open.overflown) return;
+  StreamedChange change{event.type, event.schema, event.moved, {}, {}, {}};
+  change.key = event.key.value_or(std::string_view());
+  if (!event.key && event.before_kind == Before::row) change.before = event.before;
+  change.body = event.body.value_or(std::string_view());
+  open.bytes += change.bytes();
+  open.transaction.changes.push_back(std::move(change));
+  if (open.bytes <= held_bytes_max_) return;
+  open.overflown = true;
+  open.transaction.changes.clear();
+}
+
+Status Reconciler::commit() {
+  if (open_.empty()) return {};
+  const std::scoped_lock lock(mutex_);
+  for (auto& [stream, open] : open_) {
+    open.transaction.id = transaction_;
+    if (const auto watched = watched_.find(stream); watched != watched_.end())
+      TRY_DO(keep(watched->second, std::move(open)));
+  }
+  open_.clear();
+  return {};
+}
+
+void Reconciler::roll_back() { open_.clear(); }
+
+// Which ones is not known here, and each of them must count once.
+void Reconciler::comes_again() {
+  const std::scoped_lock lock(mutex_);
+  for (auto& [stream, watched] : watched_) {
+    watched.overflown = true;
+    watched.drop_all();
+  }
+}
+
+Status Reconciler::keep(Watched& watched, Open open) {
+  if (!watched.snapshot.empty()) {
+    TRY(const bool shown, readers_.includes(watched.snapshot, open.transaction.id));
+    if (shown) return {};
+  }
+  watched.bytes += open.bytes;
+  if (open.overflown || watched.bytes > held_bytes_max_) {
+    watched.overflown = true;
+    watched.drop_all();
+  }
+  if (!watched.overflown) watched.transactions.push_back(std::move(open.transaction));
+  return {};
+}
+
+Status Reconciler::prune(Watched& watched) {
+  std::vector<StreamedTransaction> kept;
+  std::size_t bytes = 0;
+  for (StreamedTransaction& transaction : watched.transactions) {
+    TRY(const bool shown, readers_.includes(watched.snapshot, transaction.id));
+    if (shown) continue;
+    for (const StreamedChange& change : transaction.changes) bytes += change.bytes();
+    kept.push_back(std::move(transaction));
+  }
+  watched.transactions = std::move(kept);
+  watched.bytes = bytes;
+  return {};
+}
+
+// The lock is held while a part is written: nothing else of a load goes on meanwhile, and the
+// stream is this thread's.
+Status Reconciler::between(std::string_view resume, const std::function<Status(LoadPart&)>& put) {
+  const std::scoped_lock lock(mutex_);
+  const std::vector<Waiting*> waiting = waiting_;
+  for (Waiting* const one : waiting) {
+    TRY(const std::optional<Outcome> outcome, decide(*one->part, resume));
+    if (!outcome) continue;
+    if (*outcome == Outcome::placed) {
+      if (auto written = put(*one->part); !written) {
+        // Whatever happens meanwhile, what was decided for it no longer holds.
+        answer(*one, Outcome::again);
+        return written;
+      }
+    }
+    answer(*one, *outcome);
+  }
+  return {};
+}
+
+void Reconciler::answer(Waiting& waiting, Outcome outcome) {
+  waiting.outcome = outcome;
+  std::erase(waiting_, &waiting);
+  is_waited_for_.store(!waiting_.empty(), std::memory_order_release);
+  answered_.notify_all();
+}
+
+// Nothing: the stream has not come there yet.
+Result<std::optional<Reconciler::Outcome>> Reconciler::decide(LoadPart& part,
+                                                              std::string_view resume) {
+  if (part.step.kind != LoadStep::Kind::chunk) return std::optional(Outcome::placed);
+  const auto watched = watched_.find(part.stream);
+  if (watched == watched_.end() || watched->second.overflown) return std::optional(Outcome::reopen);
+  TRY(const bool passed, readers_.passed(resume, part.end));
+  if (!passed) return std::optional<Outcome>();
+  TRY(const Outcome outcome, correct(part, watched->second));
+  return std::optional(outcome);
+}
+
+// Rows of an older version of the schema must not follow those of a newer one.
+Result<bool> Reconciler::has_shape_of(const LoadPart& part, SchemaId schema) const {
+  if (schema == part.schema_id) return true;
+  TRY(const Schema other, schema_of_(schema));
+  return same_row_shape(other, part.schema) && same_key_shape(other, part.schema);
+}
+
+Result<Reconciler::Outcome> Reconciler::correct(LoadPart& part, const Watched& watched) {
+  std::vector<const StreamedChange*> changes;
+  for (const StreamedTransaction& transaction : watched.transactions) {
+    TRY(const bool shown, readers_.includes(part.snapshot.transactions, transaction.id));
+    if (shown) continue;
+    for (const StreamedChange& change : transaction.changes) {
+      if (change.type == EventType::truncate) return Outcome::again;
+      TRY(const bool same, has_shape_of(part, change.schema));
+      if (!same) return Outcome::again;
+      changes.push_back(&change);
+    }
+  }
+  if (part.order == TableReader::Order::keyless) {
+    part.corrections = corrections_of_keyless(changes);
+    return Outcome::placed;
+  }
+  const bool has_rows = part.order == TableReader::Order::by_key;
+  const KeyedChunk chunk{has_rows ? &part.rows : nullptr, part.schema};
+  TRY(auto corrections, corrections_of_keyed(changes, chunk, schema_of_));
+  if (!corrections) return Outcome::again;
+  part.corrections = std::move(*corrections);
+  return Outcome::placed;
+}
+
+}  // namespace tidelog

@@ -1,0 +1,42 @@
+#include "projections/first_load.h"
+
+#include <utility>
+
+namespace tidelog {
+namespace {
+
+Result<std::unique_ptr<StoreReader>> steps_of(StoreReader& reader, const std::string& stream) {
+  TRY(auto steps, StoreReader::open(reader.disk(), reader.directory()));
+  EventFilter filter;
+  filter.streams = {stream};
+  filter.types = {std::string(name_of(EventType::load_step))};
+  steps->set_filter(std::move(filter));
+  return steps;
+}
+
+}  // namespace
+
+Result<std::optional<LoadStep>> open_first_load(StoreReader& reader, const std::string& stream,
+                                                Position end) {
+  std::optional<LoadStep> open;
+  TRY(const auto steps, steps_of(reader, stream));
+  TRY_DO(steps->seek(end));
+  TRY(const Event* const event, steps->previous());
+  if (event == nullptr) return open;
+  TRY(LoadStep step, read_load_step(event->body.value_or("")));
+  if (step.fresh && step.kind != LoadStep::Kind::ended) open = std::move(step);
+  return open;
+}
+
+Result<std::optional<Position>> first_load_end(StoreReader& reader, const std::string& stream) {
+  std::optional<Position> found;
+  TRY(const auto steps, steps_of(reader, stream));
+  for (;;) {
+    TRY(const Event* const event, steps->next());
+    if (event == nullptr) return found;
+    TRY(const LoadStep step, read_load_step(event->body.value_or("")));
+    if (step.fresh && step.kind == LoadStep::Kind::ended) return std::optional(event->position);
+  }
+}
+
+}  // namespace tidelog

@@ -1,0 +1,319 @@
+// Tables that are loaded beside the stream: added to the configuration, loaded again, loaded while
+// they are written to, and after the program was killed in the middle of it. In the end the store's
+// rows are the table's, with every value known.
+#include <atomic>
+#include <random>
+#include <thread>
+
+#include "tests/integration/shop.h"
+#include "tests/support/seed.h"
+
+namespace tidelog::testing {
+namespace {
+
+// Documents have a text that the server keeps outside of the row, and does not send when it did not
+// change.
+constexpr const char* documents =
+    "create table documents (id bigint primary key, version int not null, body text not null);"
+    "alter table documents alter column body set storage external";
+const std::string body_sql = "repeat(md5(random()::text), 80)";
+
+struct LoadShop : Shop {
+  explicit LoadShop(const PostgresServer::Options& options = {}) : Shop(options) {}
+
+  void fill_documents(int rows) {
+    server.sql(documents);
+    server.sql("insert into documents select n, 0, " + body_sql + " from generate_series(1, " +
+               std::to_string(rows) + ") n; analyze documents");
+  }
+
+  static std::vector<std::string> rows_of(const std::string& output) {
+    std::vector<std::string> rows;
+    for (const std::string& line : lines_of(output)) {
+      const std::size_t begin = line.find("\"row\":{") + 7;
+      rows.push_back(line.substr(begin, line.rfind("},\"position\"") - begin));
+    }
+    std::sort(rows.begin(), rows.end());
+    return rows;
+  }
+  std::vector<std::string> documents_in_store() {
+    return rows_of(tidelog({"state", "shop.public.documents", "--json"}).output);
+  }
+  std::vector<std::string> documents_in_table() {
+    std::vector<std::string> rows;
+    for (
+        const auto& row : server.sql(
+            R"(select format('"id":%s,"version":%s,"body":"%s"', id, version, body) from documents)"))
+      rows.push_back(row.at(0));
+    std::sort(rows.begin(), rows.end());
+    return rows;
+  }
+
+  std::string last_step(const std::string& table) {
+    const auto lines = lines_of(
+        tidelog({"events", "--stream", "shop.public." + table, "--type", "load_step", "--json"})
+            .output);
+    return lines.empty() ? "" : lines.back();
+  }
+  bool has_loaded(const std::string& table) {
+    return contains(last_step(table), "\"step\":\"ended\"");
+  }
+  bool is_the_same() { return documents_in_store() == documents_in_table(); }
+};
+
+// Sessions that write to `documents` until it is destroyed: new rows, new versions with and without
+// a new body, new keys, deletions.
+class Writers {
+ public:
+  Writers(const PostgresServer& server, int count, std::uint64_t seed) {
+    for (int i = 0; i < count; ++i) {
+      threads_.emplace_back([this, &server, number = i, seed] {
+        write(server.session(), number, std::mt19937_64(seed + static_cast<unsigned>(number)));
+      });
+    }
+  }
+  ~Writers() { stop(); }
+  void stop() {
+    done_ = true;
+    for (std::thread& thread : threads_)
+      if (thread.joinable()) thread.join();
+  }
+
+ private:
+  void write(SqlSession session, int number, std::mt19937_64 random) {
+    std::int64_t fresh = 1'000'000 * (number + 1);
+    while (!done_) {
+      std::string statements = "begin;";
+      for (auto i = random() % 4 + 1; i != 0; --i) {
+        const std::string id = std::to_string(random() % 1500 + 1);
+        const std::string next = std::to_string(++fresh);
+        switch (random() % 8) {
+          case 0:
+            statements += "insert into documents values (" + next + ", 1, " + body_sql + ");";
+            break;
+          case 1:
+            statements += "delete from documents where id = " + id + ";";
+            break;
+          case 2:
+            statements += "update documents set body = " + body_sql + " where id = " + id + ";";
+            break;
+          case 3:  // a row that goes to where the load may have been already, or not yet
+            statements += "update documents set id = -" + next + " where id = " + id + ";";
+            break;
+          case 4:
+            statements += "update documents set id = " + next + " where id = " + id + ";";
+            break;
+          default:
+            statements += "update documents set version = version + 1 where id = " + id + ";";
+        }
+      }
+      // Deadlocks end a transaction, as they do in life.
+      if (!session.query(statements + "commit")) static_cast<void>(session.query("rollback"));
+    }
+  }
+
+  std::atomic<bool> done_{false};
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace
+
+TEST_SUITE_BEGIN("integration: load");
+
+TEST_CASE("load: a table that is added to the configuration is loaded, and no other") {
+  LoadShop shop;
+  capture_and_stop(shop);
+  shop.server.sql("insert into customers select n, 'c' from generate_series(1, 20) n");
+  const std::size_t loaded = shop.events("load");
+  shop.fill_documents(500);
+  shop.configure("[public.orders, public.customers, public.documents]");
+  const auto run = shop.start();
+  REQUIRE_MESSAGE(eventually(soon, [&] { return shop.has_loaded("documents"); }), run->errors());
+  CHECK(shop.is_the_same());
+  CHECK(shop.rows("customers") == 20);
+  CHECK(shop.events("load") == loaded + 500);
+
+  shop.server.sql(
+      "update documents set version = 7 where id = 3; delete from documents where id = 4");
+  CHECK(eventually(soon, [&] { return shop.is_the_same(); }));
+  CHECK(stopped(*run) == Exit{0, 0});
+  CHECK(shop.tidelog({"store", "verify"}).code == 0);
+}
+
+TEST_CASE("load: a table is loaded under writes, with every value that the stream left out") {
+  for (const std::string& version : postgres_versions()) {
+    CAPTURE(version);
+    LoadShop shop({.settings = {}, .hba = {}, .version = version});
+    capture_and_stop(shop);
+    shop.fill_documents(1500);
+    shop.configure("[public.orders, public.documents]");
+    Writers writers(shop.server, 3, test_seed());
+    const auto run = shop.start();
+    REQUIRE_MESSAGE(eventually(soon, [&] { return shop.has_loaded("documents"); }), run->errors());
+    // Again, though nothing is missing.
+    const Finished again = shop.tidelog({"source", "load", "shop.public.documents"});
+    CHECK_MESSAGE(again.code == 0, again.errors);
+    writers.stop();
+    CHECK_MESSAGE(eventually(soon, [&] { return shop.is_the_same(); }), run->errors());
+    const Finished state = shop.tidelog({"state", "shop.public.documents"});
+    CHECK_MESSAGE(!contains(state.errors, "note"), state.errors);
+    CHECK(stopped(*run) == Exit{0, 0});
+    CHECK(shop.tidelog({"store", "verify"}).code == 0);
+  }
+}
+
+TEST_CASE("load: a program that is killed in the middle of it goes on behind its last chunk") {
+  LoadShop shop;
+  capture_and_stop(shop);
+  shop.fill_documents(12'000);
+  shop.configure("[public.orders, public.documents]");
+  Writers writers(shop.server, 2, test_seed());
+  const auto steps = [&](const std::string& kind) {
+    std::size_t count = 0;
+    for (const std::string& line :
+         lines_of(shop.tidelog({"events", "--stream", "shop.public.documents", "--type",
+                                "load_step", "--json"})
+                      .output))
+      count += contains(line, "\"step\":\"" + kind + "\"") ? 1 : 0;
+    return count;
+  };
+  std::size_t kills = 0;
+  for (std::size_t chunks = 0; kills < 3; chunks = steps("chunk"), ++kills) {
+    const auto run = shop.start();
+    REQUIRE_MESSAGE(eventually(soon, [&] { return steps("chunk") > chunks; }), run->errors());
+    run->kill(SIGKILL);
+    run->wait(soon);
+    if (shop.has_loaded("documents")) break;
+    const Finished state = shop.tidelog({"state", "shop.public.documents", "--json"});
+    CHECK(state.code == 1);
+    CHECK_MESSAGE(contains(state.errors, "was being loaded for the first time"), state.errors);
+  }
+  CHECK(kills > 0);
+  const auto run = shop.start();
+  REQUIRE_MESSAGE(eventually(soon, [&] { return shop.has_loaded("documents"); }), run->errors());
+  writers.stop();
+  CHECK_MESSAGE(eventually(soon, [&] { return shop.is_the_same(); }), run->errors());
+  CHECK(steps("begun") == 1);
+  CHECK(stopped(*run) == Exit{0, 0});
+}
+
+TEST_CASE(
+    "load: a commit that is streamed long before anybody can see it is not undone by a chunk") {
+  LoadShop shop;
+  capture_and_stop(shop);
+  shop.fill_documents(100);
+  shop.configure("[public.orders, public.documents]");
+  const auto run = shop.start();
+  REQUIRE_MESSAGE(eventually(soon, [&] { return shop.has_loaded("documents"); }), run->errors());
+
+  // A synchronous standby that is not there: commits are logged, and wait.
+  shop.server.sql("alter system set synchronous_standby_names = 'nobody'");
+  shop.server.sql("select pg_reload_conf()");
+  std::jthread late([&] {
+    auto session = shop.server.session();
+    static_cast<void>(session.query("update documents set version = 5 where id <= 10"));
+  });
+  REQUIRE(eventually(soon, [&] {
+    return !shop.server.sql("select 1 from pg_stat_activity where wait_event = 'SyncRep'").empty();
+  }));
+  REQUIRE(eventually(soon, [&] {
+    return contains(shop.tidelog({"state", "shop.public.documents", "--key", "7", "--json"}).output,
+                    "\"version\":5");
+  }));
+  CHECK(shop.server.sql("select version from documents where id = 7").at(0).at(0) == "0");
+  CHECK(shop.tidelog({"source", "load", "shop.public.documents", "--no-wait"}).code == 0);
+  // It cannot be loaded as long as nobody may see it.
+  REQUIRE_MESSAGE(eventually(Duration(5000),
+                             [&] {
+                               return contains(shop.status(),
+                                               "transactions that were open before it must end");
+                             }),
+                  shop.status() << run->errors() << shop.last_step("documents"));
+  shop.server.sql("alter system reset synchronous_standby_names");
+  shop.server.sql("select pg_reload_conf()");
+  late.join();
+  REQUIRE(eventually(soon, [&] {
+    return contains(shop.last_step("documents"), "\"load\":2,\"step\":\"ended\"");
+  }));
+  CHECK(shop.is_the_same());
+  CHECK(stopped(*run) == Exit{0, 0});
+}
+
+TEST_CASE("load: a table without keys holds each row as often as the table does") {
+  LoadShop shop;
+  capture_and_stop(shop);
+  shop.server.sql(
+      "create table ticks (n int, what text); alter table ticks replica identity full;"
+      "insert into ticks select n % 5, 'a' from generate_series(1, 1000) n");
+  shop.configure("[public.orders, public.ticks]");
+  std::atomic<bool> done{false};
+  std::thread writer([&] {
+    auto session = shop.server.session();
+    for (int i = 0; !done; ++i) {
+      session.sql("insert into ticks values (" + std::to_string(i % 7) + ", 'b')");
+      session.sql("delete from ticks where ctid = (select ctid from ticks limit 1)");
+      session.sql("update ticks set what = 'c' where ctid = (select ctid from ticks where n = " +
+                  std::to_string(i % 5) + " limit 1)");
+    }
+  });
+  const auto run = shop.start();
+  const bool loaded = eventually(soon, [&] { return shop.has_loaded("ticks"); });
+  done = true;
+  writer.join();
+  REQUIRE_MESSAGE(loaded, run->errors());
+  const auto in_table = [&] {
+    std::vector<std::string> rows;
+    for (const auto& row :
+         shop.server.sql(R"(select format('"n":%s,"what":"%s"', n, what) from ticks)"))
+      rows.push_back(row.at(0));
+    std::sort(rows.begin(), rows.end());
+    return rows;
+  };
+  CHECK(eventually(soon, [&] {
+    return LoadShop::rows_of(shop.tidelog({"state", "shop.public.ticks", "--json"}).output) ==
+           in_table();
+  }));
+  CHECK(stopped(*run) == Exit{0, 0});
+}
+
+TEST_CASE("load: a condition, an end to it, and what cannot be loaded") {
+  LoadShop shop;
+  shop.fill_documents(3000);
+  shop.configure("[public.orders, public.documents]");
+  CHECK(
+      contains(shop.tidelog({"source", "load", "shop.public.orders"}).errors, "no `tidelog run`"));
+  const auto run = shop.start();
+  REQUIRE_MESSAGE(eventually(soon, [&] { return shop.streams(); }), run->errors());
+
+  const std::size_t before = shop.events("load");
+  CHECK(shop.tidelog({"source", "load", "shop.public.orders", "--where", "id > 40"}).code == 0);
+  CHECK(shop.events("load") == before + 10);
+
+  const Finished unknown = shop.tidelog({"source", "load", "shop.public.nothing"});
+  CHECK(unknown.code == 1);
+  CHECK_MESSAGE(contains(unknown.errors, "does not capture a table public.nothing"),
+                unknown.errors);
+  const Finished wrong =
+      shop.tidelog({"source", "load", "shop.public.orders", "--where", "idd > 1"});
+  CHECK_MESSAGE(contains(wrong.errors, "idd"), wrong.errors);
+  const Finished other = shop.tidelog({"source", "load", "shopping.public.orders"});
+  CHECK(other.code == 2);
+
+  // It takes half a minute to read.
+  const std::string slowly = "pg_sleep(0.01) is not null";
+  CHECK(shop.tidelog({"source", "load", "shop.public.documents", "--where", slowly, "--no-wait"})
+            .code == 0);
+  CHECK(eventually(soon, [&] { return contains(shop.last_step("documents"), "begun"); }));
+  const Finished twice = shop.tidelog({"source", "load", "shop.public.documents"});
+  CHECK(twice.code == 5);
+  CHECK_MESSAGE(contains(twice.errors, "is being loaded"), twice.errors);
+  CHECK(shop.tidelog({"source", "load", "shop.public.documents", "--cancel"}).code == 0);
+  CHECK(eventually(soon, [&] { return contains(shop.last_step("documents"), "cancelled"); }));
+  CHECK(eventually(soon, [&] { return contains(shop.status(), "\"state\":\"cancelled\""); }));
+  CHECK(shop.is_the_same());
+  CHECK(stopped(*run) == Exit{0, 0});
+}
+
+TEST_SUITE_END();
+
+}  // namespace tidelog::testing
