@@ -64,6 +64,12 @@ CLI::Option* add_place(CLI::App& command, const char* name, std::string& place, 
       ->type_name("WHEN");
 }
 
+void add_table_stream(CLI::App& command, std::string& stream) {
+  command.add_option("stream", stream, "the table's stream: {source}.{schema}.{table}")
+      ->type_name("STREAM")
+      ->required();
+}
+
 // Validators answer with what is wrong, and with nothing when all is well. Their descriptions would
 // stand in the help, where ours say more.
 CLI::Validator count(std::uint64_t least = 1) {
@@ -227,9 +233,7 @@ void add_state(CommandLine& line) {
       "  tidelog state shop.public.orders --store ./store --at 1234 --json | wc -l",
       print_state);
   CLI::App& command = command_of(line.app, "state");
-  command.add_option("stream", options->stream, "the table's stream: {source}.{schema}.{table}")
-      ->type_name("STREAM")
-      ->required();
+  add_table_stream(command, options->stream);
   add_store_options(command, options->common);
   add_place(command, "--at", options->at,
             "the moment, inclusive, rounded down to a whole transaction");
@@ -246,9 +250,7 @@ void add_history(CommandLine& line) {
       "  tidelog history shop.public.order_lines '[42, 1]' --store ./store --json",
       print_history);
   CLI::App& command = command_of(line.app, "history");
-  command.add_option("stream", options->stream, "the table's stream: {source}.{schema}.{table}")
-      ->type_name("STREAM")
-      ->required();
+  add_table_stream(command, options->stream);
   command.add_option("key", options->key, "the row's key; a composite one is a JSON array")
       ->type_name("KEY")
       ->required();
@@ -532,9 +534,7 @@ void add_source_load(CLI::App& source, CommandLine& line) {
       "added to the configuration is loaded without being asked for.",
       load_table);
   CLI::App& command = command_of(source, "load");
-  command.add_option("stream", options->stream, "the table's stream: {source}.{schema}.{table}")
-      ->type_name("STREAM")
-      ->required();
+  add_table_stream(command, options->stream);
   add_store_options(command, options->common);
   command.add_option("--where", options->where, "only these rows: a condition in the server's SQL")
       ->type_name("SQL");

@@ -7,6 +7,7 @@
 
 #include "eventstore/store_reader.h"
 #include "ingest/change_handler.h"
+#include "projections/first_load.h"
 
 namespace tidelog {
 namespace {
@@ -146,15 +147,7 @@ Status Loads::recover() {
 
 Result<std::optional<LoadStep>> Loads::last_step(const std::string& stream) {
   TRY(const auto reader, store_.reader());
-  EventFilter filter;
-  filter.streams = {stream};
-  filter.types = {std::string(name_of(EventType::load_step))};
-  reader->set_filter(std::move(filter));
-  TRY_DO(reader->seek(reader->durable()));
-  TRY(const Event* const event, reader->previous());
-  if (event == nullptr) return std::optional<LoadStep>();
-  TRY(LoadStep step, read_load_step(event->body.value_or("")));
-  return std::optional(std::move(step));
+  return last_load_step(*reader, stream, reader->durable());
 }
 
 Result<LoadStep> Loads::first_step(const TableToLoad& table) {

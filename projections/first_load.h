@@ -12,7 +12,11 @@
 
 namespace tidelog {
 
-// The last step before `end`, if a first load had begun and not come to its end by then. The reader
+// The last step of any load of the table before `end`.
+Result<std::optional<LoadStep>> last_load_step(StoreReader& reader, const std::string& stream,
+                                               Position end);
+
+// The same, if a first load had begun and not come to its end by then. The reader
 // says which store it is.
 Result<std::optional<LoadStep>> open_first_load(StoreReader& reader, const std::string& stream,
                                                 Position end);

@@ -280,7 +280,7 @@ class Checks {
     if (owns_publication(options_) && !streaming_) {
       check_ownership(table, mend);  // the load adds it
     } else if (owns_publication(options_) && alterable && table.owned) {
-      return;  // the source adds it, and loads its rows
+      found_.new_tables.push_back(table);  // the source adds it, and loads its rows
     } else if (table.named) {
       misconfigured(fmt::format("{} is not in the publication {}: its changes are not sent",
                                 table.sql_name, publication_),

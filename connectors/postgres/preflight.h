@@ -24,6 +24,7 @@ struct Preflight {
   std::uint32_t timeline = 0;
   bool is_standby = false;
   std::optional<Slot> slot;
+  std::vector<DatabaseTable> new_tables;  // configured, not yet in our publication, and ours to add
   std::optional<Connection> replication;  // ready for a replication command
 };
 

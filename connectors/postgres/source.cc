@@ -46,6 +46,7 @@ class PostgresSource : public Source {
         PostgresResume::Phase::loading, found.system_id, found.timeline, {}, slot_name(options_)};
     server_.is_standby = found.is_standby;
     replication_ = std::move(found.replication);
+    new_tables_ = std::move(found.new_tables);
     const bool streaming = resume && resume->phase == PostgresResume::Phase::streaming;
     leftover_slot_ = !streaming && found.slot.has_value();
     return streaming ? Next::stream : Next::load;
@@ -101,25 +102,17 @@ class PostgresSource : public Source {
 
   Result<std::vector<std::string>> new_tables() override {
     std::vector<std::string> names;
-    if (!owns_publication(options_)) return names;
-    TRY(Connection sql, Connection::open(options_, Connection::Kind::sql));
-    TRY(const std::optional<Publication> ours, find_publication(sql, publication_name(options_)));
-    // Preflight has said what it says of a table that cannot be added.
-    if (!ours || !ours->alterable) return names;
-    TRY(const std::vector<DatabaseTable> missing, unpublished_tables(sql));
-    for (const DatabaseTable& table : missing) {
-      if (table.owned) names.push_back(table.schema + "." + table.name);
-    }
+    for (const DatabaseTable& table : new_tables_) names.push_back(name_of(table));
     return names;
   }
 
   Status capture(const std::vector<std::string>& tables) override {
-    TRY(Connection sql, Connection::open(options_, Connection::Kind::sql));
-    TRY(std::vector<DatabaseTable> wanted, unpublished_tables(sql));
+    std::vector<DatabaseTable> wanted = new_tables_;
     std::erase_if(wanted, [&](const DatabaseTable& table) {
-      return std::ranges::count(tables, table.schema + "." + table.name) == 0;
+      return std::ranges::count(tables, name_of(table)) == 0;
     });
     if (wanted.empty()) return {};
+    TRY(Connection sql, Connection::open(options_, Connection::Kind::sql));
     TRY_DO(sql.command(add_tables_sql(publication_name(options_), published(wanted))));
     return {};
   }
@@ -172,26 +165,20 @@ class PostgresSource : public Source {
     return {};
   }
 
-  // What is configured and not in our publication.
-  Result<std::vector<DatabaseTable>> unpublished_tables(Connection& sql) {
-    TRY(const TableChoice choice, parse_table_choice(options_.tables, options_.except));
-    TRY(const std::vector<DatabaseTable> all, list_tables(sql));
-    std::vector<DatabaseTable> wanted = select_tables(all, choice).tables;
-    TRY(const std::optional<Publication> existing,
-        find_publication(sql, publication_name(options_)));
-    if (existing) {
-      std::erase_if(wanted,
-                    [&](const DatabaseTable& t) { return existing->has(t.schema, t.name); });
-    }
-    return wanted;
-  }
+  static std::string name_of(const DatabaseTable& table) { return table.schema + "." + table.name; }
 
   // Publication first, then slot: pgoutput reads the catalog as it was where the slot begins.
   Status complete_publication(Connection& sql) {
     const std::string name = publication_name(options_);
-    TRY(const std::vector<DatabaseTable> wanted, unpublished_tables(sql));
-    if (wanted.empty()) return {};
+    TRY(const TableChoice choice, parse_table_choice(options_.tables, options_.except));
+    TRY(const std::vector<DatabaseTable> all, list_tables(sql));
+    std::vector<DatabaseTable> wanted = select_tables(all, choice).tables;
     TRY(const std::optional<Publication> existing, find_publication(sql, name));
+    if (existing) {
+      std::erase_if(wanted,
+                    [&](const DatabaseTable& t) { return existing->has(t.schema, t.name); });
+    }
+    if (wanted.empty()) return {};
     TRY_DO(sql.command(existing ? add_tables_sql(name, published(wanted))
                                 : create_publication_sql(name, published(wanted))));
     return {};
@@ -212,6 +199,7 @@ class PostgresSource : public Source {
   PostgresTableReaders table_readers_;
   Waker waker_;
   PostgresResume server_;  // the server that prepare has seen, as a loading position
+  std::vector<DatabaseTable> new_tables_;  // as prepare has found them
   std::optional<Connection> replication_;  // idle
   bool leftover_slot_ = false;             // made by a load that never came to its end
   std::int64_t last_reader_ = 0;           // process id of our last walsender

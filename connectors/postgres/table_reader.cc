@@ -13,7 +13,6 @@
 #include "connectors/postgres/captured_tables.h"
 #include "connectors/postgres/connection.h"
 #include "connectors/postgres/relation_catalog.h"
-#include "connectors/postgres/slot.h"
 #include "connectors/postgres/wait.h"
 #include "core/bytes.h"
 #include "core/source_position.h"
@@ -26,7 +25,8 @@ namespace {
 
 constexpr std::chrono::milliseconds look_again{50};
 
-// A key that tells all rows apart and that an index has in order; the primary key if it is one.
+// A key that tells all rows apart and that an index has in order: the replica identity's index, or
+// the primary key, if they can be used.
 constexpr const char* order_sql = R"(
 select a.attname, format_type(a.atttypid, a.atttypmod)
   from (select i.indexrelid, i.indrelid, i.indkey, i.indnkeyatts
@@ -126,7 +126,6 @@ class PostgresTableReader final : public TableReader {
                       std::string where, std::stop_token stop)
       : connection_(std::move(connection)),
         catalog_(options),
-        options_(options),
         table_(std::move(table)),
         where_(std::move(where)),
         stop_(std::move(stop)) {}
@@ -146,29 +145,22 @@ class PostgresTableReader final : public TableReader {
   std::uint64_t row_bytes_estimated() const override { return row_bytes_; }
 
   Result<Chunk> read(std::string_view next, std::uint64_t rows_max, Sink& sink) override {
-    TRY(Chunk read, in_transaction<Chunk>([&]() -> Result<Chunk> {
-          TRY(const ChangeHandler::Version version, begin_chunk(sink));
-          TRY(const std::string query, chunk_query(next, rows_max));
-          TRY(const Copied copied, copy(query, version, sink));
-          Chunk chunk;
-          chunk.last = order_ != Order::by_key || (copied.rows < rows_max && !copied.is_cut);
-          chunk.next = copied.rows == 0 ? std::string(next) : encode_place(columns_, last_values_);
-          return chunk;
-        }));
-    TRY_DO(wait_until_settled(read));
-    return read;
+    return read_chunk(sink, [&](ChangeHandler::Version version) -> Result<Chunk> {
+      TRY(const std::string query, chunk_query(next, rows_max));
+      TRY(const Copied copied, copy(query, version, sink));
+      Chunk chunk;
+      chunk.last = order_ != Order::by_key || (copied.rows < rows_max && !copied.is_cut);
+      chunk.next = copied.rows == 0 ? std::string(next) : encode_place(columns_, last_values_);
+      return chunk;
+    });
   }
 
   Result<Chunk> read_keys(const std::vector<StoredKey>& keys, Sink& sink) override {
-    TRY(Chunk read, in_transaction<Chunk>([&]() -> Result<Chunk> {
-          TRY(const ChangeHandler::Version version, begin_chunk(sink));
-          TRY(const std::string condition, is_one_of(keys));
-          std::vector<std::string> conditions = {where_, condition};
-          TRY_DO(copy(select_sql(table_, conditions), version, sink));
-          return Chunk();
-        }));
-    TRY_DO(wait_until_settled(read));
-    return read;
+    return read_chunk(sink, [&](ChangeHandler::Version version) -> Result<Chunk> {
+      TRY(const std::string condition, is_one_of(keys));
+      TRY_DO(copy(select_sql(table_, {where_, condition}), version, sink));
+      return Chunk();
+    });
   }
 
  private:
@@ -207,43 +199,52 @@ class PostgresTableReader final : public TableReader {
   }
 
   Status wait_for_open_transactions() {
-    const StopSignal signal(stop_);
     TRY(const QueryResult open, connection_.command(open_sql));
     const std::string transactions(open.text(0, 0));
-    for (;;) {
+    return ask_until([&]() -> Result<bool> {
       TRY(const QueryResult found, connection_.query(still_open_sql, {transactions}));
-      if (!found.boolean(0, 0)) return {};
-      pause_for(look_again, signal);
-      if (signal.requested()) return fail(Code::cancelled, "asked to stop");
-    }
+      return !found.boolean(0, 0);
+    });
   }
 
   Status wait_until_settled(Chunk& chunk) {
-    const StopSignal signal(stop_);
-    for (;;) {
+    return ask_until([&]() -> Result<bool> {
       TRY(const QueryResult found,
           connection_.query(settled_sql, {print_lsn(inserted_), std::to_string(taken_.value)}));
-      if (found.boolean(0, 1)) {
-        TRY(const Lsn end, parse_lsn(found.text(0, 0)));
-        chunk.end = encode(end);
-        return {};
-      }
+      TRY(const Lsn end, parse_lsn(found.text(0, 0)));
+      chunk.end = encode(end);
+      return found.boolean(0, 1);
+    });
+  }
+
+  // Asks the server again and again.
+  template <class Ask>
+  Status ask_until(Ask is_done) {
+    const StopSignal signal(stop_);
+    for (;;) {
+      TRY(const bool done, is_done());
+      if (done) return {};
       pause_for(look_again, signal);
       if (signal.requested()) return fail(Code::cancelled, "asked to stop");
     }
   }
 
-  // Whatever happens in between, the session is out of its transaction afterwards.
-  template <class T, class Work>
-  Result<T> in_transaction(Work work) {
+  // In a transaction of its own, which the session is out of afterwards, whatever happens.
+  template <class Work>
+  Result<Chunk> read_chunk(Sink& sink, Work work) {
     TRY_DO(connection_.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-    Result<T> done = work();
-    if (done) {
-      TRY_DO(connection_.command("COMMIT"));
-    } else if (connection_.usable()) {
-      static_cast<void>(connection_.command("ROLLBACK"));  // the first error is the one to tell
+    Result<Chunk> chunk = [&]() -> Result<Chunk> {
+      TRY(const ChangeHandler::Version version, begin_chunk(sink));
+      return work(version);
+    }();
+    if (!chunk) {
+      // The first error is the one to tell.
+      if (connection_.usable()) static_cast<void>(connection_.command("ROLLBACK"));
+      return chunk;
     }
-    return done;
+    TRY_DO(connection_.command("COMMIT"));
+    TRY_DO(wait_until_settled(*chunk));
+    return chunk;
   }
 
   // The lock before the snapshot: a table that is rewritten in between would look empty.
@@ -347,7 +348,6 @@ class PostgresTableReader final : public TableReader {
 
   Connection connection_;
   SqlRelationCatalog catalog_;
-  const PostgresOptions& options_;
   CapturedTable table_;
   const std::string where_;
   const std::stop_token stop_;
