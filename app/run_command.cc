@@ -134,6 +134,8 @@ void Service::look_at_requests() {
   const auto requests = open_requests(context_.disk, config_.store.path);
   if (!requests) return;
   for (const NamedRequest& one : *requests) {
+    // Withdrawn since it was listed: nobody waits for an answer.
+    if (!one.request && one.request.error().code == Code::not_found) continue;
     LoadAnswer said;
     const auto begun =
         one.request ? begin(*one.request) : Result<std::uint64_t>(error_of(one.request));

@@ -68,10 +68,11 @@ Result<std::vector<Erasure>> read_erasures(std::string_view bytes) {
 }
 
 Result<std::vector<Erasure>> erasures_in(Disk& disk, const std::string& path) {
-  TRY(const bool any, disk.exists(path));
-  if (!any) return std::vector<Erasure>();
-  TRY(const std::string bytes, read_file(disk, path));
-  auto erasures = read_erasures(bytes);
+  // Opened, not asked for before: a writer that has done them all removes it at any moment.
+  const auto bytes = read_file(disk, path);
+  if (!bytes && bytes.error().code == Code::not_found) return std::vector<Erasure>();
+  if (!bytes) return error_of(bytes);
+  auto erasures = read_erasures(*bytes);
   if (!erasures) return fail_in(path, erasures.error());
   return erasures;
 }

@@ -283,9 +283,9 @@ TEST_CASE("rot: the store that is damaged has every kind of file, and is whole b
   CHECK(check_opening(subject, subject.disk));
 }
 
-TEST_CASE("rot: any flipped bit of the log is noticed, or lies in slack" *
+TEST_CASE("rot: a flipped bit in any byte of the log is noticed, or lies in slack" *
           doctest::test_suite("crash slow") * doctest::timeout(900)) {
-  flip_bits(killed(), is_log, 1);
+  flip_bits(killed(), is_log, 3);
 }
 
 TEST_CASE("rot: any flipped bit of an index is noticed" * doctest::test_suite("crash slow")) {
