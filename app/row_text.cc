@@ -70,8 +70,11 @@ Result<std::string> schema_text(std::string_view body) {
   TRY(const Schema schema, read_schema(body));
   std::string out;
   for (const Column& column : schema.columns) {
-    add_part(out, fmt::format("{} {}{}", column.name, column.type, column.key ? " (key)" : ""));
+    const bool is_plain = column.transform == Transform::none;
+    add_part(out, fmt::format("{} {}{}{}", column.name, column.type, column.key ? " (key)" : "",
+                              is_plain ? "" : fmt::format(" ({})", name_of(column.transform))));
   }
+  for (const std::string& name : schema.left_out) add_part(out, name + " (left out)");
   return out;
 }
 

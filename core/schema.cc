@@ -11,22 +11,36 @@ namespace tidelog {
 namespace {
 
 constexpr std::uint8_t flag_key = 1;
+constexpr std::uint8_t flag_transform = 2;
+constexpr std::uint8_t flags_known = flag_key | flag_transform;
 constexpr std::size_t column_bytes_min = 6;
 
 bool is_column_kind(std::uint8_t kind) {
   return kind > static_cast<std::uint8_t>(ValueKind::unchanged) && kind < value_kind_count;
 }
 
-// column: sized name | sized type | u8 kind | u8 flags (1: key) | varint type id | zigzag type
-// modifier
+// column: sized name | sized type | u8 kind | u8 flags (1: key, 2: transform) | varint type id
+// | zigzag type modifier | with the flag: u8 transform | sized detail
 void put_column(std::string& out, const Column& column) {
   INVARIANT(is_column_kind(static_cast<std::uint8_t>(column.kind)), "a column has a kind of value");
   put_sized(out, column.name);
   put_sized(out, column.type);
   out.push_back(static_cast<char>(column.kind));
-  out.push_back(static_cast<char>(column.key ? flag_key : 0));
+  const bool has_transform = column.transform != Transform::none;
+  out.push_back(
+      static_cast<char>((column.key ? flag_key : 0) | (has_transform ? flag_transform : 0)));
   put_varint(out, column.type_id);
   put_zigzag(out, column.type_modifier);
+  if (!has_transform) return;
+  out.push_back(static_cast<char>(column.transform));
+  put_sized(out, column.transform_detail);
+}
+
+void read_transform(ByteReader& in, Column& column) {
+  const auto transform = in.le<std::uint8_t>();
+  if (transform == 0 || transform > transform_max) in.fail();
+  column.transform = static_cast<Transform>(transform);
+  column.transform_detail = in.sized();
 }
 
 Column read_column(ByteReader& in) {
@@ -37,14 +51,15 @@ Column read_column(ByteReader& in) {
   const auto flags = in.le<std::uint8_t>();
   const std::uint64_t type_id = in.varint();
   const std::int64_t type_modifier = in.zigzag_varint();
-  if (!is_column_kind(kind) || flags > flag_key || !std::in_range<std::uint32_t>(type_id) ||
+  if (!is_column_kind(kind) || flags > flags_known || !std::in_range<std::uint32_t>(type_id) ||
       !std::in_range<std::int32_t>(type_modifier)) {
     in.fail();
   }
   column.kind = static_cast<ValueKind>(kind);
-  column.key = flags == flag_key;
+  column.key = (flags & flag_key) != 0;
   column.type_id = static_cast<std::uint32_t>(type_id);
   column.type_modifier = static_cast<std::int32_t>(type_modifier);
+  if ((flags & flag_transform) != 0) read_transform(in, column);
   return column;
 }
 
@@ -78,17 +93,37 @@ Status put_key_columns(std::string& out, const Schema& schema, std::string_view 
 
 }  // namespace
 
+std::string_view name_of(Transform transform) {
+  switch (transform) {
+    case Transform::none:
+      return "none";
+    case Transform::kept:
+      return "kept";
+    case Transform::masked:
+      return "masked";
+    case Transform::hashed:
+      return "hashed";
+    case Transform::shortened:
+      return "shortened";
+  }
+  return "unknown";
+}
+
 bool Schema::has_key() const {
   return std::any_of(columns.begin(), columns.end(), [](const Column& c) { return c.key; });
 }
 
 // schema: sized table schema | sized table | u8 identity | varint n | n * column
+// | nothing, or varint m (from 1 on) | m * sized name of a column that is left out
 void put_schema(std::string& out, const Schema& schema) {
   put_sized(out, schema.table_schema);
   put_sized(out, schema.table);
   out.push_back(static_cast<char>(schema.identity));
   put_varint(out, schema.columns.size());
   for (const Column& column : schema.columns) put_column(out, column);
+  if (schema.left_out.empty()) return;
+  put_varint(out, schema.left_out.size());
+  for (const std::string& name : schema.left_out) put_sized(out, name);
 }
 
 Result<Schema> read_schema(std::string_view bytes) {
@@ -99,6 +134,11 @@ Result<Schema> read_schema(std::string_view bytes) {
   schema.identity = read_identity(in);
   schema.columns.resize(in.varint_count(column_bytes_min));
   for (Column& column : schema.columns) column = read_column(in);
+  if (!in.failed() && in.remaining() != 0) {
+    schema.left_out.resize(in.varint_count(1));
+    if (schema.left_out.empty()) in.fail();
+    for (std::string& name : schema.left_out) name = in.sized();
+  }
   return in.finish(std::move(schema), "schema");
 }
 

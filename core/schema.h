@@ -15,6 +15,22 @@ namespace tidelog {
 // What the database logs of an old row (Postgres manual, ALTER TABLE ... REPLICA IDENTITY).
 enum class ReplicaIdentity : std::uint8_t { primary_key = 1, index = 2, full = 3, nothing = 4 };
 
+// What was made of a column's values before they were stored, because the configuration says so.
+// The numbers are stored: never renumber, only add.
+enum class Transform : std::uint8_t {
+  none = 0,
+  kept = 1,  // nothing: it was said to be stored as it is
+  masked = 2,
+  hashed = 3,
+  shortened = 4,
+};
+inline constexpr std::uint8_t transform_max = 4;
+std::string_view name_of(Transform transform);  // "none", "kept", …
+// Whether stored values are not what the database said; they are texts then.
+constexpr bool changes_values(Transform transform) {
+  return transform != Transform::none && transform != Transform::kept;
+}
+
 struct Column {
   std::string name;
   std::string type;                   // as the source prints it: "numeric(10,2)"
@@ -22,6 +38,10 @@ struct Column {
   bool key = false;                   // part of the event key
   std::uint32_t type_id = 0;          // Postgres: the type's oid
   std::int32_t type_modifier = -1;    // Postgres: atttypmod
+  Transform transform = Transform::none;
+  // masked: what stands in the place of every value; empty: a * for each character.
+  // hashed: which key it was, without telling it. shortened: to how many characters.
+  std::string transform_detail = {};
   bool operator==(const Column&) const = default;
 };
 
@@ -30,6 +50,8 @@ struct Schema {
   std::string table;
   ReplicaIdentity identity = ReplicaIdentity::primary_key;
   std::vector<Column> columns;
+  // Columns that the table has and that are not stored, because the configuration says so.
+  std::vector<std::string> left_out = {};
   bool operator==(const Schema&) const = default;
 
   // Without a key column a stream folds to a multiset of rows.

@@ -124,6 +124,14 @@ std::string_view name_of_identity(ReplicaIdentity identity) {
   return "";
 }
 
+// Only of columns that the configuration says something about.
+void put_transform(std::string& out, const Column& column) {
+  if (column.transform == Transform::none) return;
+  put_text_member(out, "transform", name_of(column.transform));
+  if (!column.transform_detail.empty())
+    put_text_member(out, "transform_detail", column.transform_detail);
+}
+
 void put_schema_columns(std::string& out, const Schema& schema) {
   put_member(out, "columns");
   out += '[';
@@ -133,7 +141,19 @@ void put_schema_columns(std::string& out, const Schema& schema) {
     put_text_member(out, "type", column.type);
     put_text_member(out, "kind", json_kind_name(column.kind));
     if (column.key) put_flag(out, "key", true);
+    put_transform(out, column);
     out += '}';
+  }
+  out += ']';
+}
+
+void put_left_out(std::string& out, const Schema& schema) {
+  if (schema.left_out.empty()) return;
+  put_member(out, "left_out");
+  out += '[';
+  for (const std::string& name : schema.left_out) {
+    if (out.back() != '[') out += ',';
+    put_json_text(out, name);
   }
   out += ']';
 }
@@ -146,6 +166,7 @@ Status put_schema_event(std::string& out, const Event& event) {
   put_text_member(out, "table", schema.table);
   put_text_member(out, "identity", name_of_identity(schema.identity));
   put_schema_columns(out, schema);
+  put_left_out(out, schema);
   out += '}';
   return {};
 }

@@ -7,7 +7,7 @@
 set -euo pipefail
 
 build=(g++ cmake ninja-build ccache pkg-config git ca-certificates libexpected-dev libabsl-dev libyaml-cpp-dev
-  libcli11-dev libspdlog-dev libfmt-dev libpq-dev libsqlite3-dev libzstd-dev liblz4-dev nlohmann-json3-dev doctest-dev)
+  libcli11-dev libspdlog-dev libfmt-dev libpq-dev libssl-dev libsqlite3-dev libzstd-dev liblz4-dev nlohmann-json3-dev doctest-dev)
 postgres=(postgresql-15 postgresql-client-15 util-linux procps)
 matrix=(maven unzip xz-utils)
 test=("${postgres[@]}" "${matrix[@]}" clang-format clang-tidy-16 sqlite3 python3 python3-lz4 python3-zstd strace)

@@ -20,6 +20,15 @@ Schema orders() {
   return schema;
 }
 
+Schema transformed() {
+  Schema schema = orders();
+  schema.columns[0].transform = Transform::hashed;
+  schema.columns[0].transform_detail = "5f1e";
+  schema.columns[1].transform = Transform::kept;
+  schema.left_out = {"password", "note"};
+  return schema;
+}
+
 std::string stored(const Schema& schema) {
   std::string out;
   put_schema(out, schema);
@@ -35,7 +44,7 @@ TEST_CASE("schema: it is read as it was stored") {
   extreme.identity = ReplicaIdentity::nothing;
   extreme.columns[0].type_id = std::numeric_limits<std::uint32_t>::max();
   extreme.columns[0].type_modifier = std::numeric_limits<std::int32_t>::min();
-  for (const Schema& schema : {orders(), extreme, Schema{}}) {
+  for (const Schema& schema : {orders(), extreme, transformed(), Schema{}}) {
     const auto again = read_schema(stored(schema));
     REQUIRE(again);
     CHECK(*again == schema);
@@ -50,15 +59,28 @@ TEST_CASE("schema: every prefix is corrupt") {
   });
 }
 
+TEST_CASE("schema: every prefix is corrupt, but for the one that leaves out no column") {
+  const std::string bytes = stored(transformed());
+  Schema whole = transformed();
+  whole.left_out.clear();
+  for_each_prefix(bytes, [&](std::string_view prefix) {
+    const auto schema = read_schema(prefix);
+    CHECK(schema.has_value() == (prefix == stored(whole)));
+  });
+}
+
 TEST_CASE("schema: bytes too many are corrupt") {
   CHECK_FALSE(read_schema(stored(orders()) + "x"));
+  CHECK_FALSE(read_schema(stored(orders()) + '\0'));
 }
 
 TEST_CASE("schema: what is read from bytes with a flipped bit has a stored form") {
-  for_each_flipped_bit(stored(orders()), [](std::string_view flipped) {
-    const auto schema = read_schema(flipped);
-    if (schema) CHECK(read_schema(stored(*schema)));
-  });
+  for (const Schema& good : {orders(), transformed()}) {
+    for_each_flipped_bit(stored(good), [](std::string_view flipped) {
+      const auto schema = read_schema(flipped);
+      if (schema) CHECK(read_schema(stored(*schema)));
+    });
+  }
 }
 
 TEST_CASE("schema: an identity, a kind or a flag that is not known is corrupt") {
@@ -71,7 +93,7 @@ TEST_CASE("schema: an identity, a kind or a flag that is not known is corrupt") 
                                     {6, '\0'},
                                     {6, '\x01'},
                                     {6, static_cast<char>(value_kind_count)},
-                                    {7, '\x02'}}) {
+                                    {7, '\x04'}}) {
     CAPTURE(offset);
     std::string bytes = good;
     bytes[offset] = bad;

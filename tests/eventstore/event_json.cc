@@ -108,11 +108,16 @@ Json schema_json(const Schema& schema) {
                        {"key", c.key},
                        {"type_id", c.type_id},
                        {"modifier", c.type_modifier}});
+    if (c.transform == Transform::none) continue;
+    columns.back()["transform"] = static_cast<int>(c.transform);
+    columns.back()["transform_detail"] = c.transform_detail;
   }
-  return {{"table_schema", schema.table_schema},
-          {"table", schema.table},
-          {"identity", static_cast<int>(schema.identity)},
-          {"columns", columns}};
+  Json out = {{"table_schema", schema.table_schema},
+              {"table", schema.table},
+              {"identity", static_cast<int>(schema.identity)},
+              {"columns", columns}};
+  if (!schema.left_out.empty()) out["left_out"] = schema.left_out;
+  return out;
 }
 
 bool is_row(EventType type) {

@@ -329,11 +329,21 @@ def event_record(data, kind):
 # -- rows and values --
 
 
+def read_column(data):
+    column = {"name": data.name(), "type": data.name(), "kind": data.u8()}
+    flags = data.u8()
+    column.update({"key": flags & 1 == 1, "type_id": data.varint(), "modifier": data.zigzag()})
+    if flags & 2:
+        column.update({"transform": data.u8(), "transform_detail": data.name()})
+    return column
+
+
 def read_schema(data):
     data = Bytes(data)
     schema = {"table_schema": data.name(), "table": data.name(), "identity": data.u8()}
-    schema["columns"] = data.list(lambda d: {"name": d.name(), "type": d.name(), "kind": d.u8(), "key": d.u8() == 1,
-                                             "type_id": d.varint(), "modifier": d.zigzag()})
+    schema["columns"] = data.list(read_column)
+    if data.left():
+        schema["left_out"] = data.list(lambda d: d.name())
     data.end()
     return schema
 
