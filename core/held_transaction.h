@@ -20,8 +20,10 @@ class HeldTransaction {
  public:
   virtual ~HeldTransaction() = default;
 
-  // `part` is the sub-transaction that the record belongs to: any number that the source likes.
-  virtual Status add(std::uint64_t part, std::string_view record) = 0;
+  // `part` is the sub-transaction that the record belongs to: any number that the source likes. The
+  // record may come in two pieces: who leaves something out of it need not copy it.
+  virtual Status add(std::uint64_t part, std::string_view head, std::string_view rest) = 0;
+  Status add(std::uint64_t part, std::string_view record) { return add(part, record, {}); }
   // The sub-transaction was rolled back: what it added so far does not count.
   virtual void drop(std::uint64_t part) = 0;
   // Nothing is added for a while: gives back memory and file handles.

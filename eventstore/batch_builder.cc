@@ -9,6 +9,9 @@ namespace {
 // Record length, type, flags and the varints in front of an event's bytes, at most.
 constexpr std::size_t record_overhead_max = 64;
 
+// More than what batches usually take is given back.
+constexpr std::size_t kept_bytes_max = 16 << 20;
+
 std::size_t record_bytes_max(const EventBody& event) {
   return record_overhead_max + (event.key ? event.key->size() : 0) + event.before.size() +
          (event.body ? event.body->size() : 0) + event.attributes.size();
@@ -147,6 +150,7 @@ void BatchBuilder::drop_open_transaction() {
 
 void BatchBuilder::clear() {
   INVARIANT(!in_transaction_, "an open transaction is not forgotten");
+  if (raw_.capacity() > kept_bytes_max) std::string().swap(raw_);
   raw_.clear();
   block_starts_.clear();
   runs_.clear();

@@ -64,11 +64,13 @@ HeldFile::~HeldFile() {
 }
 
 // record = varint part | sized bytes
-Status HeldFile::add(std::uint64_t part, std::string_view record) {
+Status HeldFile::add(std::uint64_t part, std::string_view head, std::string_view rest) {
   INVARIANT(name_ != Name::kept, "nothing is added to a transaction that was kept");
-  if (!raw_.empty() && raw_.size() + record.size() > block_bytes) TRY_DO(flush());
+  const std::size_t size = head.size() + rest.size();
+  if (!raw_.empty() && raw_.size() + size > block_bytes) TRY_DO(flush());
   put_varint(raw_, part);
-  put_sized(raw_, record);
+  put_varint(raw_, size);
+  raw_.append(head).append(rest);
   ++raw_records_;
   return {};
 }
@@ -127,6 +129,7 @@ Status HeldFile::for_each(const std::function<Status(const Record&)>& visit) {
       return fail(Code::corrupt, path() + ": shorter than its blocks");
     auto raw = open_block(block, stored, inflated);
     if (!raw) return fail_in(path(), std::move(raw).error());
+    if (raw->data() == inflated.data() && stored.size() > block_bytes) std::string().swap(stored);
     TRY_DO(visit_block(*raw, first_record, visit));
     offset += block.stored_bytes;
     first_record += block.event_count;

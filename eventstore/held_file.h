@@ -40,7 +40,8 @@ class HeldFile final : public HeldTransaction {
   HeldFile(const HeldFile&) = delete;
   HeldFile& operator=(const HeldFile&) = delete;
 
-  Status add(std::uint64_t part, std::string_view record) override;
+  using HeldTransaction::add;
+  Status add(std::uint64_t part, std::string_view head, std::string_view rest) override;
   void drop(std::uint64_t part) override;
   Status rest() override;
   Status for_each(const std::function<Status(const Record&)>& visit) override;

@@ -68,6 +68,7 @@ Status StagingWriter::flush() {
   header.commit_time = commit_time_;
   header.chain = chain_;
   std::string body;
+  body.reserve(builder_.bytes() + format::alignment);  // and is not moved while it grows
   for (const auto& block : builder_.blocks()) {
     TRY(extension.blocks.emplace_back(), put_block(body, block.raw, block.event_count));
   }
@@ -80,12 +81,13 @@ Status StagingWriter::flush() {
   for (const SchemaId id : new_schemas_)
     extension.schemas.push_back({id, schemas_[id], names_.encoded_schema(id)});
 
-  std::string bytes = format::encode(header, extension);
-  bytes += body;
-  bytes.resize(header.total_bytes(), '\0');
-  TRY_DO(file_->write(file_offset_, bytes));
-  file_offset_ += bytes.size();
-  unsynced_bytes_ += bytes.size();
+  // In two pieces: the body may be large.
+  const std::string head = format::encode(header, extension);
+  body.resize(header.total_bytes() - head.size(), '\0');
+  TRY_DO(file_->write(file_offset_, head));
+  TRY_DO(file_->write(file_offset_ + head.size(), body));
+  file_offset_ += header.total_bytes();
+  unsynced_bytes_ += header.total_bytes();
   written_events_ += header.event_count;
   chain_ = header.crc;
   ++batch_count_;

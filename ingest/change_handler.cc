@@ -16,6 +16,11 @@ EventBody announcement_of(StreamId stream, SchemaId schema, std::string_view enc
   return announcement;
 }
 
+std::uint64_t bytes_of(const EventBody& event) {
+  return (event.key ? event.key->size() : 0) + event.before.size() +
+         (event.body ? event.body->size() : 0) + event.attributes.size();
+}
+
 }  // namespace
 
 IngestHandler::IngestHandler(EventStore& store, Clock& clock, std::string source_name,
@@ -83,8 +88,13 @@ Status IngestHandler::event(const EventBody& event) {
       counters_.rows_loaded.fetch_add(1, std::memory_order_relaxed);
     return staging_->add(event);
   }
+  // One that alone is large is not copied twice.
+  if (batch_.open_transaction_bytes() + bytes_of(event) > limits_.transaction_bytes_max) {
+    TRY_DO(spill());
+    return staging_->add(event);
+  }
   batch_.add(event);
-  return batch_.open_transaction_bytes() > limits_.transaction_bytes_max ? spill() : Status();
+  return {};
 }
 
 // The open transaction is too large to be held: from here on it lives in a file of its own.

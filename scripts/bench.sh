@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Benchmarks, each figure a ratio within one run where a peer or a limit exists.
 #   scripts/bench.sh [SUITE...] [--json] [--no-install]
-# Suites: store (beside bare loops on the same disk), postgres (beside pg_recvlogical and COPY), space (bytes an event, beside the WAL,
-# MariaDB's binlog and Kafka's log for the same rows). Without a name: store and postgres.
+# Suites: store (beside bare loops on the same disk), postgres (beside a bare receive loop, pg_recvlogical, COPY and, where there is a
+# Go compiler, pglogrepl), space (bytes an event, beside the WAL, MariaDB's binlog and Kafka's log for the same rows). Without a name:
+# store and postgres.
 # Prints a table, or with --json one object a line: {"suite","figure","value","unit","goal","met","how"}.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
-  sed -n '2,6s/^# \{0,1\}//p' scripts/bench.sh
+  sed -n '2,7s/^# \{0,1\}//p' scripts/bench.sh
   exit "$1"
 }
 
@@ -28,7 +29,8 @@ done
   ! "$install" || scripts/install-deps.sh build test bench
   ! "$install" || [[ " ${suites[*]} " != *" space "* ]] || scripts/install-deps.sh space
   cmake --preset release --log-level=WARNING
-  cmake --build --preset release --parallel "$(nproc)" --target tidelog store_bench read_bench state_bench upkeep_bench
+  cmake --build --preset release --parallel "$(nproc)" \
+    --target tidelog store_bench read_bench state_bench upkeep_bench receive_loop store_watch
 } >&2
 
 folder="$PWD/build/bench"
@@ -44,7 +46,12 @@ run() {
       build/release/bench/state_bench "$folder/state"
       build/release/bench/upkeep_bench "$folder/upkeep"
       ;;
-    postgres) python3 bench/postgres_bench.py build/release/app/tidelog scripts/servers/postgres.sh "$folder/postgres" ;;
+    postgres)
+      peer="$folder/pglogrepl"
+      (cd bench/peers/pglogrepl && go build -o "$peer" .) >&2 || peer=""
+      python3 bench/postgres_bench.py build/release/app/tidelog build/release/bench scripts/servers/postgres.sh "$folder/postgres" \
+        --go-peer "$peer"
+      ;;
     space) python3 bench/space_bench.py build/release/app/tidelog scripts/servers/postgres.sh "$folder/space" ;;
   esac
 }

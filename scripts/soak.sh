@@ -3,15 +3,16 @@
 #   scripts/soak.sh [SUITE...] [--minutes N] [--states N] [--seed N] [--no-install]
 # Suites: crash (crash states and faults of the store), kill (SIGKILL under load on a real Postgres), fuzz (decoders, differential
 # tests), types (random values of random types of a real Postgres), states (crash states of a store with everything at
-# work: --states of them, a million unless told otherwise, on every processor, no longer than --minutes). Without a name: crash,
-# kill, fuzz and types in turn. Ten minutes each unless told otherwise.
+# work: --states of them, a million unless told otherwise, on every processor, no longer than --minutes), scale (once: 10 million
+# rows in one transaction, a gigabyte of rows, 100,000 tables, 1,600 columns, values of 50 MB; an hour and 20 GB of disk at most).
+# Without a name: crash, kill, fuzz and types in turn. Ten minutes each unless told otherwise.
 # Every round has a new seed, the first one --seed if given. A failure prints it: rerun with TIDELOG_TEST_SEED=SEED and the line
 # that is shown.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
-  sed -n '2,9s/^# \{0,1\}//p' scripts/soak.sh
+  sed -n '2,10s/^# \{0,1\}//p' scripts/soak.sh
   exit "$1"
 }
 
@@ -23,7 +24,7 @@ number() {  # OPTION VALUE
 suites=() minutes="" states="" seed="" install=true
 while (($# > 0)); do
   case "$1" in
-    crash | kill | fuzz | types | states) suites+=("$1") ;;
+    crash | kill | fuzz | types | states | scale) suites+=("$1") ;;
     --minutes) minutes="$(number "$1" "${2:-}")"; shift ;;
     --states) states="$(number "$1" "${2:-}")"; shift ;;
     --seed) seed="$(number "$1" "${2:-}")"; shift ;;
@@ -93,14 +94,27 @@ crash_states() {
   echo "soak.sh: states: $sum crash states passed, seed $first"
 }
 
+# Everything as large as is promised; each case looks for the space that it needs.
+full_scale() {
+  TIDELOG_SCALE=full timeout 3600 build/release/tests/integration/scale_integration_test || {
+    echo "soak.sh: scale failed, or took more than an hour" >&2
+    exit 1
+  }
+}
+
 if "$install"; then scripts/install-deps.sh build test; fi
 cmake --preset release --log-level=WARNING
-if [[ "${suites[*]}" == states ]]; then
-  cmake --build --preset release --parallel "$(nproc)" --target crash_simulator_test
-else
-  cmake --build --preset release --parallel "$(nproc)"
-fi
+case "${suites[*]}" in
+  states) targets=(--target crash_simulator_test) ;;
+  scale) targets=(--target tidelog scale_integration_test) ;;
+  *) targets=() ;;
+esac
+cmake --build --preset release --parallel "$(nproc)" "${targets[@]}"
 
 for suite in "${suites[@]}"; do
-  if [[ "$suite" == states ]]; then crash_states; else rounds_of "$suite"; fi
+  case "$suite" in
+    states) crash_states ;;
+    scale) full_scale ;;
+    *) rounds_of "$suite" ;;
+  esac
 done

@@ -134,20 +134,16 @@ bool is_configuration(std::string_view text) {
                              [&](std::string_view sign) { return text.find(sign) != text.npos; });
 }
 
-Error error_of(const PGresult* result) {
+Error error_of_result(const PGresult* result) {
   const auto field = [&](int code) {
     const char* text = PQresultErrorField(result, code);
     return std::string(text == nullptr ? "" : text);
   };
-  Error error{code_of_sqlstate(field(PG_DIAG_SQLSTATE)), field(PG_DIAG_MESSAGE_PRIMARY)};
-  if (error.what.empty()) error.what = PQresultErrorMessage(result);
-  while (!error.what.empty() && error.what.back() == '\n') error.what.pop_back();
-  constexpr int extras[] = {PG_DIAG_MESSAGE_DETAIL, PG_DIAG_MESSAGE_HINT, PG_DIAG_CONTEXT};
-  for (const int extra : extras) {
-    if (const std::string text = field(extra); !text.empty()) error.what += "; " + text;
-  }
-  if (error.what.empty()) error.what = "the connection was closed";
-  return error;
+  ServerError error{field(PG_DIAG_SQLSTATE), field(PG_DIAG_MESSAGE_PRIMARY),
+                    field(PG_DIAG_MESSAGE_DETAIL), field(PG_DIAG_MESSAGE_HINT),
+                    field(PG_DIAG_CONTEXT)};
+  if (error.primary.empty()) error.primary = PQresultErrorMessage(result);
+  return error_of(error);
 }
 
 Status status_of(const PGresult* result) {
@@ -156,7 +152,7 @@ Status status_of(const PGresult* result) {
       status == PGRES_COPY_BOTH || status == PGRES_COPY_IN) {
     return {};
   }
-  return tl::unexpected<Error>(error_of(result));
+  return tl::unexpected<Error>(error_of_result(result));
 }
 
 bool starts_copy(const PGresult* result) {
@@ -165,6 +161,16 @@ bool starts_copy(const PGresult* result) {
 }
 
 }  // namespace
+
+Error error_of(const ServerError& said) {
+  Error error{code_of_sqlstate(said.sqlstate), said.primary};
+  while (!error.what.empty() && error.what.back() == '\n') error.what.pop_back();
+  for (const std::string* extra : {&said.detail, &said.hint, &said.context}) {
+    if (!extra->empty()) error.what += "; " + *extra;
+  }
+  if (error.what.empty()) error.what = "the connection was closed";
+  return error;
+}
 
 void QueryResult::Clear::operator()(pg_result* result) const { PQclear(result); }
 

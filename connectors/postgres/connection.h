@@ -99,6 +99,16 @@ class Connection {
 // Its meaning for us. Empty: the connection broke.
 Code code_of_sqlstate(std::string_view sqlstate);
 
+// An error as the server told it; what it did not tell is empty.
+struct ServerError {
+  std::string sqlstate;
+  std::string primary;
+  std::string detail;
+  std::string hint;
+  std::string context;
+};
+Error error_of(const ServerError& said);
+
 // What a server or libpq said while connecting with verbose errors: its SQLSTATE, and the text
 // without it.
 struct ConnectFailure {

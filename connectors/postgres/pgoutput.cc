@@ -276,15 +276,13 @@ Result<RollbackPrepared> read_rollback_prepared(ByteReader in) {
 }
 
 // letter | u32 xid | rest
-Result<std::uint32_t> strip_xid(std::string_view message, std::string& out) {
+Result<StreamedMessage> strip_xid(std::string_view message) {
   ByteReader in(message);
-  const char letter = in.be<char>();
-  const auto xid = in.be<std::uint32_t>();
-  const std::string_view rest = in.rest();
-  out.clear();
-  out.push_back(letter);
-  out.append(rest);
-  return in.finish(xid, "a message of a stream");
+  StreamedMessage streamed;
+  streamed.letter = in.bytes(1);
+  streamed.xid = in.be<std::uint32_t>();
+  streamed.rest = in.rest();
+  return in.finish(streamed, "a message of a stream");
 }
 
 Result<std::vector<std::uint32_t>> relations_of(std::string_view message) {

@@ -152,8 +152,14 @@ Result<CommitPrepared> read_commit_prepared(ByteReader in);
 Result<RollbackPrepared> read_rollback_prepared(ByteReader in);
 
 // A message of a streamed piece, taken apart: the sub-transaction that it belongs to, and the
-// message as it would be without a stream (in `out`).
-Result<std::uint32_t> strip_xid(std::string_view message, std::string& out);
+// message as it would be without a stream.
+struct StreamedMessage {
+  std::uint32_t xid = 0;
+  std::string_view letter;  // these two, one after the other, are the message
+  std::string_view rest;
+  bool operator==(const StreamedMessage&) const = default;
+};
+Result<StreamedMessage> strip_xid(std::string_view message);
 
 // The relations that a row or truncate message (with its letter) is about; of any other message
 // none.

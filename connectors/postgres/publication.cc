@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace tidelog::postgres {
 
@@ -22,8 +23,11 @@ std::string list_of(const std::vector<PublishedTable>& tables) {
 }  // namespace
 
 bool Publication::has(std::string_view schema, std::string_view table) const {
-  return std::ranges::any_of(
-      tables, [&](const Table& t) { return t.schema == schema && t.table == table; });
+  const auto found =
+      std::ranges::lower_bound(tables, std::pair(schema, table), {}, [](const Table& t) {
+        return std::pair<std::string_view, std::string_view>(t.schema, t.table);
+      });
+  return found != tables.end() && found->schema == schema && found->table == table;
 }
 
 Result<std::optional<Publication>> find_publication(Connection& connection,
@@ -47,6 +51,7 @@ select puballtables, pubinsert and pubupdate and pubdelete and pubtruncate,
     publication.tables.push_back(
         {std::string(tables.text(row, 0)), std::string(tables.text(row, 1))});
   }
+  std::ranges::sort(publication.tables);  // the server's order is that of a collation
   return std::optional(std::move(publication));
 }
 

@@ -2,6 +2,7 @@
 // configuration; one that is named there is only looked at. Used by preflight and the source.
 #pragma once
 
+#include <compare>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,8 +21,9 @@ struct Publication {
   struct Table {
     std::string schema;
     std::string table;
+    auto operator<=>(const Table&) const = default;
   };
-  std::vector<Table> tables;
+  std::vector<Table> tables;  // sorted, byte by byte
   bool has(std::string_view schema, std::string_view table) const;
 };
 

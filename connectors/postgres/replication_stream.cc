@@ -1,7 +1,6 @@
 #include "connectors/postgres/replication_stream.h"
 
 #include <fmt/format.h>
-#include <libpq-fe.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -21,11 +20,13 @@ using std::chrono::steady_clock;
 constexpr milliseconds rest_max{1'000};
 
 // The server sends row by row, and waking a reader that waits in poll costs it more than the row
-// does. In the middle of a transaction nobody waits for us yet, so over a Unix socket rows may
-// gather for a moment instead: that halves the CPU and wins a fifth of the rate. Short enough that
-// the socket's buffer (some 280 rows) does not fill meanwhile. Over TCP the kernel's own gathering
-// is better.
-constexpr std::chrono::microseconds gathering_time{100};
+// does. In the middle of a transaction nobody waits for us yet, and where much comes at once more
+// will follow: then rows may gather for a moment instead. That saves the server a fifth of its time
+// over a Unix socket and a third over TCP, and most of ours. A Unix socket holds some 280 rows.
+constexpr std::chrono::microseconds shortly{100};
+constexpr std::chrono::microseconds gathering_time_unix{250};
+constexpr std::chrono::microseconds gathering_time_tcp{1'000};
+constexpr int many_frames = 32;
 
 // How long the server may take to end the copy before we just leave.
 constexpr milliseconds goodbye_limit{1'000};
@@ -64,8 +65,8 @@ bool is_unix_socket(int socket) {
 
 }  // namespace
 
-StatusSender::StatusSender(Connection& connection, Clock& clock, milliseconds interval)
-    : connection_(connection),
+StatusSender::StatusSender(CopyBoth& copy, Clock& clock, milliseconds interval)
+    : copy_(copy),
       clock_(clock),
       interval_(interval),
       last_sent_(clock.steady()),
@@ -80,21 +81,26 @@ void StatusSender::set_durable(Lsn durable) {
 bool StatusSender::has_news() const { return durable_.load() > told_.load(); }
 
 Status StatusSender::send_now() {
-  const std::uint64_t durable = durable_.load();
-  buffer_.clear();
-  put_status_update(buffer_, Lsn{durable}, clock_.now());
-  const int put =
-      PQputCopyData(connection_.raw(), buffer_.data(), static_cast<int>(buffer_.size()));
-  if (put < 0 || PQflush(connection_.raw()) < 0) return tl::unexpected<Error>(connection_.error());
-  if (put == 0) return {};  // the socket is full of earlier ones; the next will say it
-  told_.store(durable);
-  last_sent_ = clock_.steady();
-  return {};
+  const std::scoped_lock lock(mutex_);
+  return send();
 }
 
 Status StatusSender::send_if_due() {
-  if (clock_.steady() - last_sent_ < interval_) return {};
-  return send_now();
+  const std::scoped_lock lock(mutex_);
+  return is_due() ? send() : Status();
+}
+
+bool StatusSender::is_due() const { return clock_.steady() - last_sent_ >= interval_; }
+
+Status StatusSender::send() {
+  const std::uint64_t durable = durable_.load();
+  buffer_.clear();
+  put_status_update(buffer_, Lsn{durable}, clock_.now());
+  TRY(const CopyBoth::Sent sent, copy_.send(buffer_));
+  if (sent == CopyBoth::Sent::none) return {};  // the next will say it
+  told_.store(durable);
+  last_sent_ = clock_.steady();
+  return {};
 }
 
 // A broken connection is the reading thread's to notice.
@@ -103,24 +109,18 @@ void StatusSender::keep_alive(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const auto quiet = clock_.steady() - last_sent_;
     wake_.wait_for(lock, stop, std::max(interval_ - quiet, shortest_wait), [] { return false; });
-    if (!stop.stop_requested()) static_cast<void>(send_if_due());
+    if (!stop.stop_requested() && is_due()) static_cast<void>(send());
   }
 }
 
-Status ReplicationStream::start(const Settings& settings) {
+Status ReplicationStream::run(const Settings& settings, std::stop_token stop) {
+  const StopSignal signal(std::move(stop));
   const std::string command = fmt::format(
       "START_REPLICATION SLOT {} LOGICAL {} ({})", quote_identifier(settings.slot),
       print_lsn(settings.start), plugin_options(settings, connection_.server_version()));
-  TRY_DO(connection_.start_copy(command));
-  PQsetnonblocking(connection_.raw(), 1);
-  gathers_ = is_unix_socket(PQsocket(connection_.raw()));
-  return {};
-}
-
-Status ReplicationStream::run(const Settings& settings, std::stop_token stop) {
-  TRY_DO(start(settings));
-  const StopSignal signal(std::move(stop));
-  StatusSender sender(connection_, clock_, settings.status_interval);
+  TRY(copy_, CopyBoth::start(connection_, command, signal));
+  gathering_time_ = is_unix_socket(copy_->socket()) ? gathering_time_unix : gathering_time_tcp;
+  StatusSender sender(*copy_, clock_, settings.status_interval);
   TRY_DO(loop(settings, signal, sender));
   return end(sender);
 }
@@ -136,41 +136,24 @@ Status ReplicationStream::loop(const Settings& settings, const StopSignal& stop,
                                StatusSender& sender) {
   int frames = 0;
   while (!stop.requested() && !must_change(settings)) {
-    TRY(const Input input, next_frame(sender));
-    if (input == Input::none) {
+    TRY(const std::optional<std::string_view> bytes, copy_->next());
+    if (!bytes) {
       TRY_DO(rest(stop, sender));
       continue;
     }
-    TRY_DO(take_frame(sender));
+    TRY_DO(take_frame(*bytes, sender));
     if (++frames < frames_between_looks) continue;
     frames = 0;
     TRY_DO(update_durable(sender));
-    const std::scoped_lock lock(sender.connection_mutex());
     TRY_DO(sender.send_if_due());
   }
   return {};
 }
 
-Result<ReplicationStream::Input> ReplicationStream::next_frame(StatusSender& sender) {
-  const std::scoped_lock lock(sender.connection_mutex());
-  for (const bool read_first : {false, true}) {
-    if (read_first && PQconsumeInput(connection_.raw()) == 0)
-      return tl::unexpected<Error>(connection_.error());
-    char* bytes = nullptr;
-    const int size = PQgetCopyData(connection_.raw(), &bytes, 1);
-    if (size > 0) {
-      frame_ = {bytes, static_cast<std::size_t>(size)};
-      return Input::frame;
-    }
-    if (size < 0) return tl::unexpected<Error>(connection_.error_that_ended_copy());
-  }
-  return Input::none;
-}
-
-Status ReplicationStream::take_frame(StatusSender& sender) {
-  const std::unique_ptr<char, decltype(&PQfreemem)> owned(frame_.bytes, &PQfreemem);
-  TRY(const Frame frame, read_frame({frame_.bytes, frame_.size}));
+Status ReplicationStream::take_frame(std::string_view bytes, StatusSender& sender) {
+  TRY(const Frame frame, read_frame(bytes));
   gathered_ = false;
+  ++frames_;
   if (frame.kind == Frame::Kind::data)
     return assembly_.decode(frame.payload, {frame.start, frame.server_time});
   TRY_DO(assembly_.reached(frame.end));
@@ -182,10 +165,7 @@ Status ReplicationStream::take_frame(StatusSender& sender) {
 // leave: it asks only when it has nothing more to send.
 Status ReplicationStream::answer(Lsn sent, StatusSender& sender) {
   TRY_DO(update_durable(sender));
-  {
-    const std::scoped_lock lock(sender.connection_mutex());
-    TRY_DO(sender.send_now());
-  }
+  TRY_DO(sender.send_now());
   const auto now = clock_.steady();
   const auto earlier = std::exchange(asked_, now);
   const bool asks_again = earlier && now - *earlier < stopping_server_asks_within;
@@ -193,18 +173,24 @@ Status ReplicationStream::answer(Lsn sent, StatusSender& sender) {
   return fail(Code::unavailable, "the server is being stopped");
 }
 
+// Between two transactions once before each time that they are made durable, so that under load
+// more of them share a sync. False: there is no reason to, or nothing came of it.
+bool ReplicationStream::gather(const StopSignal& stop) {
+  const bool many = std::exchange(frames_, 0) >= many_frames;
+  if (std::exchange(gathered_, true)) return false;
+  if (!assembly_.in_transaction() && (!many || std::exchange(gathered_between_, true)))
+    return false;
+  pause_for(many ? gathering_time_ : shortly, stop);
+  return true;
+}
+
 Status ReplicationStream::rest(const StopSignal& stop, StatusSender& sender) {
-  if (gathers_ && assembly_.in_transaction() && !std::exchange(gathered_, true)) {
-    pause_for(gathering_time, stop);
-    return {};
-  }
+  if (gather(stop)) return {};
   TRY_DO(handler_.idle());
+  gathered_between_ = false;
   TRY_DO(update_durable(sender));
-  {
-    const std::scoped_lock lock(sender.connection_mutex());
-    TRY_DO(sender.has_news() ? sender.send_now() : sender.send_if_due());
-  }
-  wait_for_socket(PQsocket(connection_.raw()), Direction::read, rest_max, stop, &waker_);
+  TRY_DO(sender.has_news() ? sender.send_now() : sender.send_if_due());
+  wait_for_socket(copy_->socket(), Direction::read, rest_max, stop, &waker_);
   waker_.forget();
   return {};
 }
@@ -223,32 +209,12 @@ Status ReplicationStream::update_durable(StatusSender& sender) {
 Status ReplicationStream::end(StatusSender& sender) {
   TRY_DO(handler_.idle());
   TRY_DO(update_durable(sender));
-  const std::scoped_lock lock(sender.connection_mutex());
-  if (!sender.send_now() || PQputCopyEnd(connection_.raw(), nullptr) < 0) return {};
+  if (!sender.send_now() || !copy_->send_end()) return {};
   const auto deadline = steady_clock::now() + goodbye_limit;
   const StopSignal never{std::stop_token{}};
-  while (steady_clock::now() < deadline && PQflush(connection_.raw()) >= 0) {
-    if (take_goodbye() == Goodbye::done) break;
-    wait_for_socket(PQsocket(connection_.raw()), Direction::read, milliseconds{50}, never);
-    if (PQconsumeInput(connection_.raw()) == 0) break;
-  }
+  while (steady_clock::now() < deadline && copy_->take_goodbye() == CopyBoth::Goodbye::awaited)
+    wait_for_socket(copy_->socket(), Direction::read, milliseconds{50}, never);
   return {};
-}
-
-// Drops what the server still sends, up to the answer to the whole command.
-ReplicationStream::Goodbye ReplicationStream::take_goodbye() {
-  for (;;) {
-    char* bytes = nullptr;
-    const int size = PQgetCopyData(connection_.raw(), &bytes, 1);
-    PQfreemem(bytes);
-    if (size == 0) return Goodbye::awaited;
-    if (size < 0) break;
-  }
-  while (PQisBusy(connection_.raw()) == 0) {
-    const QueryResult answer(PQgetResult(connection_.raw()));
-    if (answer.raw() == nullptr) return Goodbye::done;
-  }
-  return Goodbye::awaited;
 }
 
 }  // namespace tidelog::postgres

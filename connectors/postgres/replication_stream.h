@@ -5,13 +5,16 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "connectors/postgres/connection.h"
+#include "connectors/postgres/copy_both.h"
 #include "connectors/postgres/transaction_assembly.h"
 #include "connectors/postgres/wait.h"
 #include "core/clock.h"
@@ -21,28 +24,28 @@
 namespace tidelog::postgres {
 
 // Tells the server, on a thread of its own, that we are alive and what is durable, also while the
-// handler is busy for longer than the server's patience (a slow disk, a large transaction). The
-// mutex guards the connection: whoever reads or writes it holds it. Members are for any thread.
+// handler is busy for longer than the server's patience (a slow disk, a large transaction). Members
+// are for any thread.
 class StatusSender {
  public:
-  StatusSender(Connection& connection, Clock& clock, std::chrono::milliseconds interval);
+  StatusSender(CopyBoth& copy, Clock& clock, std::chrono::milliseconds interval);
   ~StatusSender();
 
-  std::mutex& connection_mutex() { return mutex_; }
   // What is on disk. Never goes back.
   void set_durable(Lsn durable);
   // Is a confirmation waiting to be told?
   bool has_news() const;
   // What the server was told to be durable.
   Lsn told() const { return Lsn{told_.load()}; }
-  // With the mutex held.
   Status send_now();
   Status send_if_due();
 
  private:
   void keep_alive(const std::stop_token& stop);
+  bool is_due() const;
+  Status send();
 
-  Connection& connection_;
+  CopyBoth& copy_;
   Clock& clock_;
   const std::chrono::milliseconds interval_;
   std::mutex mutex_;
@@ -81,28 +84,25 @@ class ReplicationStream {
   Status run(const Settings& settings, std::stop_token stop);
 
  private:
-  Status start(const Settings& settings);
   Status loop(const Settings& settings, const StopSignal& stop, StatusSender& sender);
   bool must_change(const Settings& settings) const;
-  // The next frame that libpq holds already, or that can be read without waiting.
-  enum class Input : std::uint8_t { frame, none };
-  Result<Input> next_frame(StatusSender& sender);
-  Status take_frame(StatusSender& sender);
+  Status take_frame(std::string_view bytes, StatusSender& sender);
   Status answer(Lsn sent, StatusSender& sender);
+  bool gather(const StopSignal& stop);
   Status rest(const StopSignal& stop, StatusSender& sender);
   Status update_durable(StatusSender& sender);
   Status end(StatusSender& sender);
-  enum class Goodbye : std::uint8_t { awaited, done };
-  Goodbye take_goodbye();
 
   Connection& connection_;
   TransactionAssembly& assembly_;
   ChangeHandler& handler_;
   Clock& clock_;
   Waker& waker_;
-  Connection::CopyRow frame_;
-  bool gathers_ = false;   // the connection is one where letting rows gather pays
-  bool gathered_ = false;  // nothing came since we last let rows gather
+  std::unique_ptr<CopyBoth> copy_;
+  std::chrono::microseconds gathering_time_{};
+  int frames_ = 0;                 // since we last let rows gather, or waited
+  bool gathered_ = false;          // nothing came since we last let rows gather
+  bool gathered_between_ = false;  // we did so since it was last made durable
   std::optional<std::chrono::steady_clock::time_point> asked_;  // when the server last did
 };
 

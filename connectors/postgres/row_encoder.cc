@@ -19,6 +19,14 @@ std::string described(const Schema& schema, std::size_t index) {
   return fmt::format("table {}, column {} ({})", described(schema), column.name, column.type);
 }
 
+// What a usual row takes is kept for the next one.
+constexpr std::size_t kept_bytes_max = 1 << 20;
+
+void empty(std::string& bytes) {
+  if (bytes.capacity() > kept_bytes_max) std::string().swap(bytes);
+  bytes.clear();
+}
+
 // At most so much of a value is shown in an error.
 constexpr std::size_t shown_bytes_max = 40;
 
@@ -63,7 +71,7 @@ Status EncodedRow::put_column(const Schema& schema, std::size_t index, const Tup
 
 Status EncodedRow::encode(const Schema& schema, const Tuple& tuple, const EncodedRow* old) {
   TRY_DO(check_width(schema, tuple));
-  bytes_.clear();
+  empty(bytes_);
   ends_.resize(tuple.size());
   for (std::size_t i = 0; i < tuple.size(); ++i) {
     const bool unchanged = tuple[i].state == TupleColumn::State::unchanged;
@@ -79,7 +87,7 @@ Status EncodedRow::encode(const Schema& schema, const Tuple& tuple, const Encode
 
 Status EncodedRow::encode_key_tuple(const Schema& schema, const Tuple& tuple) {
   TRY_DO(check_width(schema, tuple));
-  bytes_.clear();
+  empty(bytes_);
   ends_.resize(tuple.size());
   for (std::size_t i = 0; i < tuple.size(); ++i) {
     if (schema.columns[i].key) {
@@ -112,7 +120,7 @@ Result<std::string_view> EncodedRow::key(const Schema& schema) {
     const std::size_t begin = first == 0 ? 0 : ends_[first - 1];
     return std::string_view(bytes_).substr(begin, ends_[behind - 1] - begin);
   }
-  key_.clear();
+  empty(key_);
   for (std::size_t i = first; i < behind; ++i) {
     if (schema.columns[i].key) key_.append(value(i));
   }

@@ -1,5 +1,6 @@
 #include "connectors/postgres/table_list.h"
 
+#include <absl/container/flat_hash_set.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -83,21 +84,19 @@ Finding nothing_matches(const std::vector<DatabaseTable>& all, const TablePatter
           "correct its name in the configuration; letters are compared as they are"};
 }
 
-bool selected(const std::vector<DatabaseTable>& tables, std::int64_t oid) {
-  return std::ranges::any_of(tables,
-                             [oid](const DatabaseTable& table) { return table.oid == oid; });
-}
+using Oids = absl::flat_hash_set<std::int64_t>;
 
 void select_by(const TablePattern& pattern, const std::vector<DatabaseTable>& all,
-               const TableChoice& choice, TableSelection& selection) {
+               const TableChoice& choice, TableSelection& selection, Oids& selected) {
   bool any = false;
   for (const DatabaseTable& table : all) {
     if (!pattern.matches(table.schema, table.name)) continue;
     any = true;
     if (choice.leaves_out(table.schema, table.name)) continue;
-    if (selected(selection.tables, table.oid)) continue;
+    if (selected.contains(table.oid)) continue;
     const std::optional<Finding> found = obstacle(table);
     if (!found) {
+      selected.insert(table.oid);
       selection.tables.push_back(table);
       selection.tables.back().named = pattern.literal();
     } else if (pattern.literal()) {
@@ -143,14 +142,14 @@ Result<TableChoice> captured_tables(const PostgresOptions& options) {
 
 TableSelection select_tables(const std::vector<DatabaseTable>& all, const TableChoice& choice) {
   TableSelection selection;
+  Oids selected;
   for (const bool literal : {true, false}) {  // so that a table which is named is known as named
     for (const TablePattern& pattern : choice.wanted) {
-      if (pattern.literal() == literal) select_by(pattern, all, choice, selection);
+      if (pattern.literal() == literal) select_by(pattern, all, choice, selection, selected);
     }
   }
-  const std::vector<DatabaseTable> before = selection.tables;
   std::erase_if(selection.tables, [&](const DatabaseTable& table) {
-    return table.partition_root != 0 && selected(before, table.partition_root);
+    return table.partition_root != 0 && selected.contains(table.partition_root);
   });
   return selection;
 }

@@ -140,11 +140,15 @@ Status TransactionAssembly::on_stream_stop(ByteReader in) {
 // An origin alone has no xid: it stands before the first change.
 Status TransactionAssembly::take_streamed(std::string_view message, Place place) {
   if (letter_of(message) == 'O') return noted(stream_->held->add(stream_xid_, message));
-  TRY(const std::uint32_t sub_xid, strip_xid(message, buffer_));
-  if (is_message_alone(buffer_)) return pass_on(buffer_, place);
-  TRY_DO(note_description(buffer_, stream_->described));
-  stream_->has_messages = stream_->has_messages || letter_of(buffer_) == 'M';
-  return noted(stream_->held->add(sub_xid, buffer_));
+  TRY(const StreamedMessage streamed, strip_xid(message));
+  const char letter = letter_of(message);
+  if (letter == 'M' || letter == 'R' || letter == 'Y') {
+    const std::string whole = std::string(streamed.letter).append(streamed.rest);
+    if (is_message_alone(whole)) return pass_on(whole, place);
+    TRY_DO(note_description(whole, stream_->described));
+    stream_->has_messages = stream_->has_messages || letter == 'M';
+  }
+  return noted(stream_->held->add(streamed.xid, streamed.letter, streamed.rest));
 }
 
 // The first piece comes before the commit also when nothing of the transaction is published.

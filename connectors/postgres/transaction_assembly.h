@@ -136,7 +136,6 @@ class TransactionAssembly {
   std::uint64_t arrivals_ = 0;
   std::map<std::uint32_t, Description> described_;  // on this connection, outside of pieces
   std::vector<std::string> types_;                  // that came since the last relation
-  std::string buffer_;
 };
 
 }  // namespace tidelog::postgres

@@ -323,11 +323,12 @@ TEST_CASE(
 
 TEST_CASE("pgoutput: a message of a piece is the message without its xid") {
   const std::string message = insert_message(16'400, {"t1", "n"});
-  std::string stripped;
-  CHECK(strip_xid(in_stream(773, message), stripped) == std::uint32_t{773});
-  CHECK(stripped == message);
-  for (std::size_t size = 0; size < 5; ++size)
-    CHECK_FALSE(strip_xid(in_stream(773, message).substr(0, size), stripped));
+  const std::string streamed = in_stream(773, message);
+  const auto stripped = strip_xid(streamed);
+  REQUIRE(stripped);
+  CHECK(stripped->xid == 773);
+  CHECK(std::string(stripped->letter) + std::string(stripped->rest) == message);
+  for (std::size_t size = 0; size < 5; ++size) CHECK_FALSE(strip_xid(streamed.substr(0, size)));
 }
 
 TEST_CASE("pgoutput: a row or truncate names its relations, and nothing else does") {

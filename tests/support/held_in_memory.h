@@ -24,8 +24,9 @@ class HeldInMemory : public HeldTransaction {
   };
   explicit HeldInMemory(std::shared_ptr<Content> content) : content_(std::move(content)) {}
 
-  Status add(std::uint64_t part, std::string_view record) override {
-    content_->records.emplace_back(part, record);
+  using HeldTransaction::add;
+  Status add(std::uint64_t part, std::string_view head, std::string_view rest) override {
+    content_->records.emplace_back(part, std::string(head) + std::string(rest));
     return {};
   }
   void drop(std::uint64_t part) override { content_->dropped[part] = content_->records.size(); }
