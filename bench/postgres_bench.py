@@ -38,7 +38,8 @@ class Server:
         return f"host={self.host(network)} port={self.env['PGPORT']} user={self.env['PGUSER']} dbname=postgres"
 
     def sql(self, text):
-        return subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", text], env=self.environ, check=True,
+        environ = dict(self.environ, PGOPTIONS="-c synchronous_commit=off")  # so that many small transactions are soon made
+        return subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", text], env=environ, check=True,
                               stdout=subprocess.PIPE, text=True).stdout.strip()
 
     def program(self, name):

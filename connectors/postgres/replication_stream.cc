@@ -1,6 +1,7 @@
 #include "connectors/postgres/replication_stream.h"
 
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -25,7 +26,11 @@ constexpr milliseconds rest_max{1'000};
 // over a Unix socket and a third over TCP, and most of ours. A Unix socket holds some 280 rows.
 constexpr std::chrono::microseconds shortly{100};
 constexpr std::chrono::microseconds gathering_time_unix{250};
-constexpr std::chrono::microseconds gathering_time_tcp{1'000};
+constexpr std::chrono::microseconds gathering_time_loopback{300};
+constexpr std::chrono::microseconds gathering_time_network{1'000};
+// On one machine each row that a TCP window has room for is a packet at once. With a small window
+// rows gather on the server's side: a third more of them a second.
+constexpr int receive_buffer_loopback = 64 << 10;
 constexpr int many_frames = 32;
 
 // How long the server may take to end the copy before we just leave.
@@ -57,10 +62,26 @@ std::string plugin_options(const ReplicationStream::Settings& settings, int serv
   return options;
 }
 
-bool is_unix_socket(int socket) {
-  int domain = 0;
-  socklen_t size = sizeof domain;
-  return getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+bool is_loopback(const sockaddr_storage& peer) {
+  if (peer.ss_family == AF_INET) {
+    const auto& address = reinterpret_cast<const sockaddr_in&>(peer);
+    return (ntohl(address.sin_addr.s_addr) >> 24) == 127;
+  }
+  const auto& address = reinterpret_cast<const sockaddr_in6&>(peer);
+  return peer.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&address.sin6_addr);
+}
+
+// How long rows may gather; prepares the socket for it.
+std::chrono::microseconds gathering_time_of(int socket) {
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &size) != 0)
+    return gathering_time_network;
+  if (peer.ss_family == AF_UNIX) return gathering_time_unix;
+  if (!is_loopback(peer)) return gathering_time_network;
+  const int bytes = receive_buffer_loopback;
+  static_cast<void>(::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes));
+  return gathering_time_loopback;
 }
 
 }  // namespace
@@ -118,8 +139,10 @@ Status ReplicationStream::run(const Settings& settings, std::stop_token stop) {
   const std::string command = fmt::format(
       "START_REPLICATION SLOT {} LOGICAL {} ({})", quote_identifier(settings.slot),
       print_lsn(settings.start), plugin_options(settings, connection_.server_version()));
-  TRY(copy_, CopyBoth::start(connection_, command, signal));
-  gathering_time_ = is_unix_socket(copy_->socket()) ? gathering_time_unix : gathering_time_tcp;
+  auto copy = CopyBoth::start(connection_, command, signal);
+  if (!copy && signal.requested()) return {};
+  TRY(copy_, std::move(copy));
+  gathering_time_ = gathering_time_of(copy_->socket());
   StatusSender sender(*copy_, clock_, settings.status_interval);
   TRY_DO(loop(settings, signal, sender));
   return end(sender);
