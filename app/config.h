@@ -17,6 +17,12 @@
 
 namespace tidelog {
 
+// Where something stands in the file; all are equal, as that says nothing of what it is.
+struct ConfigLine {
+  int number = 0;
+  bool operator==(const ConfigLine&) const { return true; }
+};
+
 // When a table's state is saved, so that questions about the past replay little
 // (projections/snapshots.h): as soon as one of the three is reached, and the table changed.
 struct SnapshotPolicy {
@@ -24,12 +30,14 @@ struct SnapshotPolicy {
   std::uint64_t bytes = 1ULL << 30;  // of the whole log
   std::chrono::milliseconds time = std::chrono::hours(24);
   std::uint64_t keep = 4;
+  bool operator==(const SnapshotPolicy&) const = default;
 };
 
 // What the streams that a pattern takes keep.
 struct RetentionPolicy {
   std::string streams;
   RetentionRule rule;
+  bool operator==(const RetentionPolicy&) const = default;
 };
 
 struct StoreConfig {
@@ -40,10 +48,37 @@ struct StoreConfig {
   SnapshotPolicy snapshots;
   std::vector<RetentionPolicy> retention;  // the first that takes a stream counts
   std::optional<std::uint64_t> max_bytes;  // of all segments
+  bool operator==(const StoreConfig&) const = default;
+};
+
+// What is done about the rows that tables have before they are captured.
+struct InitialLoad {
+  enum class Mode : std::uint8_t {
+    always,  // when a table is captured first
+    none,
+    schema,
+    when_needed,  // and again when its history was lost
+  };
+  std::string table;  // a pattern
+  Mode mode = Mode::always;
+  bool operator==(const InitialLoad&) const = default;
+};
+
+struct LoadConfig {
+  struct Condition {
+    std::string table;  // a pattern
+    std::string sql;
+    bool operator==(const Condition&) const = default;
+  };
+  std::uint64_t parallel = 2;
+  std::uint64_t chunk_bytes = 4ULL << 20;
+  std::vector<Condition> where;  // of initial loads
+  std::vector<SelectOverride> selects;
+  bool operator==(const LoadConfig&) const = default;
 };
 
 struct SourceConfig {
-  int line = 0;
+  ConfigLine line;
   std::string name;
   std::string connection;           // a URL or libpq's connection string, with its password
   std::vector<std::string> tables;  // patterns; empty: all of `publication`
@@ -53,15 +88,19 @@ struct SourceConfig {
   bool two_phase = false;
   Origins origins = Origins::any;
   std::vector<KeyOverride> keys;
+  std::vector<InitialLoad> initial_load;  // the first that fits counts; else `always`
+  LoadConfig load;
   std::optional<RetainedWal> retained_wal;
   std::optional<std::chrono::milliseconds> heartbeat;
+  bool operator==(const SourceConfig&) const = default;
 };
 
 struct ProjectionConfig {
-  int line = 0;
+  ConfigLine line;
   std::string name;
   std::string sqlite;                // the file
   std::vector<std::string> streams;  // whole names; empty: all
+  bool operator==(const ProjectionConfig&) const = default;
 };
 
 struct Config {

@@ -96,9 +96,9 @@ Status check_unique(const ConfigReading& reading, const std::vector<Target>& ear
                     const Target& target) {
   for (const Target& other : earlier) {
     if (other.name != target.name) continue;
-    return reading.fail_at(target.line,
+    return reading.fail_at(target.line.number,
                            fmt::format("the name `{}` is taken: it stands on line {} already",
-                                       target.name, other.line));
+                                       target.name, other.line.number));
   }
   return {};
 }
@@ -116,7 +116,7 @@ Result<std::vector<Target>> read_sections(const ConfigReading& reading, const Ya
   }
   for (const YamlNode& item : value.items) {
     Target target;
-    target.line = item.line;
+    target.line = {item.line};
     TRY_DO(read_section(reading, item, keys, section, target));
     TRY_DO(check_unique(reading, out, target));
     out.push_back(std::move(target));
@@ -144,9 +144,10 @@ Status check_slot_is_its_own(const ConfigReading& reading, const std::vector<Sou
     if (other.connection.empty() || other.connection != source.connection) continue;
     if (slot_of(other) != slot_of(source)) continue;
     return reading.fail_at(
-        source.line, fmt::format("the slot `{}` is that of the source on line {} already: give "
-                                 "one of them another name, or `slot`",
-                                 slot_of(source), other.line));
+        source.line.number,
+        fmt::format("the slot `{}` is that of the source on line {} already: give "
+                    "one of them another name, or `slot`",
+                    slot_of(source), other.line.number));
   }
   return {};
 }
@@ -157,7 +158,8 @@ Status set_sources(const ConfigReading& reading, const YamlNode& value, Config& 
     TRY_DO(check_slot_is_its_own(reading, config.sources, source));
     if (!source.tables.empty() || !source.publication.empty()) continue;
     return reading.fail_at(
-        source.line, "a source lacks `tables`: what is captured, for example [public.orders]");
+        source.line.number,
+        "a source lacks `tables`: what is captured, for example [public.orders]");
   }
   return {};
 }
@@ -212,6 +214,32 @@ Status set_heartbeat(const ConfigReading& reading, const YamlNode& value, Source
 Status set_retained_wal(const ConfigReading& reading, const YamlNode& value, SourceConfig& source) {
   return read_section(reading, value, retained_wal_keys(), "`retained_wal`",
                       source.retained_wal.emplace());
+}
+
+Result<InitialLoad::Mode> read_mode(const ConfigReading& reading, const YamlNode& value) {
+  TRY(const std::string text, read_text(reading, value));
+  if (text == "always") return InitialLoad::Mode::always;
+  if (text == "none") return InitialLoad::Mode::none;
+  if (text == "schema") return InitialLoad::Mode::schema;
+  if (text == "when_needed") return InitialLoad::Mode::when_needed;
+  return reading.fail_at(
+      value.line,
+      fmt::format("expected `always`, `none`, `schema` or `when_needed`, found `{}`", text));
+}
+
+// One for all tables, or by pattern.
+Status set_initial_load(const ConfigReading& reading, const YamlNode& value, SourceConfig& source) {
+  if (value.kind != YamlNode::Kind::map) {
+    TRY(const InitialLoad::Mode mode, read_mode(reading, value));
+    source.initial_load = {{"*.*", mode}};
+    return {};
+  }
+  TRY(source.initial_load, (read_by_table<InitialLoad>(reading, value, "modes", read_mode)));
+  return {};
+}
+
+Status set_load(const ConfigReading& reading, const YamlNode& value, SourceConfig& source) {
+  return read_section(reading, value, load_keys(), "`load`", source.load);
 }
 
 Result<RetainedWal::Then> read_then(const ConfigReading& reading, const YamlNode& value) {
@@ -322,6 +350,15 @@ constexpr Key<SourceConfig> source_table[] = {
     {{"keys", "columns by pattern", "the columns of each table's replica identity",
       "which columns are the key of a table's events: `public.events: [account, number]`"},
      set<&SourceConfig::keys, read_keys>},
+    {{"initial_load", "`always`, `none`, `schema` or `when_needed`, or these by pattern", "always",
+      "what is done about the rows that a table has when it is captured first: `always` loads "
+      "them, "
+      "`schema` stores only which columns there are, `none` nothing; `when_needed` loads them, "
+      "too, "
+      "and again, with a new slot, when history was lost; the first pattern that fits counts: "
+      "`{public.log: none, public.*: always}`"},
+     set_initial_load},
+    {{"load", "group", "as below", "how existing rows are loaded"}, set_load},
     {{"retained_wal", "group", "no ceiling",
       "how much of the server's log the slot may hold back, and what is done when it is more"},
      set_retained_wal},
@@ -329,6 +366,22 @@ constexpr Key<SourceConfig> source_table[] = {
       "how often a message is written into the database's log to show that what is written comes "
       "through; it is no event"},
      set_heartbeat},
+};
+
+constexpr Key<LoadConfig> load_table[] = {
+    {{"parallel", "number", "2",
+      "how many readers work at the same time, each on a table or on a part of a large one"},
+     set<&LoadConfig::parallel, read_number>},
+    {{"chunk", "size", "4 MiB",
+      "how much is read at once: it is held in memory, and read again if it was interrupted"},
+     set<&LoadConfig::chunk_bytes, read_size>},
+    {{"where", "conditions by pattern", "all rows",
+      "which rows the initial load takes: `public.orders: created > '2025-01-01'`"},
+     set<&LoadConfig::where, read_conditions>},
+    {{"select", "queries by pattern", "the table itself",
+      "what rows are loaded from instead of the table, with its columns: `public.orders: select * "
+      "from public.orders where not hidden`"},
+     set<&LoadConfig::selects, read_selects>},
 };
 
 constexpr Key<RetainedWal> retained_wal_table[] = {
@@ -352,8 +405,7 @@ constexpr Key<ProjectionConfig> projection_table[] = {
 constexpr LaterKey later_table[] = {
     {"the configuration", "sinks"},   {"the configuration", "queries"},
     {"the configuration", "api"},     {"a source", "mysql"},
-    {"a source", "initial_load"},     {"a source", "columns"},
-    {"a source", "transforms"},       {"a source", "load"},
+    {"a source", "columns"},          {"a source", "transforms"},
     {"a source", "replica_identity"}, {"a source", "on_gap"},
     {"a source", "on_undecodable"},   {"a source", "start"},
     {"a source", "server_id"},        {"a source", "tls"},
@@ -366,6 +418,7 @@ std::span<const Key<Config>> root_keys() { return root_table; }
 std::span<const Key<StoreConfig>> store_keys() { return store_table; }
 std::span<const Key<SnapshotPolicy>> snapshot_keys() { return snapshot_table; }
 std::span<const Key<SourceConfig>> source_keys() { return source_table; }
+std::span<const Key<LoadConfig>> load_keys() { return load_table; }
 std::span<const Key<RetainedWal>> retained_wal_keys() { return retained_wal_table; }
 std::span<const Key<ProjectionConfig>> projection_keys() { return projection_table; }
 std::span<const Key<RetentionPolicy>> retention_keys() { return retention_table; }

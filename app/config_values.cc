@@ -54,19 +54,31 @@ Result<std::vector<std::string>> read_tables(const ConfigReading& reading, const
   return tables;
 }
 
-Result<std::vector<KeyOverride>> read_keys(const ConfigReading& reading, const YamlNode& value) {
-  std::vector<KeyOverride> keys;
+Status check_table_patterns(const ConfigReading& reading, const YamlNode& value,
+                            std::string_view expected) {
   if (value.kind != YamlNode::Kind::map || value.entries.empty()) {
-    return reading.fail_at(value.line, fmt::format("expected tables with their columns, found {}",
-                                                   name_of(value.kind)));
+    return reading.fail_at(value.line, fmt::format("expected tables with their {}, found {}",
+                                                   expected, name_of(value.kind)));
   }
   for (const YamlEntry& entry : value.entries) {
     const auto pattern = postgres::parse_table_pattern(entry.key);
     if (!pattern) return reading.fail_at(entry.line, pattern.error().what);
-    TRY(std::vector<std::string> columns, read_list(reading, entry.value));
-    keys.push_back({entry.key, std::move(columns)});
   }
-  return keys;
+  return {};
+}
+
+Result<std::vector<KeyOverride>> read_keys(const ConfigReading& reading, const YamlNode& value) {
+  return read_by_table<KeyOverride>(reading, value, "columns", read_list);
+}
+
+Result<std::vector<LoadConfig::Condition>> read_conditions(const ConfigReading& reading,
+                                                           const YamlNode& value) {
+  return read_by_table<LoadConfig::Condition>(reading, value, "conditions", read_text);
+}
+
+Result<std::vector<SelectOverride>> read_selects(const ConfigReading& reading,
+                                                 const YamlNode& value) {
+  return read_by_table<SelectOverride>(reading, value, "queries", read_text);
 }
 
 Result<std::vector<std::string>> read_list(const ConfigReading& reading, const YamlNode& value) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "app/config.h"
@@ -36,8 +37,25 @@ Result<std::uint64_t> read_number(const ConfigReading& reading, const YamlNode& 
 Result<std::string> read_name(const ConfigReading& reading, const YamlNode& value);
 // Patterns of connectors/postgres/table_pattern.h.
 Result<std::vector<std::string>> read_tables(const ConfigReading& reading, const YamlNode& value);
-// From patterns of tables to columns.
+Status check_table_patterns(const ConfigReading& reading, const YamlNode& value,
+                            std::string_view expected);
+// From patterns of tables to what `read` reads: "columns".
+template <class Item, class Read>
+Result<std::vector<Item>> read_by_table(const ConfigReading& reading, const YamlNode& value,
+                                        std::string_view expected, Read read) {
+  TRY_DO(check_table_patterns(reading, value, expected));
+  std::vector<Item> items;
+  for (const YamlEntry& entry : value.entries) {
+    TRY(auto item, read(reading, entry.value));
+    items.push_back({entry.key, std::move(item)});
+  }
+  return items;
+}
 Result<std::vector<KeyOverride>> read_keys(const ConfigReading& reading, const YamlNode& value);
+Result<std::vector<LoadConfig::Condition>> read_conditions(const ConfigReading& reading,
+                                                           const YamlNode& value);
+Result<std::vector<SelectOverride>> read_selects(const ConfigReading& reading,
+                                                 const YamlNode& value);
 // Whole names of streams. Streams that come to fit a pattern later would not be in what was
 // projected before.
 Result<std::vector<std::string>> read_streams(const ConfigReading& reading, const YamlNode& value);

@@ -39,7 +39,11 @@ void LoadReport::report_one(const LoadProgress& load, Known& known, bool is_new)
     if (!load.problem.empty())
       log_.info("table load waits",
                 {{"source", source_}, {"table", load.table}, {"for", load.problem}});
-  } else if (load.state != LoadProgress::State::loading) {
+  } else if (load.state == LoadProgress::State::loading) {
+    if (!load.problem.empty())
+      log_.warning("table load is slow",
+                   {{"source", source_}, {"table", load.table}, {"problem", load.problem}});
+  } else {
     log_.warning(
         "table load " + std::string(name_of(load.state)),
         {{"source", source_}, {"table", load.table}, {"rows", rows}, {"problem", load.problem}});

@@ -17,6 +17,7 @@ PostgresOptions postgres_options(const SourceConfig& source,
   options.two_phase = source.two_phase;
   options.origins = source.origins;
   options.keys = source.keys;
+  options.selects = source.load.selects;
   options.retained_wal = source.retained_wal;
   options.heartbeat = source.heartbeat;
   options.on_warning = std::move(on_warning);

@@ -33,13 +33,21 @@ constexpr auto stop_patience = std::chrono::milliseconds(4500);
 class Service {
  public:
   Service(const CommandContext& context, const Config& config, Log& log, EventStore& store,
-          std::stop_source stop)
-      : context_(context), config_(config), log_(log), store_(store), stop_(std::move(stop)) {}
+          std::stop_source stop, StopOnSignal& signals)
+      : context_(context),
+        config_(config),
+        log_(log),
+        store_(store),
+        stop_(std::move(stop)),
+        signals_(signals) {}
 
   Status run();
 
  private:
   Status start();
+  void start_source(const SourceConfig& source, const SourceOrders& orders);
+  void reload();
+  void take_over(const Config& config, const SourceOrders& orders);
   Status watch();
   bool all_ended() const;
   Position read_by_all() const;
@@ -54,12 +62,17 @@ class Service {
   Log& log_;
   EventStore& store_;
   std::stop_source stop_;
+  StopOnSignal& signals_;
   std::vector<std::unique_ptr<SourceRun>> sources_;
   std::vector<std::unique_ptr<ProjectionRun>> projections_;
   std::unique_ptr<SnapshotRun> snapshots_;
   std::unique_ptr<RetentionRun> retention_;
   std::vector<const SourceRun*> told_;  // whose end was logged
-  std::optional<Error> first_error_;
+  struct SourceError {
+    std::string source;
+    Error error;
+  };
+  std::optional<SourceError> first_error_;
   std::chrono::steady_clock::time_point published_;
   bool publish_failed_ = false;
   bool orders_failed_ = false;
@@ -75,10 +88,7 @@ SourceOrder order_for(const SourceOrders& orders, const std::string& source) {
 
 Status Service::start() {
   TRY(const SourceOrders orders, read_source_orders(context_.disk, config_.store.path));
-  for (const SourceConfig& source : config_.sources) {
-    sources_.push_back(std::make_unique<SourceRun>(
-        store_, context_.clock, log_, source, order_for(orders, source.name), stop_.get_token()));
-  }
+  for (const SourceConfig& source : config_.sources) start_source(source, orders);
   for (const ProjectionConfig& projection : config_.projections) {
     projections_.push_back(std::make_unique<ProjectionRun>(store_, projection, log_));
   }
@@ -87,6 +97,51 @@ Status Service::start() {
   retention_ = std::make_unique<RetentionRun>(
       store_, config_.store, [this] { return read_by_all(); }, log_);
   return {};
+}
+
+void Service::start_source(const SourceConfig& source, const SourceOrders& orders) {
+  sources_.push_back(std::make_unique<SourceRun>(
+      store_, context_.clock, log_, source, order_for(orders, source.name), stop_.get_token()));
+}
+
+// A configuration with an error changes nothing: what runs goes on.
+void Service::reload() {
+  const auto config = load_config(config_.file, ConfigUse::everything,
+                                  {context_.disk, context_.environment, context_.secrets});
+  const auto orders = read_source_orders(context_.disk, config_.store.path);
+  if (!config || !orders) {
+    log_.error("configuration not reloaded, all goes on as it was",
+               {{"error", (config ? orders.error() : config.error()).what}});
+    return;
+  }
+  if (config->store != config_.store || config->projections != config_.projections) {
+    log_.warning("of the configuration only `sources` are reloaded",
+                 {{"mend", "restart `tidelog run` for changes of `store` and `projections`"}});
+  }
+  take_over(*config, *orders);
+}
+
+// A source that stays as it was is left alone.
+void Service::take_over(const Config& config, const SourceOrders& orders) {
+  std::vector<std::unique_ptr<SourceRun>> ending;
+  for (auto& source : sources_) {
+    const auto same = std::ranges::find(config.sources, source->config());
+    if (same == config.sources.end()) ending.push_back(std::move(source));
+  }
+  std::erase(sources_, nullptr);
+  for (const auto& source : ending) source->end();
+  for (const auto& source : ending) {
+    std::erase(told_, source.get());
+    if (first_error_ && first_error_->source == source->name()) first_error_.reset();
+    log_.info("source ends for the new configuration", {{"source", source->name()}});
+  }
+  ending.clear();  // waits for each: two must not write for one source
+  for (const SourceConfig& source : config.sources) {
+    const bool works = std::ranges::any_of(
+        sources_, [&](const auto& other) { return other->name() == source.name; });
+    if (!works) start_source(source, orders);
+  }
+  log_.info("configuration reloaded", {{"sources", fmt::format("{}", sources_.size())}});
 }
 
 void Service::look_at_orders() {
@@ -123,7 +178,7 @@ Status Service::look_at_results() {
     error.what = fmt::format("source {}: {}", source->name(), error.what);
     if (!source->has_worked()) return tl::unexpected<Error>(std::move(error));
     if (!all_ended()) log_.error("source stopped, others go on", {{"error", error.what}});
-    if (!first_error_) first_error_ = std::move(error);
+    if (!first_error_) first_error_ = SourceError{source->name(), std::move(error)};
   }
   return {};
 }
@@ -177,10 +232,12 @@ void Service::publish(bool ended) {
 Status Service::watch() {
   publish(false);
   while (pause(look_interval, stop_.get_token())) {
+    if (signals_.take_hangup()) reload();
     look_at_orders();
     TRY_DO(look_at_results());
     look_at_requests();
-    if (all_ended()) return first_error_ ? Status(tl::unexpected<Error>(*first_error_)) : Status();
+    if (all_ended())
+      return first_error_ ? Status(tl::unexpected<Error>(first_error_->error)) : Status();
     if (context_.clock.steady() - published_ >= publish_interval) publish(false);
   }
   return {};  // asked to stop: what one source did before is told already
@@ -238,7 +295,7 @@ Status check_origin(const CommandContext& context, const Config& config, Log& lo
 }
 
 Status open_and_run(const CommandContext& context, const Config& config, Log& log,
-                    const std::stop_source& stop) {
+                    const std::stop_source& stop, StopOnSignal& signals) {
   TRY(const auto store, open_store(context, config, log, stop.get_token()));
   if (store == nullptr) return {};
   TRY(const ErasureReport erased, finish_erasures(context, *store, "run"));
@@ -247,7 +304,7 @@ Status open_and_run(const CommandContext& context, const Config& config, Log& lo
   TRY_DO(check_origin(context, config, log, *store));
   log.info("store open",
            {{"store", config.store.path}, {"events", fmt::format("{}", store->durable().value)}});
-  TRY_DO(Service(context, config, log, *store, stop).run());
+  TRY_DO(Service(context, config, log, *store, stop, signals).run());
   log.info("ended", {{"events", fmt::format("{}", store->durable().value)}});
   return {};
 }
@@ -262,8 +319,8 @@ Status load_and_run(const CommandContext& context, const RunOptions& options, Lo
   std::signal(SIGPIPE, SIG_IGN);  // who reads the log may go away
   const std::stop_source stop;
   // Before any other thread: they inherit which signals are blocked.
-  const StopOnSignal signals(stop, stop_patience, [&log](const char* what) { log.info(what, {}); });
-  return open_and_run(context, config, log, stop);
+  StopOnSignal signals(stop, stop_patience, [&log](const char* what) { log.info(what, {}); });
+  return open_and_run(context, config, log, stop, signals);
 }
 
 }  // namespace

@@ -51,7 +51,8 @@ StatusJson to_json(const SourceStatus& source) {
                     {"retained_bytes", or_null(source.retained_bytes)},
                     {"wal_status", source.wal_status.empty() ? StatusJson(nullptr)
                                                              : StatusJson(source.wal_status)},
-                    {"safe_wal_bytes", or_null(source.safe_wal_bytes)}};
+                    {"safe_wal_bytes", or_null(source.safe_wal_bytes)},
+                    {"loads_open", source.loads_open}};
   if (!source.warning.empty()) out["warning"] = source.warning;
   if (!source.error.empty()) out["error"] = source.error;
   for (const LoadStatus& load : source.loads) out["loads"].push_back(to_json(load));
@@ -88,6 +89,7 @@ SourceStatus source_from(const StatusJson& json) {
   source.error = json.value("error", std::string());
   source.failed_from = from_hex(json.value("failed_from", std::string())).value_or("");
   source.failed_behind = from_hex(json.value("failed_behind", std::string())).value_or("");
+  source.loads_open = json.value("loads_open", std::uint64_t{0});
   if (const auto loads = json.find("loads"); loads != json.end()) {
     for (const StatusJson& load : *loads) source.loads.push_back(load_from(load));
   }

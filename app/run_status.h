@@ -26,7 +26,7 @@ struct LoadStatus {
 
 struct SourceStatus {
   std::string name;
-  std::string state;           // "loading", "streaming", "waiting", "stopped", …
+  std::string state;           // "connecting", "streaming", "waiting", "stopped", …
   std::uint64_t position = 0;  // events of the store that are on disk
   std::string
       confirmed;  // how far into the database's log everything is on disk, which is what it is told
@@ -42,7 +42,8 @@ struct SourceStatus {
   // Stopped at a transaction: the resume positions before and behind it, for `source skip`.
   std::string failed_from;
   std::string failed_behind;
-  std::vector<LoadStatus> loads;
+  std::uint64_t loads_open = 0;   // tables whose existing rows are not all there
+  std::vector<LoadStatus> loads;  // some of them: see SourceRun
 };
 
 struct RunStatus {
@@ -60,8 +61,8 @@ Result<std::optional<RunStatus>> read_run_status(Disk& disk, const std::string& 
 bool is_current(const RunStatus& status, UnixMicros now);
 
 // {"source","state","position","confirmed","lag_bytes","lag_seconds","retained_bytes","wal_status",
-// "safe_wal_bytes"}, "warning" and "error" when there is one, "loads" when there
-// are some.
+// "safe_wal_bytes","loads_open"}, "warning" and "error" when there is one, "loads" when there are
+// some.
 std::string print_source_status(const SourceStatus& status);
 
 }  // namespace tidelog

@@ -12,10 +12,12 @@ using Steady = std::chrono::steady_clock;
 
 constexpr long poll_nanoseconds = 50'000'000;
 
-// Whether one of the signals arrives within a moment.
-bool signal_arrived(const sigset_t& signals) {
+// Whether a signal that asks for a stop arrives within a moment.
+bool stop_arrived(const sigset_t& signals, std::atomic<bool>& hangup) {
   const timespec moment{0, poll_nanoseconds};
-  return sigtimedwait(&signals, nullptr, &moment) > 0;
+  const int arrived = sigtimedwait(&signals, nullptr, &moment);
+  if (arrived == SIGHUP) hangup = true;
+  return arrived > 0 && arrived != SIGHUP;
 }
 
 [[noreturn]] void end_at_once() { std::_Exit(static_cast<int>(ExitCode::failed)); }
@@ -25,9 +27,10 @@ struct Watch {
   std::stop_source stop;
   std::chrono::milliseconds patience;
   std::function<void(const char*)> on_event;
+  std::atomic<bool>& hangup;
 
   void operator()(const std::stop_token& done) const {
-    while (!signal_arrived(signals)) {
+    while (!stop_arrived(signals, hangup)) {
       if (done.stop_requested()) return;
     }
     on_event("stopping");
@@ -38,7 +41,7 @@ struct Watch {
   void watch_the_stop(const std::stop_token& done) const {
     const auto start = Steady::now();
     while (!done.stop_requested()) {
-      if (signal_arrived(signals)) {
+      if (stop_arrived(signals, hangup)) {
         on_event("a second signal: ending at once");
         end_at_once();
       }
@@ -56,8 +59,9 @@ StopOnSignal::StopOnSignal(std::stop_source stop, std::chrono::milliseconds pati
   sigemptyset(&signals_);
   sigaddset(&signals_, SIGTERM);
   sigaddset(&signals_, SIGINT);
+  sigaddset(&signals_, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals_, &earlier_);
-  thread_ = std::jthread(Watch{signals_, std::move(stop), patience, std::move(on_event)});
+  thread_ = std::jthread(Watch{signals_, std::move(stop), patience, std::move(on_event), hangup_});
 }
 
 StopOnSignal::~StopOnSignal() {

@@ -1,9 +1,10 @@
 // SIGTERM and SIGINT ask for a stop; a second one, or too long a wait, ends the process at once.
-// For `tidelog run`.
+// SIGHUP asks for the configuration to be read again. For `tidelog run`.
 #pragma once
 
 #include <signal.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <stop_token>
@@ -22,7 +23,11 @@ class StopOnSignal {
   StopOnSignal& operator=(const StopOnSignal&) = delete;
   ~StopOnSignal();
 
+  // Whether SIGHUP came since this was asked last.
+  bool take_hangup() { return hangup_.exchange(false); }
+
  private:
+  std::atomic<bool> hangup_{false};
   sigset_t signals_{};
   sigset_t earlier_{};
   std::jthread thread_;

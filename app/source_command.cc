@@ -72,8 +72,10 @@ Table table_of(const std::vector<SourceStatus>& states) {
                {"safe for", Align::right},
                {"problem"}});
   for (const SourceStatus& state : states) {
-    table.add({state.name, state.state, with_commas(state.position), or_unknown(state.confirmed),
-               state.lag_bytes ? print_bytes(*state.lag_bytes) : "-",
+    const std::string loads =
+        state.loads_open == 0 ? "" : fmt::format(", loads {}", state.loads_open);
+    table.add({state.name, state.state + loads, with_commas(state.position),
+               or_unknown(state.confirmed), state.lag_bytes ? print_bytes(*state.lag_bytes) : "-",
                state.lag_seconds ? fmt::format("{:.1f} s", *state.lag_seconds) : "-",
                state.retained_bytes ? print_bytes(*state.retained_bytes) : "-",
                or_unknown(state.wal_status),

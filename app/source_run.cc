@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -9,18 +10,49 @@
 #include "app/postgres_options.h"
 #include "connectors/postgres/server_watch.h"
 #include "connectors/postgres/source.h"
+#include "connectors/postgres/table_pattern.h"
 #include "core/source_position.h"
 
 namespace tidelog {
 namespace {
 
 constexpr auto retry_interval = std::chrono::milliseconds(2000);
-constexpr auto load_report_interval = std::chrono::seconds(5);
+constexpr std::uint64_t chunks_a_part = 16;
+// In a status: of the loads that nobody waits for and that do nothing.
+constexpr std::size_t idle_loads_max = 20;
+
+bool fits(const std::string& pattern, std::string_view table) {
+  const auto parsed = postgres::parse_table_pattern(pattern);  // checked by the configuration
+  const std::size_t dot = table.find('.');
+  return parsed && parsed->matches(table.substr(0, dot), table.substr(dot + 1));
+}
+
+FirstLoad first_load_of(const SourceConfig& config, const std::string& table) {
+  FirstLoad load;
+  const auto fits_here = [&](const auto& item) { return fits(item.table, table); };
+  if (const auto chosen = std::ranges::find_if(config.initial_load, fits_here);
+      chosen != config.initial_load.end()) {
+    if (chosen->mode == InitialLoad::Mode::none) load.what = FirstLoad::What::nothing;
+    if (chosen->mode == InitialLoad::Mode::schema) load.what = FirstLoad::What::schema;
+  }
+  if (const auto condition = std::ranges::find_if(config.load.where, fits_here);
+      condition != config.load.where.end()) {
+    load.where = condition->sql;
+  }
+  return load;
+}
 
 IngestOptions ingest_options(const SourceConfig& config, std::optional<SkipOrder> skip) {
   IngestOptions options;
   options.name = config.name;
   options.skip = std::move(skip);
+  options.loads.parallel = config.load.parallel;
+  options.loads.table.chunk_bytes = config.load.chunk_bytes;
+  options.loads.table.part_bytes = chunks_a_part * config.load.chunk_bytes;
+  options.first_load = [&config](const std::string& table) { return first_load_of(config, table); };
+  options.begins_anew = std::ranges::any_of(config.initial_load, [](const InitialLoad& one) {
+    return one.mode == InitialLoad::Mode::when_needed;
+  });
   return options;
 }
 
@@ -51,10 +83,10 @@ SourceRun::SourceRun(EventStore& store, Clock& clock, Log& log, const SourceConf
       clock_(clock),
       log_(log),
       config_(config),
-      stop_(std::move(stop)),
+      stop_(stop_source_.get_token()),
+      end_with_stop_(std::move(stop), [this] { end(); }),
       options_(postgres_options(config, warn_in(log, config.name), stop_)),
       load_report_(log, clock, config.name),
-      load_reported_(clock.steady()),
       order_(std::move(order)),
       capture_(std::make_shared<Capture>(store_, clock_, config_, options_, order_.skip)),
       halt_with_stop_(stop_, [this] { halt(); }),
@@ -191,15 +223,11 @@ Status SourceRun::give_up_slot(const std::string& reason) {
     if (!wait_to_retry(reason + ", and cannot be dropped", dropped.error())) return {};
   }
   log_.error("slot dropped", {{"source", config_.name}, {"reason", reason}});
-  const auto resume = read_postgres_resume(store_.source_position(config_.name));
-  const bool has_history = resume && resume->phase == PostgresResume::Phase::streaming;
   return end_with(
-      {has_history ? Code::history_lost : Code::misconfigured,
-       fmt::format("{}: the slot was dropped, so that the server can remove its log{}", reason,
-                   has_history ? "; to begin anew with a full load, give the source another name "
-                                 "or use a new store"
-                               : "; the existing rows were not loaded yet: set a larger "
-                                 "`retained_wal`, and start again")});
+      {Code::history_lost,
+       fmt::format("{}: the slot was dropped, so that the server can remove its log; to begin anew "
+                   "with a full load, set `initial_load: when_needed`",
+                   reason)});
 }
 
 // A full disk keeps a gap from being stored.
@@ -228,10 +256,6 @@ void SourceRun::report_state(const IngestProgress& progress) {
   switch (progress.state) {
     case IngestProgress::State::connecting:
       return log_.info("source connects", {{"source", config_.name}});
-    case IngestProgress::State::loading:
-      return log_.info("source loads existing rows",
-                       {{"source", config_.name},
-                        {"rows_estimated", fmt::format("{}", progress.rows_estimated)}});
     case IngestProgress::State::streaming:
       return log_.info("source streams", {{"source", config_.name}, {"from", confirmed}});
     case IngestProgress::State::waiting:
@@ -242,15 +266,6 @@ void SourceRun::report_state(const IngestProgress& progress) {
     case IngestProgress::State::failed:
       return;  // the result says it
   }
-}
-
-void SourceRun::report_load(const IngestProgress& progress) {
-  if (clock_.steady() - load_reported_ < load_report_interval) return;
-  load_reported_ = clock_.steady();
-  log_.info("source loads", {{"source", config_.name},
-                             {"table", progress.table},
-                             {"rows", fmt::format("{}", progress.rows_loaded)},
-                             {"rows_estimated", fmt::format("{}", progress.rows_estimated)}});
 }
 
 void SourceRun::report_pause(bool is_paused) {
@@ -270,12 +285,25 @@ void SourceRun::report() {
   report_pause(rests);
   const IngestProgress progress = capture->ingest.progress();
   const bool changed = progress.state != reported_.state || progress.problem != reported_.problem;
-  has_worked_ = has_worked_ || progress.state == IngestProgress::State::loading ||
-                progress.state == IngestProgress::State::streaming;
+  has_worked_ = has_worked_ || progress.state == IngestProgress::State::streaming;
   if (changed) report_state(progress);
-  if (progress.state == IngestProgress::State::loading) report_load(progress);
   reported_ = progress;
   load_report_.report(capture->ingest.loads().progress());
+}
+
+// A source may have very many tables.
+void SourceRun::tell_loads(SourceStatus& status) const {
+  std::size_t idle = 0;
+  for (const LoadProgress& load : capture_->ingest.loads().progress()) {
+    const bool is_open =
+        load.state == LoadProgress::State::waiting || load.state == LoadProgress::State::loading;
+    status.loads_open += is_open ? 1 : 0;
+    const bool is_idle = load.state != LoadProgress::State::loading &&
+                         load.state != LoadProgress::State::failed && !load.is_asked_for;
+    if (is_idle && ++idle > idle_loads_max) continue;
+    status.loads.push_back({load.table, load.number, std::string(name_of(load.state)), load.rows,
+                            load.rows_estimated, load.problem});
+  }
 }
 
 SourceStatus SourceRun::status() const {
@@ -288,10 +316,7 @@ SourceStatus SourceRun::status() const {
   if (!progress.position.empty()) status.confirmed = print_source_position(progress.position);
   watch_.tell(progress, status);
   status.error = progress.problem;
-  for (const LoadProgress& load : capture_->ingest.loads().progress()) {
-    status.loads.push_back({load.table, load.number, std::string(name_of(load.state)), load.rows,
-                            load.rows_estimated, load.problem});
-  }
+  tell_loads(status);
   if (!progress.behind.empty()) {
     status.failed_from = progress.position;
     status.failed_behind = progress.behind;

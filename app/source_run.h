@@ -32,8 +32,8 @@ struct SourceOrder {
   bool operator==(const SourceOrder&) const = default;
 };
 
-// Store, clock and log must outlive it. It ends when `stop` is asked for; destroying it waits for
-// that. The owner's one thread calls it.
+// Store, clock and log must outlive it. It ends when `stop` is asked for, or end() is called;
+// destroying it waits for that. The owner's one thread calls it.
 class SourceRun {
  public:
   SourceRun(EventStore& store, Clock& clock, Log& log, const SourceConfig& config,
@@ -46,11 +46,13 @@ class SourceRun {
   // Whether it ever loaded, streamed or was paused: an error before that is one of the start.
   bool has_worked() const { return has_worked_; }
 
+  void end() { stop_source_.request_stop(); }
   void obey(const SourceOrder& order);
   // Logs what changed since the last look.
   void report();
   SourceStatus status() const;
   const std::string& name() const { return config_.name; }
+  const SourceConfig& config() const { return config_; }
 
   // Loads a table beside the stream, or ends such a load; gives its number.
   Result<std::uint64_t> load(const TableToLoad& table) {
@@ -87,20 +89,21 @@ class SourceRun {
   std::shared_ptr<Capture> current() const;
   void halt();
   void report_state(const IngestProgress& progress);
-  void report_load(const IngestProgress& progress);
+  void tell_loads(SourceStatus& status) const;
   void report_pause(bool is_paused);
 
   EventStore& store_;
   Clock& clock_;
   Log& log_;
   const SourceConfig config_;
+  std::stop_source stop_source_;
   const std::stop_token stop_;
+  const std::stop_callback<std::function<void()>> end_with_stop_;
   const PostgresOptions options_;
 
   IngestProgress reported_;
   LoadReport load_report_;
   bool paused_reported_ = false;
-  std::chrono::steady_clock::time_point load_reported_;
   bool has_worked_ = false;
 
   mutable std::mutex mutex_;

@@ -18,13 +18,12 @@ bool stands(const IngestProgress& progress) {
   return resume && resume->phase == PostgresResume::Phase::streaming;
 }
 
-// Whether the slot of our name holds the log for this source. While it connects to load, it may be
-// what an interrupted load has left behind, which is dropped at once.
+// Whether the slot of our name holds the log for this source. Before it streams, there may be one
+// that an interrupted begin has left behind, which is dropped at once.
 bool has_slot(const PostgresOptions& options, const IngestProgress& progress) {
   const auto resume = read_postgres_resume(progress.position);
-  if (!resume || resume->slot != postgres::slot_name(options)) return false;
-  return resume->phase == PostgresResume::Phase::streaming ||
-         progress.state != IngestProgress::State::connecting;
+  return resume && resume->slot == postgres::slot_name(options) &&
+         resume->phase == PostgresResume::Phase::streaming;
 }
 
 }  // namespace

@@ -158,11 +158,21 @@ std::string summary(const StateOptions& options, std::uint64_t count, Position e
 Status check_is_whole(StoreReader& reader, const std::string& stream, Position end) {
   TRY(const std::optional<LoadStep> step, open_first_load(reader, stream, end));
   if (!step) return {};
-  std::string says = fmt::format("{} was being loaded for the first time after position {} ({})",
-                                 stream, end.value - 1, print_load_step(*step));
-  TRY(const std::optional<Position> whole, first_load_end(reader, stream));
-  says += whole ? fmt::format("; all its rows are known from position {} on", whole->value)
-                : "; its load has not ended: `tidelog source status` says how far it is";
+  std::string says = step->kind == LoadStep::Kind::left_out
+                         ? fmt::format(
+                               "the rows that {} had before it was captured were not loaded, as "
+                               "`initial_load` says (after position {})",
+                               stream, end.value - 1)
+                         : fmt::format("{} was being loaded after position {} ({})", stream,
+                                       end.value - 1, print_load_step(*step));
+  TRY(const std::optional<Position> whole, first_load_end(reader, stream, end));
+  if (whole) {
+    says += fmt::format("; all its rows are known from position {} on", whole->value);
+  } else if (step->kind == LoadStep::Kind::left_out) {
+    says += "; `tidelog source load` loads them";
+  } else {
+    says += "; its load has not ended: `tidelog source status` says how far it is";
+  }
   return fail(Code::failed, std::move(says));
 }
 

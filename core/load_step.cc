@@ -10,7 +10,7 @@ namespace {
 constexpr std::uint8_t flag_fresh = 1;
 constexpr std::uint8_t flag_last = 2;
 constexpr std::uint8_t flags_known = flag_fresh | flag_last;
-constexpr auto kind_max = static_cast<std::uint8_t>(LoadStep::Kind::cancelled);
+constexpr auto kind_max = static_cast<std::uint8_t>(LoadStep::Kind::left_out);
 
 }  // namespace
 
@@ -26,6 +26,10 @@ std::string_view name_of(LoadStep::Kind kind) {
       return "failed";
     case LoadStep::Kind::cancelled:
       return "cancelled";
+    case LoadStep::Kind::divided:
+      return "divided";
+    case LoadStep::Kind::left_out:
+      return "left out";
   }
   return "unknown";
 }
@@ -38,8 +42,11 @@ std::string encode(const LoadStep& step) {
   put_sized(out, step.where);
   out.push_back(static_cast<char>((step.fresh ? flag_fresh : 0) | (step.last ? flag_last : 0)));
   put_varint(out, step.rows);
+  put_varint(out, step.part);
   put_varint(out, step.chunk_rows);
   put_sized(out, step.next);
+  put_varint(out, step.bounds.size());
+  for (const std::string& bound : step.bounds) put_sized(out, bound);
   put_sized(out, step.reason);
   return out;
 }
@@ -56,8 +63,11 @@ Result<LoadStep> read_load_step(std::string_view bytes) {
   step.fresh = (flags & flag_fresh) != 0;
   step.last = (flags & flag_last) != 0;
   step.rows = in.varint();
+  step.part = in.varint();
   step.chunk_rows = in.varint();
   step.next = in.sized();
+  step.bounds.resize(in.varint_count(1));
+  for (std::string& bound : step.bounds) bound = in.sized();
   step.reason = in.sized();
   if (!in.failed() && (kind == 0 || kind > kind_max || (flags & ~flags_known) != 0))
     return fail(Code::unsupported, "a step of a load of a kind that a newer tidelog writes");
@@ -67,7 +77,10 @@ Result<LoadStep> read_load_step(std::string_view bytes) {
 std::string print_load_step(const LoadStep& step) {
   std::string out = fmt::format("load {}: {}", step.number, name_of(step.kind));
   if (step.kind == LoadStep::Kind::chunk)
-    out += fmt::format(", {} rows, {} so far", step.chunk_rows, step.rows);
+    out +=
+        fmt::format(" of part {}, {} rows, {} so far", step.part + 1, step.chunk_rows, step.rows);
+  if (step.kind == LoadStep::Kind::divided)
+    out += fmt::format(" into {} parts", step.bounds.size() + 1);
   if (step.kind == LoadStep::Kind::ended) out += fmt::format(", {} rows", step.rows);
   if (!step.where.empty()) out += " where " + step.where;
   if (!step.reason.empty()) out += ": " + step.reason;

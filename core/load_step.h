@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/result.h"
 
@@ -16,10 +17,12 @@ struct LoadStep {
   // The numbers are stored: never renumber, only add.
   enum class Kind : std::uint8_t {
     begun = 1,
-    chunk = 2,   // the rows before it, in the same transaction, are the table's next ones
+    chunk = 2,   // the rows before it, in the same transaction, are its part's next ones
     ended = 3,   // every row is here, and what changes them is known from here on
     failed = 4,  // `reason` says why; what was loaded stays
     cancelled = 5,
+    divided = 6,   // into parts that are read at the same time, each in chunks of its own
+    left_out = 7,  // the existing rows are not loaded, as the configuration says
   };
   Kind kind = Kind::begun;
   std::uint64_t number = 0;  // of the load: 1, 2, … in each stream
@@ -27,14 +30,16 @@ struct LoadStep {
   std::string where;         // only these rows, as SQL; empty: all
   // Not every row was known before it: until it has ended the table's state is incomplete.
   bool fresh = false;
-  std::uint64_t rows = 0;  // so far
+  std::uint64_t rows = 0;  // so far, of a chunk those of its part
 
-  // Of a chunk: its own rows, where the next one begins (the source's connector knows what that
-  // means), and whether it was the last.
+  // Of a chunk: its part, its own rows, where the next one begins (the source's connector knows
+  // what that means), and whether it was the part's last.
+  std::uint64_t part = 0;
   std::uint64_t chunk_rows = 0;
   std::string next;
   bool last = false;
 
+  std::vector<std::string> bounds;  // of a division: where each part but the first begins
   std::string reason;
   bool operator==(const LoadStep&) const = default;
 };
@@ -42,11 +47,12 @@ struct LoadStep {
 std::string_view name_of(LoadStep::Kind kind);  // "begun", …
 constexpr bool ends_load(LoadStep::Kind kind) {
   return kind == LoadStep::Kind::ended || kind == LoadStep::Kind::failed ||
-         kind == LoadStep::Kind::cancelled;
+         kind == LoadStep::Kind::cancelled || kind == LoadStep::Kind::left_out;
 }
 
 // u8 kind | varint number | sized table | sized where | u8 flags (1 fresh, 2 last chunk)
-// | varint rows | varint rows of the chunk | sized next | sized reason
+// | varint rows | varint part | varint rows of the chunk | sized next | varint bounds
+// | sized bound each | sized reason
 std::string encode(const LoadStep& step);
 Result<LoadStep> read_load_step(std::string_view bytes);
 

@@ -1,5 +1,5 @@
-// The contract between a database and the pipeline. connectors/ implement Source and ChunkReader;
-// ingest/ implements ChangeHandler and drives them. Neither knows the other.
+// The contract between a database and the pipeline. connectors/ implement Source and TableReaders
+// (core/table_reader.h); ingest/ implements ChangeHandler and drives them. Neither knows the other.
 #pragma once
 
 #include <cstdint>
@@ -60,25 +60,6 @@ class ChangeHandler {
   virtual void release(std::unique_ptr<HeldTransaction> held) = 0;
 };
 
-// Existing rows, all read at one point of the database's log.
-class ChunkReader {
- public:
-  struct Table {
-    std::string name;  // "public.orders"
-    Schema schema;
-    std::uint64_t rows_estimated = 0;
-  };
-  virtual ~ChunkReader() = default;
-  // Where streaming goes on after these rows.
-  virtual std::string resume() const = 0;
-  virtual UnixMicros snapshot_time() const = 0;
-  virtual const std::vector<Table>& tables() const = 0;
-  // Hands each row of the table to `handler` as a `load` event of `version`. Stops with
-  // Code::cancelled on `stop`.
-  virtual Status read(const Table& table, ChangeHandler::Version version, ChangeHandler& handler,
-                      std::stop_token stop) = 0;
-};
-
 class TableReaders;
 
 // What `source status` and the operator see of the server's side.
@@ -97,15 +78,21 @@ class Source {
  public:
   virtual ~Source() = default;
   // Connects and checks that `stored` (empty: nothing stored yet) can be continued: server
-  // identity, settings, rights, publication, slot. Says whether existing rows must be loaded first.
-  // Errors name the statement that mends them.
-  enum class Next : std::uint8_t { load, stream };
+  // identity, settings, rights, publication, slot. Says whether the stream goes on, or has to be
+  // begun first. Errors name the statement that mends them.
+  enum class Next : std::uint8_t { begin, stream };
   virtual Result<Next> prepare(std::string_view stored) = 0;
-  // The position to store before start_load makes anything on the server that would be ours to
-  // drop.
-  virtual std::string loading_position() const = 0;
-  // Drops what an interrupted load left on the server, makes the slot, and opens its snapshot.
-  virtual Result<std::unique_ptr<ChunkReader>> start_load() = 0;
+  // The position to store before begin() makes anything on the server that would be ours to drop;
+  // also once prepare() has found the history lost. Empty: prepare() has not come to a server.
+  virtual std::string beginning_position() const = 0;
+  // Drops what an interrupted begin left on the server, and makes the database keep its log for us.
+  struct Begun {
+    std::string resume;               // where the stream begins
+    std::vector<std::string> tables;  // "public.orders": those that it brings
+  };
+  virtual Result<Begun> begin() = 0;
+  // Of tables that are captured, or are about to be, in their order.
+  virtual Result<std::vector<Schema>> describe(const std::vector<std::string>& tables) = 0;
   // Streams everything after `stored` until `stop` (returns ok) or an error. Confirms
   // handler.durable() as it moves.
   virtual Status stream(std::string_view stored, ChangeHandler& handler, std::stop_token stop) = 0;

@@ -16,7 +16,7 @@ void expect_kind(ByteReader& in, SourcePositionKind kind) {
 
 PostgresResume::Phase read_phase(ByteReader& in) {
   const auto phase = in.le<std::uint8_t>();
-  if (phase != static_cast<std::uint8_t>(PostgresResume::Phase::loading) &&
+  if (phase != static_cast<std::uint8_t>(PostgresResume::Phase::beginning) &&
       phase != static_cast<std::uint8_t>(PostgresResume::Phase::streaming)) {
     in.fail();
   }
@@ -44,7 +44,7 @@ bool parse_half(std::string_view text, std::uint32_t& half) {
 }
 
 std::string print_resume(const PostgresResume& resume) {
-  if (resume.phase == PostgresResume::Phase::loading) return "loading";
+  if (resume.phase == PostgresResume::Phase::beginning) return "loading";
   return "lsn " + print_lsn(resume.end_lsn);
 }
 

@@ -19,10 +19,10 @@ enum class SourcePositionKind : std::uint8_t { postgres_lsn = 1, postgres_resume
 // Where a Postgres source goes on: stored with every batch, confirmed to the server once durable.
 struct PostgresResume {
   enum class Phase : std::uint8_t {
-    loading = 1,    // our slot may exist but was never confirmed: drop it and start the load again
+    beginning = 1,  // our slot may exist but nothing was stored of it: drop it, and make it anew
     streaming = 2,  // everything up to end_lsn is stored
   };
-  Phase phase = Phase::loading;
+  Phase phase = Phase::beginning;
   std::uint64_t system_id = 0;  // IDENTIFY_SYSTEM: which server this is
   std::uint32_t timeline = 0;
   Lsn end_lsn;  // the last stored commit's end: START_REPLICATION from here
@@ -48,7 +48,8 @@ Result<Lsn> read_postgres_lsn(std::string_view bytes);
 std::string print_lsn(Lsn lsn);
 Result<Lsn> parse_lsn(std::string_view text);
 
-// For people: "lsn 0/16B3748", or "loading", or the bytes in hexadecimal when the kind is unknown.
+// For people: "lsn 0/16B3748", or "beginning", or the bytes in hexadecimal when the kind is
+// unknown.
 std::string print_source_position(std::string_view bytes);
 
 }  // namespace tidelog

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -36,7 +37,7 @@ class TableReader {
   };
 
   struct Snapshot {
-    std::string transactions;  // those that it includes, for TableReaders::includes
+    std::string transactions;  // those that it includes for sure, for TableReaders::includes
     std::string place;         // in the log, where it was taken: of the rows' events
     UnixMicros time;
   };
@@ -64,16 +65,24 @@ class TableReader {
   virtual ~TableReader() = default;
   virtual Order order() const = 0;
   virtual std::uint64_t rows_estimated() const = 0;
-  virtual std::uint64_t row_bytes_estimated() const = 0;
-  // At most `rows_max` rows, from the `next` of the chunk before on (empty: from the first); with
-  // another order than by_key all of them.
-  virtual Result<Chunk> read(std::string_view next, std::uint64_t rows_max, Sink& sink) = 0;
-  // The rows that have these keys now, in any order. A key is as it is stored, with `schema`.
+  virtual std::uint64_t bytes_estimated() const = 0;
+  // With the order by_key: places that divide the table into at most so many parts of about the
+  // same size, in order. Nothing: it cannot be divided.
+  virtual Result<std::vector<std::string>> divide(std::uint64_t parts_max) = 0;
+  // At most `rows_max` rows, from the `next` of the chunk before on, up to the place `end` (empty:
+  // from the first, to the last); with another order than by_key all of them.
+  struct Range {
+    std::string_view next;
+    std::string_view end;
+  };
+  virtual Result<Chunk> read(const Range& range, std::uint64_t rows_max, Sink& sink) = 0;
+  // The rows that have these keys now, in any order, up to where there is room for no more. A key
+  // is as it is stored, with `schema`.
   struct StoredKey {
     std::string key;
     Schema schema;
   };
-  virtual Result<Chunk> read_keys(const std::vector<StoredKey>& keys, Sink& sink) = 0;
+  virtual Result<Chunk> read_keys(std::span<const StoredKey> keys, Sink& sink) = 0;
 };
 
 // Any thread.
@@ -85,8 +94,13 @@ class TableReaders {
   // does not capture the table, or may not read it.
   virtual Result<std::unique_ptr<TableReader>> open(const TableToLoad& table,
                                                     std::stop_token stop) = 0;
-  // Whether the snapshot shows what the transaction did.
-  virtual Result<bool> includes(std::string_view snapshot, std::string_view transaction) const = 0;
+  // Whether the snapshot shows what a transaction did, known by its id and position as the stream
+  // brought them.
+  struct Streamed {
+    std::string_view id;
+    std::string_view position;
+  };
+  virtual Result<bool> includes(std::string_view snapshot, const Streamed& transaction) const = 0;
   // Whether a stream that goes on at `resume` has brought everything before `place`.
   virtual Result<bool> passed(std::string_view resume, std::string_view place) const = 0;
 };

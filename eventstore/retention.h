@@ -41,6 +41,7 @@ struct RetentionRule {
   // With `compact`: deletions older than this go, too, and markers of erased events.
   std::chrono::microseconds keep_deletions = std::chrono::hours(24 * 7);
 
+  bool operator==(const RetentionRule&) const = default;
   bool any() const { return max_age || max_count || max_bytes || before || compact; }
 };
 

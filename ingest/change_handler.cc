@@ -40,14 +40,8 @@ IngestHandler::IngestHandler(EventStore& store, Clock& clock, std::string source
 Status IngestHandler::begin(const Transaction& transaction) {
   INVARIANT(!staging_, "a staged transaction has ended before the next one begins");
   batch_.begin(transaction);
-  reconciler_.begin(transaction.id);
+  reconciler_.begin(transaction);
   return {};
-}
-
-Status IngestHandler::begin_load(const Transaction& transaction) {
-  TRY(staging_, store_.stage());
-  is_load_ = true;
-  return staging_->begin(transaction);
 }
 
 Result<ChangeHandler::Version> IngestHandler::schema(std::string_view table, const Schema& schema) {
@@ -83,11 +77,7 @@ Result<StreamId> IngestHandler::source_stream() { return store_.stream(source_st
 Status IngestHandler::event(const EventBody& event) {
   if (!mixed_.empty()) TRY_DO(announce_again(event));
   reconciler_.see(event);
-  if (staging_) {
-    if (is_load_ && event.type == EventType::load)
-      counters_.rows_loaded.fetch_add(1, std::memory_order_relaxed);
-    return staging_->add(event);
-  }
+  if (staging_) return staging_->add(event);
   // One that alone is large is not copied twice.
   if (batch_.open_transaction_bytes() + bytes_of(event) > limits_.transaction_bytes_max) {
     TRY_DO(spill());
@@ -111,7 +101,6 @@ Status IngestHandler::commit(std::string_view resume) {
     counters_.events.fetch_add(adopted.count, std::memory_order_relaxed);
     counters_.commit_time.store(staging_->commit_time().value, std::memory_order_relaxed);
     staging_.reset();
-    is_load_ = false;
     durable_ = resume;
     last_append_ = clock_.steady();
   } else {
@@ -168,6 +157,35 @@ Status IngestHandler::append() {
 Status IngestHandler::place_loads() {
   if (!reconciler_.has_work()) return {};
   return reconciler_.between(reached_, [this](LoadPart& part) { return put(part); });
+}
+
+Status IngestHandler::begin_tables(const std::vector<Beginning>& tables, std::string_view resume) {
+  Transaction transaction;
+  transaction.commit_time = clock_.now();
+  transaction.position = resume;
+  BatchBuilder batch;
+  if (!tables.empty()) batch.begin(transaction);
+  for (const Beginning& table : tables) {
+    if (table.schema) {
+      const EventStore::Version version = store_.schema(table.stream, *table.schema);
+      const std::string encoded = store_.encoded_schema(version.id);
+      if (version.is_new) batch.add(announcement_of(table.stream, version.id, encoded));
+      versions_[table.stream] = version.id;
+    }
+    EventBody event;
+    event.stream = table.stream;
+    event.type = EventType::truncate;
+    if (table.forgets) batch.add(event);
+    const std::string body = encode(table.step);
+    event.type = EventType::load_step;
+    event.body = body;
+    batch.add(event);
+  }
+  if (!tables.empty()) batch.commit();
+  batch.set_source(source_, resume);
+  TRY_DO(store_.append(batch));
+  reached_ = durable_ = resume;
+  return {};
 }
 
 Status IngestHandler::put(LoadPart& part) {

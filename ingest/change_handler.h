@@ -9,10 +9,14 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/clock.h"
+#include "core/load_step.h"
+#include "core/schema.h"
 #include "core/source.h"
 #include "eventstore/batch_builder.h"
 #include "eventstore/event_store.h"
@@ -20,6 +24,14 @@
 #include "ingest/reconciler.h"
 
 namespace tidelog {
+
+// What the stream of a table goes on with when it is captured from here on.
+struct Beginning {
+  StreamId stream;
+  LoadStep step;
+  bool forgets = false;  // the rows that were known before may be gone: a truncate
+  std::optional<Schema> schema;
+};
 
 // Where a source's own events are: "shop.$source".
 std::string source_stream_name(std::string_view source);
@@ -32,9 +44,8 @@ struct IngestLimits {
 
 // Counters that others read while it works.
 struct IngestCounters {
-  std::atomic<std::uint64_t> events{0};       // made durable
-  std::atomic<std::uint64_t> rows_loaded{0};  // staged
-  std::atomic<std::int64_t> commit_time{0};   // of the last durable transaction
+  std::atomic<std::uint64_t> events{0};      // made durable
+  std::atomic<std::int64_t> commit_time{0};  // of the last durable transaction
 };
 
 // One thread. All references must outlive it.
@@ -57,11 +68,9 @@ class IngestHandler final : public ChangeHandler {
       const std::vector<std::uint64_t>& ids) override;
   void release(std::unique_ptr<HeldTransaction> held) override;
 
-  // A step of a load beside the stream, between two transactions.
-  Status put(LoadPart& part);
+  // Tables that are captured from here on, and where the source goes on; on disk when this returns.
+  Status begin_tables(const std::vector<Beginning>& tables, std::string_view resume);
 
-  // A load is one transaction that is staged from its first event on; commit() adopts it.
-  Status begin_load(const Transaction& transaction);
   // The connection ended: what is whole becomes durable, the open transaction is forgotten.
   Status end();
 
@@ -72,6 +81,7 @@ class IngestHandler final : public ChangeHandler {
   Status announce(StreamId stream, SchemaId schema, std::string_view encoded);
   Status announce_again(const EventBody& event);
   Status place_loads();
+  Status put(LoadPart& part);
   Status announce_rows_of(const LoadPart& part);
 
   EventStore& store_;
@@ -83,7 +93,6 @@ class IngestHandler final : public ChangeHandler {
   const SourceId source_;
   BatchBuilder batch_;
   std::unique_ptr<StagingWriter> staging_;  // holds the open transaction, once it is large
-  bool is_load_ = false;
   // The version that each stream's next row has, as far as this connection announced it.
   absl::flat_hash_map<StreamId, SchemaId> versions_;
   // Streams whose rows of a load may have another version than the stream's own.

@@ -14,8 +14,6 @@ std::string_view name_of(IngestProgress::State state) {
   switch (state) {
     case IngestProgress::State::connecting:
       return "connecting";
-    case IngestProgress::State::loading:
-      return "loading";
     case IngestProgress::State::streaming:
       return "streaming";
     case IngestProgress::State::waiting:
@@ -62,7 +60,6 @@ IngestProgress Ingest::progress() const {
   }
   now.position = store_.source_position(options_.name);
   now.events = counters_.events.load(std::memory_order_relaxed);
-  now.rows_loaded = counters_.rows_loaded.load(std::memory_order_relaxed);
   now.commit_time.value = counters_.commit_time.load(std::memory_order_relaxed);
   return now;
 }
@@ -78,7 +75,12 @@ Status Ingest::run_until_end(const std::stop_token& stop) {
     set_state(IngestProgress::State::connecting, {});
     Status ended = attempt(stop);
     if (!ended && ended.error().code == Code::history_lost) {
-      if (auto left = leave_gap(ended.error().what); !left) ended = std::move(left);
+      const std::string lost = ended.error().what;
+      ended = end_of_history(ended.error());
+      if (ended) {
+        wait_to_retry("history was lost, so everything begins anew: " + lost, stop);
+        continue;
+      }
     }
     if (stop.stop_requested() && (ended || action_for(ended.error().code) == Action::retry ||
                                   ended.error().code == Code::cancelled)) {
@@ -98,9 +100,12 @@ Status Ingest::attempt(const std::stop_token& stop) {
   behind_.clear();
   TRY_DO(skip_if_ordered());
   TRY(const Source::Next next, source_.prepare(store_.source_position(options_.name)));
-  if (next == Source::Next::load) TRY_DO(load(stop));
   IngestHandler handler = new_handler();
-  TRY_DO(capture_new_tables(handler));
+  if (next == Source::Next::begin) {
+    TRY_DO(begin(handler));
+  } else {
+    TRY_DO(capture_new_tables(handler));
+  }
   // What was read of the server before may be of another one, or of a history that it has lost.
   loads_.reconciler().comes_again();
   TRY_DO(loads_.start());
@@ -117,46 +122,52 @@ Status Ingest::attempt(const std::stop_token& stop) {
   return streamed || is_final ? ended : streamed;
 }
 
+// Where the stream begins and what is to be loaded are stored at once. Until then the store says
+// that what is on the server is ours to make anew.
+Status Ingest::begin(IngestHandler& handler) {
+  TRY_DO(store_beginning());
+  TRY(const Source::Begun begun, source_.begin());
+  TRY(const auto tables, first_loads_of(begun.tables));
+  return loads_.begin(tables, [&](const std::vector<Beginning>& beginnings) {
+    return handler.begin_tables(beginnings, begun.resume);
+  });
+}
+
+Status Ingest::store_beginning() {
+  BatchBuilder position;
+  position.set_source(store_.source(options_.name), source_.beginning_position());
+  TRY_DO(store_.append(position));
+  return {};
+}
+
 // That their rows are to be loaded is on disk before the first change of them is sent: a run that
 // is killed in between does not take them for loaded.
 Status Ingest::capture_new_tables(IngestHandler& handler) {
   TRY(const std::vector<std::string> tables, source_.new_tables());
   if (tables.empty()) return {};
-  return loads_.begin(tables, handler, [&] { return source_.capture(tables); });
+  TRY(const auto loads, first_loads_of(tables));
+  return loads_.begin(loads, [&](const std::vector<Beginning>& beginnings) -> Status {
+    TRY_DO(handler.begin_tables(beginnings, store_.source_position(options_.name)));
+    return source_.capture(tables);
+  });
 }
 
-// All existing rows, as of one moment, become visible at once together with the position that
-// streaming goes on from. Until then the store says "loading", and a load that was interrupted
-// begins again.
-Status Ingest::load(const std::stop_token& stop) {
-  set_state(IngestProgress::State::loading, {});
-  BatchBuilder begun;
-  begun.set_source(store_.source(options_.name), source_.loading_position());
-  TRY_DO(store_.append(begun));
-  TRY(const auto reader, source_.start_load());
-  std::uint64_t rows_estimated = 0;
-  for (const ChunkReader::Table& table : reader->tables()) rows_estimated += table.rows_estimated;
-  counters_.rows_loaded = 0;
-
-  IngestHandler handler = new_handler();
-  const std::string position = reader->resume();
-  Transaction transaction;
-  transaction.commit_time = reader->snapshot_time();
-  transaction.position = position;
-  TRY_DO(handler.begin_load(transaction));
-  for (const ChunkReader::Table& table : reader->tables()) {
-    {
-      const std::lock_guard lock(mutex_);
-      progress_.table = table.name;
-      progress_.rows_estimated = rows_estimated;
-    }
-    TRY(const ChangeHandler::Version version, handler.schema(table.name, table.schema));
-    TRY_DO(reader->read(table, version, handler, stop));
+Result<std::vector<Loads::Begin>> Ingest::first_loads_of(const std::vector<std::string>& tables) {
+  std::vector<Loads::Begin> all;
+  std::vector<std::string> to_describe;
+  for (const std::string& table : tables) {
+    Loads::Begin& one = all.emplace_back();
+    one.table = table;
+    if (options_.first_load) one.load = options_.first_load(table);
+    if (one.load.what == FirstLoad::What::schema) to_describe.push_back(table);
   }
-  TRY_DO(handler.commit(position));
-  const std::lock_guard lock(mutex_);
-  progress_.table.clear();
-  return {};
+  if (to_describe.empty()) return all;
+  TRY(std::vector<Schema> schemas, source_.describe(to_describe));
+  std::size_t next = 0;
+  for (Loads::Begin& one : all) {
+    if (one.load.what == FirstLoad::What::schema) one.schema = std::move(schemas[next++]);
+  }
+  return all;
 }
 
 Status Ingest::end_with(const Error& reason) {
@@ -167,6 +178,14 @@ Status Ingest::end_with(const Error& reason) {
 
 void Ingest::set_waiting(std::string problem) {
   set_state(IngestProgress::State::waiting, std::move(problem));
+}
+
+// Ok: the source begins anew.
+Status Ingest::end_of_history(const Error& lost) {
+  TRY_DO(leave_gap(lost.what));
+  if (!options_.begins_anew || source_.beginning_position().empty())
+    return tl::unexpected<Error>(lost);
+  return store_beginning();
 }
 
 // An event of its own, in a transaction of its own, at the position that the source stands at: with

@@ -1,10 +1,11 @@
-// Ingest: one source into the store. It loads the existing rows once, then streams; after a lost
-// connection it goes on from the store's own position. app/ runs one on a thread of its own for
-// each source.
+// Ingest: one source into the store. It streams from the first moment on, and loads the existing
+// rows of each table beside that; after a lost connection it goes on from the store's own position.
+// app/ runs one on a thread of its own for each source.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <stop_token>
@@ -37,8 +38,12 @@ struct IngestOptions {
   std::uint64_t batch_bytes = 1 << 20;
   // A position without events is stored this often at most, while nothing else moves.
   std::chrono::steady_clock::duration progress_interval = std::chrono::seconds(10);
-  // Tables that are loaded at the same time beside the stream.
   LoadLimits loads;
+  // After lost history it leaves its gap event and begins anew, with every table loaded again;
+  // otherwise it ends.
+  bool begins_anew = false;
+  // Of a table that is captured from here on; nothing: all its rows are loaded.
+  std::function<FirstLoad(const std::string& table)> first_load = {};
   std::chrono::steady_clock::duration retry_min = std::chrono::milliseconds(200);
   std::chrono::steady_clock::duration retry_max = std::chrono::seconds(30);
   // Carried out where the source stands at `from`, nowhere else, and so once.
@@ -47,16 +52,13 @@ struct IngestOptions {
 
 // What an operator sees of it.
 struct IngestProgress {
-  enum class State : std::uint8_t { connecting, loading, streaming, waiting, stopped, failed };
+  enum class State : std::uint8_t { connecting, streaming, waiting, stopped, failed };
   State state = State::connecting;
-  std::string table;                 // being loaded
-  std::uint64_t rows_loaded = 0;     // of all tables so far
-  std::uint64_t rows_estimated = 0;  // of all tables
-  std::string position;              // the newest durable resume position, encoded
-  UnixMicros commit_time;            // of the last durable transaction
-  std::uint64_t events = 0;          // stored since start
-  std::string problem;               // why it waits or failed
-  std::string behind;                // failed at a transaction: the position behind it
+  std::string position;      // the newest durable resume position, encoded
+  UnixMicros commit_time;    // of the last durable transaction
+  std::uint64_t events = 0;  // stored since start
+  std::string problem;       // why it waits or failed
+  std::string behind;        // failed at a transaction: the position behind it
 };
 std::string_view name_of(IngestProgress::State state);
 
@@ -84,9 +86,12 @@ class Ingest {
   Status run_until_end(const std::stop_token& stop);
   Status attempt(const std::stop_token& stop);
   Status skip_if_ordered();
+  Status begin(IngestHandler& handler);
   Status capture_new_tables(IngestHandler& handler);
-  Status load(const std::stop_token& stop);
+  Result<std::vector<Loads::Begin>> first_loads_of(const std::vector<std::string>& tables);
   Status leave_gap(const std::string& reason);
+  Status store_beginning();
+  Status end_of_history(const Error& lost);
   Status append_gap(const std::string& reason, const std::string& from, const std::string& resume);
   Result<bool> has_gap_at(const std::string& position);
   void wait_to_retry(const std::string& problem, const std::stop_token& stop);

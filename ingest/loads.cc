@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include "eventstore/store_reader.h"
-#include "ingest/change_handler.h"
+#include "ingest/load_state.h"
 #include "projections/first_load.h"
 
 namespace tidelog {
@@ -16,12 +18,51 @@ SchemaOf schemas_of(EventStore& store) {
   return [&store](SchemaId id) { return read_schema(store.encoded_schema(id)); };
 }
 
-Status run(TableLoad& load, bool is_cancelled, const std::stop_token& stop) {
+Status run_load(TableLoad& load, bool is_cancelled, const std::stop_token& stop) {
   try {
     return is_cancelled ? load.cancel(stop) : load.run(stop);
   } catch (const std::exception& error) {
     return fail(Code::failed, error.what());
   }
+}
+
+void help(TableLoad& load, const std::stop_token& stop) {
+  try {
+    load.help(stop);
+  } catch (const std::exception&) {
+    // What is left of the part is done by the load's own thread, which tells what is wrong.
+  }
+}
+
+// Whether neither a load nor a truncate has said which rows there are.
+Result<bool> is_not_known(EventStore& store, const std::string& stream) {
+  TRY(const auto reader, store.reader());
+  EventFilter filter;
+  filter.streams = {stream};
+  filter.types = {std::string(name_of(EventType::load)), std::string(name_of(EventType::truncate))};
+  reader->set_filter(std::move(filter));
+  TRY(const Event* const any, reader->next());
+  return any == nullptr;
+}
+
+LoadStep first_of_all(const std::string& table) {
+  LoadStep step;
+  step.number = 1;
+  step.table = table;
+  step.fresh = true;
+  return step;
+}
+
+// Of a load that follows this one.
+LoadStep step_after(const LoadStep& last, const TableToLoad& table) {
+  LoadStep step;
+  step.number = last.number + 1;
+  step.table = table.table;
+  step.where = table.where;
+  // One that did not come to its end, or was not of all rows, leaves some out, too.
+  const bool knows_all = last.kind == LoadStep::Kind::ended && last.where.empty();
+  step.fresh = last.fresh && !knows_all;
+  return step;
 }
 
 }  // namespace
@@ -53,23 +94,24 @@ void Loads::stop() {
 Result<std::uint64_t> Loads::request(const TableToLoad& table) {
   const std::scoped_lock lock(mutex_);
   TRY_DO(recover());
-  if (is_open(table.table))
+  if (open_of(table.table) != nullptr)
     return fail(Code::conflict, "the table " + table.table + " is being loaded");
-  TRY(LoadStep step, first_step(table));
-  return add(std::move(step), false).load->progress().number;
+  LoadState state;
+  TRY(state.step, first_step(table));
+  TableLoad& load = *add(std::move(state), false).load;
+  load.set_asked_for();
+  return load.progress().number;
 }
 
 Result<std::uint64_t> Loads::cancel(const std::string& table) {
   const std::scoped_lock lock(mutex_);
-  for (Entry& entry : entries_) {
-    if (entry.has_ended || entry.load->progress().table != table) continue;
-    if (!std::exchange(entry.is_cancelled, true)) {
-      entry.stop.request_stop();
-      changed_.notify_all();
-    }
-    return entry.load->progress().number;
+  Entry* const entry = open_of(table);
+  if (entry == nullptr) return fail(Code::not_found, "the table " + table + " is not being loaded");
+  if (!std::exchange(entry->is_cancelled, true)) {
+    entry->stop.request_stop();
+    changed_.notify_all();
   }
-  return fail(Code::not_found, "the table " + table + " is not being loaded");
+  return entry->load->progress().number;
 }
 
 std::vector<LoadProgress> Loads::progress() const {
@@ -79,145 +121,166 @@ std::vector<LoadProgress> Loads::progress() const {
   return all;
 }
 
-Status Loads::begin(const std::vector<std::string>& tables, IngestHandler& handler,
-                    const std::function<Status()>& capture) {
-  std::vector<LoadStep> begun;
+// What an open load has stored already, when capturing failed after it, is not stored again.
+Status Loads::begin(const std::vector<Begin>& tables,
+                    const std::function<Status(const std::vector<Beginning>&)>& store) {
+  std::vector<Beginning> begun;
   {
     const std::scoped_lock lock(mutex_);
     TRY_DO(recover());
-    for (const std::string& table : tables) {
-      if (is_open(table)) continue;
-      TRY(begun.emplace_back(), begin_now(table, handler));
+    TRY(const auto reader, store_.reader());
+    TRY(const std::vector<StreamState> streams, reader->streams());
+    std::set<std::string_view> known;
+    for (const StreamState& stream : streams) known.insert(stream.name);
+    for (const Begin& table : tables) {
+      if (open_of(table.table) != nullptr) continue;
+      const std::string stream = name_ + "." + table.table;
+      Beginning& one = begun.emplace_back();
+      one.stream = store_.stream(stream);
+      one.schema = table.schema;
+      one.step = first_of_all(table.table);
+      if (known.contains(stream)) {
+        TRY(const LoadStep next, first_step({table.table, {}}));
+        one.step.number = next.number;
+        one.forgets = table.load.what == FirstLoad::What::rows;
+      }
+      one.step.where = table.load.where;
+      if (table.load.what != FirstLoad::What::rows) one.step.kind = LoadStep::Kind::left_out;
     }
   }
-  TRY_DO(capture());
+  TRY_DO(store(begun));
   const std::scoped_lock lock(mutex_);
-  for (LoadStep& step : begun) {
-    if (!is_open(step.table)) add(std::move(step), true);
+  for (Beginning& one : begun) {
+    if (one.step.kind == LoadStep::Kind::left_out || open_of(one.step.table) != nullptr) continue;
+    LoadState state;
+    state.step = std::move(one.step);
+    add(std::move(state), true);
   }
   return {};
 }
 
-// The step that is on disk already when capturing failed after it, or a new one.
-Result<LoadStep> Loads::begin_now(const std::string& table, IngestHandler& handler) {
-  TRY(const auto last, last_step(name_ + "." + table));
-  if (last && !ends_load(last->kind)) return *last;
-  LoadPart part;
-  TRY(part.step, first_step({table, {}}));
-  part.stream = store_.stream(name_ + "." + table);
-  TRY_DO(handler.put(part));
-  return part.step;
+Loads::Entry* Loads::open_of(const std::string& table) {
+  const auto found = by_table_.find(table);
+  return found == by_table_.end() || found->second->has_ended ? nullptr : &*found->second;
 }
 
-bool Loads::is_open(const std::string& table) const {
-  return std::ranges::any_of(entries_, [&](const Entry& entry) {
-    return !entry.has_ended && entry.load->progress().table == table;
-  });
+void Loads::forget(const std::string& table) {
+  const auto found = by_table_.find(table);
+  if (found == by_table_.end()) return;
+  ended_ -= found->second->has_ended ? 1 : 0;
+  entries_.erase(found->second);
+  by_table_.erase(found);
 }
 
 // In the place of an earlier one of the same table.
-Loads::Entry& Loads::add(LoadStep step, bool has_begun) {
-  std::erase_if(entries_, [&](const Entry& entry) {
-    return entry.has_ended && entry.load->progress().table == step.table;
-  });
+Loads::Entry& Loads::add(LoadState state, bool has_begun) {
+  const std::string table = state.step.table;
+  forget(table);
   Entry& entry = entries_.emplace_back();
-  entry.load = std::make_unique<TableLoad>(store_, reconciler_, source_.table_readers(), name_,
-                                           std::move(step), has_begun);
+  by_table_.emplace(table, std::prev(entries_.end()));
+  entry.table = table;
+  entry.load = std::make_shared<TableLoad>(store_, reconciler_, source_.table_readers(), name_,
+                                           std::move(state), has_begun, limits_.table,
+                                           [this] { tell_of_help(); });
   changed_.notify_all();
   return entry;
+}
+
+void Loads::tell_of_help() {
+  const std::scoped_lock lock(mutex_);
+  changed_.notify_all();
 }
 
 // Loads that have begun and not ended; once, before any is added to them.
 Status Loads::recover() {
   if (is_recovered_) return {};
-  std::list<Entry> found;
   TRY(const auto reader, store_.reader());
-  TRY(const std::vector<StreamState> streams, reader->streams());
-  for (const StreamState& stream : streams) {
-    if (!stream.name.starts_with(name_ + ".")) continue;
-    TRY(const auto step, last_step(stream.name));
-    if (!step || ends_load(step->kind)) continue;
-    found.emplace_back().load = std::make_unique<TableLoad>(
-        store_, reconciler_, source_.table_readers(), name_, *step, true);
+  TRY(auto states, read_loads(*reader, name_));
+  for (auto& [stream, state] : states) {
+    if (!state.has_ended()) add(std::move(state), true);
   }
-  entries_.splice(entries_.end(), found);
   is_recovered_ = true;
   return {};
 }
 
-Result<std::optional<LoadStep>> Loads::last_step(const std::string& stream) {
-  TRY(const auto reader, store_.reader());
-  return last_load_step(*reader, stream, reader->durable());
-}
-
 Result<LoadStep> Loads::first_step(const TableToLoad& table) {
   const std::string stream = name_ + "." + table.table;
-  TRY(const auto last, last_step(stream));
-  LoadStep step;
-  step.number = last ? last->number + 1 : 1;
-  step.table = table.table;
+  TRY(const auto reader, store_.reader());
+  TRY(const auto last, last_load_step(*reader, stream, reader->durable()));
+  if (last) return step_after(*last, table);
+  LoadStep step = first_of_all(table.table);
   step.where = table.where;
-  if (last) {
-    // One that did not come to its end, or was not of all rows, leaves some out, too.
-    const bool knows_all = last->kind == LoadStep::Kind::ended && last->where.empty();
-    step.fresh = last->fresh && !knows_all;
-  } else {
-    TRY(step.fresh, is_not_known(stream));
-  }
+  TRY(step.fresh, is_not_known(store_, stream));
   return step;
 }
 
-// Whether neither a load nor a truncate has said which rows there are.
-Result<bool> Loads::is_not_known(const std::string& stream) {
-  TRY(const auto reader, store_.reader());
-  EventFilter filter;
-  filter.streams = {stream};
-  filter.types = {std::string(name_of(EventType::load)), std::string(name_of(EventType::truncate))};
-  reader->set_filter(std::move(filter));
-  TRY(const Event* const any, reader->next());
-  return any == nullptr;
-}
+// -- the threads --
 
 void Loads::work(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
-  while (Entry* const entry = take(lock, stop)) {
-    const bool is_cancelled = entry->is_cancelled;
-    if (is_cancelled) entry->stop = std::stop_source();  // for the step that says so
-    const std::stop_callback forward(stop,
-                                     [asked = entry->stop]() mutable { asked.request_stop(); });
-    const std::stop_token either = entry->stop.get_token();
-    lock.unlock();
-    const Status ended = run(*entry->load, is_cancelled, either);
-    lock.lock();
-    entry->is_taken = false;
-    entry->has_ended = ended.has_value();
-    if (ended || stop.stop_requested()) continue;
-    if (entry->is_cancelled != is_cancelled) continue;
-    entry->load->set_state(LoadProgress::State::waiting, ended.error().what);
-    move_to_end(*entry);  // others come first
-    changed_.wait_for(lock, stop, limits_.retry_after, [] { return false; });
+  for (;;) {
+    const Job job = take(lock, stop);
+    if (job.entry != nullptr) {
+      run(*job.entry, lock, stop);
+    } else if (job.to_help) {
+      lock.unlock();
+      help(*job.to_help, stop);
+      lock.lock();
+    } else {
+      return;
+    }
   }
 }
 
-void Loads::move_to_end(const Entry& entry) {
-  const auto place = std::ranges::find_if(entries_, [&](const Entry& e) { return &e == &entry; });
-  entries_.splice(entries_.end(), entries_, place);
+void Loads::run(Entry& entry, std::unique_lock<std::mutex>& lock, const std::stop_token& stop) {
+  const bool is_cancelled = entry.is_cancelled;
+  if (is_cancelled) entry.stop = std::stop_source();  // for the step that says so
+  const std::stop_callback forward(stop, [asked = entry.stop]() mutable { asked.request_stop(); });
+  const std::stop_token either = entry.stop.get_token();
+  lock.unlock();
+  const Status ended = run_load(*entry.load, is_cancelled, either);
+  lock.lock();
+  entry.is_taken = false;
+  entry.has_ended = ended.has_value();
+  if (ended) {
+    ++ended_;
+    return forget_old();
+  }
+  if (stop.stop_requested() || entry.is_cancelled != is_cancelled) return;
+  entry.load->set_state(LoadProgress::State::waiting, ended.error().what);
+  entries_.splice(entries_.end(), entries_, by_table_.at(entry.table));  // others come first
+  changed_.wait_for(lock, stop, limits_.retry_after, [] { return false; });
 }
 
-// Waits for one that nobody works on. Null on `stop`.
-Loads::Entry* Loads::take(std::unique_lock<std::mutex>& lock, const std::stop_token& stop) {
-  Entry* found = nullptr;
-  changed_.wait(lock, stop, [&] {
+// Entries that have ended are for whoever reads the progress, for a while.
+void Loads::forget_old() {
+  constexpr std::size_t ended_max = 1000;
+  if (ended_ <= ended_max) return;
+  const auto oldest = std::ranges::find_if(entries_, [](const Entry& entry) {
+    return entry.has_ended && !entry.load->progress().is_asked_for;
+  });
+  if (oldest != entries_.end()) forget(std::string(oldest->table));
+}
+
+// Waits for a load that nobody works on, or one where another reader is of use.
+Loads::Job Loads::take(std::unique_lock<std::mutex>& lock, const std::stop_token& stop) {
+  Job job;
+  const auto find = [&] {
     for (Entry& entry : entries_) {
-      if (entry.is_taken || entry.has_ended) continue;
-      found = &entry;
-      return true;
+      if (!entry.is_taken && !entry.has_ended) job.entry = &entry;
+      if (job.entry != nullptr) return true;
+    }
+    for (Entry& entry : entries_) {
+      if (entry.is_taken && !entry.is_cancelled && entry.load->wants_help())
+        job.to_help = entry.load;
+      if (job.to_help) return true;
     }
     return false;
-  });
-  if (found == nullptr || stop.stop_requested()) return nullptr;
-  found->is_taken = true;
-  return found;
+  };
+  changed_.wait(lock, stop, find);
+  if (stop.stop_requested()) return {};
+  if (job.entry != nullptr) job.entry->is_taken = true;
+  return job;
 }
 
 }  // namespace tidelog

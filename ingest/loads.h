@@ -1,5 +1,6 @@
-// Loads: the loads of one source that go on beside its stream: those that were asked for, and those
-// that an earlier program left open. ingest/ingest.h has one; a few threads work on them.
+// Loads: the loads of one source that go on beside its stream: the first ones of all its tables,
+// those that were asked for, and those that an earlier program left open. ingest/ingest.h has one;
+// a few threads work on them.
 #pragma once
 
 #include <chrono>
@@ -13,21 +14,34 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "core/clock.h"
+#include "core/schema.h"
 #include "core/source.h"
 #include "core/table_reader.h"
 #include "eventstore/event_store.h"
+#include "ingest/change_handler.h"
 #include "ingest/reconciler.h"
 #include "ingest/table_load.h"
 
 namespace tidelog {
 
-class IngestHandler;
+// What is done about the rows that a table has before it is captured.
+struct FirstLoad {
+  enum class What : std::uint8_t {
+    rows,
+    schema,   // only which columns there are
+    nothing,  // until somebody asks for a load
+  };
+  What what = What::rows;
+  std::string where;  // only these rows, as the database's SQL; empty: all
+};
 
 struct LoadLimits {
-  std::size_t parallel = 2;  // tables at the same time
+  std::size_t parallel = 2;  // readers at the same time, each of a table or of a part of one
+  TableLoadLimits table;
   std::chrono::steady_clock::duration retry_after = std::chrono::seconds(1);
   // Of each table, of what the stream brought and no snapshot shows yet: some 100,000 rows.
   std::size_t held_bytes_max = 32 << 20;
@@ -47,11 +61,17 @@ class Loads {
   // A table to be loaded, again or for the first time; gives the load's number. Code::conflict when
   // it is being loaded.
   Result<std::uint64_t> request(const TableToLoad& table);
-  // Tables that the source is about to capture: that they are to be loaded is on disk before
-  // `capture` is called, and they are loaded once it has succeeded. For the thread of the stream,
-  // while nothing streams.
-  Status begin(const std::vector<std::string>& tables, IngestHandler& handler,
-               const std::function<Status()>& capture);
+  // Tables that the source captures from here on: `store` puts what their streams go on with into
+  // the store, and returns once they are captured; then they are loaded. What was known of them
+  // before is forgotten, as changes in between are not. For the thread of the stream, while nothing
+  // streams.
+  struct Begin {
+    std::string table;
+    FirstLoad load;
+    std::optional<Schema> schema;  // if only that is wanted
+  };
+  Status begin(const std::vector<Begin>& tables,
+               const std::function<Status(const std::vector<Beginning>&)>& store);
   // What was loaded stays. Code::not_found when the table is not being loaded.
   Result<std::uint64_t> cancel(const std::string& table);
   std::vector<LoadProgress> progress() const;
@@ -60,24 +80,31 @@ class Loads {
 
  private:
   struct Entry {
-    std::unique_ptr<TableLoad> load;
-    std::stop_source stop;  // of this one alone
-    bool is_taken = false;  // by a thread
+    std::string table;
+    std::shared_ptr<TableLoad> load;  // shared with those who help
+    std::stop_source stop;            // of this one alone
+    bool is_taken = false;            // by a thread
     bool is_cancelled = false;
     bool has_ended = false;
   };
 
+  // A thread's next work. Nothing: it is over.
+  struct Job {
+    Entry* entry = nullptr;                // to be run; nobody else does
+    std::shared_ptr<TableLoad> to_help{};  // instead
+  };
+
   // With the lock.
   Status recover();
-  Result<LoadStep> begin_now(const std::string& table, IngestHandler& handler);
-  bool is_open(const std::string& table) const;
-  void move_to_end(const Entry& entry);
-  Entry& add(LoadStep step, bool has_begun);
-  Result<std::optional<LoadStep>> last_step(const std::string& stream);
+  Entry* open_of(const std::string& table);
+  void forget(const std::string& table);
+  void forget_old();
+  Entry& add(LoadState state, bool has_begun);
+  void tell_of_help();
   Result<LoadStep> first_step(const TableToLoad& table);
-  Result<bool> is_not_known(const std::string& stream);
   void work(const std::stop_token& stop);
-  Entry* take(std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
+  void run(Entry& entry, std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
+  Job take(std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
 
   EventStore& store_;
   Source& source_;
@@ -87,7 +114,9 @@ class Loads {
 
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::list<Entry> entries_;           // guarded by mutex_; the loads' own state by themselves
+  std::list<Entry> entries_;  // guarded by mutex_; the loads' own state by themselves
+  std::unordered_map<std::string, std::list<Entry>::iterator> by_table_;  // guarded by mutex_
+  std::size_t ended_ = 0;              // guarded by mutex_; of the entries
   bool is_recovered_ = false;          // guarded by mutex_
   std::vector<std::jthread> threads_;  // last: they end first
 };

@@ -32,6 +32,24 @@ EventBody event_of(const LoadPart& part, const Correction& correction) {
   return event;
 }
 
+// Of one table, held by their ids at least.
+constexpr std::size_t transactions_max = 1 << 20;
+
+void forget_changes(StreamedTransaction& transaction) {
+  transaction.is_forgotten = true;
+  transaction.changes = {};
+}
+
+Status add_step(LoadPart& part, std::uint64_t ordinal, const LoadStep& step) {
+  const std::string body = encode(step);
+  EventBody event;
+  event.type = EventType::load_step;
+  event.stream = part.stream;
+  event.ordinal = static_cast<std::uint32_t>(ordinal);
+  event.body = body;
+  return add(part, event);
+}
+
 }  // namespace
 
 Status end_load_part(LoadPart& part) {
@@ -41,38 +59,36 @@ Status end_load_part(LoadPart& part) {
     event.ordinal = static_cast<std::uint32_t>(++ordinal);
     TRY_DO(add(part, event));
   }
-  const std::string body = encode(part.step);
-  EventBody step;
-  step.type = EventType::load_step;
-  step.stream = part.stream;
-  step.ordinal = static_cast<std::uint32_t>(++ordinal);
-  step.body = body;
-  return add(part, step);
-}
-
-void Reconciler::Watched::drop_all() {
-  transactions.clear();
-  bytes = 0;
+  TRY_DO(add_step(part, ++ordinal, part.step));
+  if (!part.is_all) return {};
+  LoadStep ended = part.step;
+  ended.kind = LoadStep::Kind::ended;
+  return add_step(part, ++ordinal, ended);
 }
 
 // -- the threads of the loads --
 
-void Reconciler::watch(StreamId stream) {
+ReaderId Reconciler::watch(StreamId stream) {
   const std::scoped_lock lock(mutex_);
-  watched_[stream] = {};
+  watched_[stream].readers.try_emplace(++last_reader_);
+  is_watching_anew_.store(true, std::memory_order_release);
+  return last_reader_;
+}
+
+void Reconciler::forget(StreamId stream, ReaderId reader) {
+  const std::scoped_lock lock(mutex_);
+  const auto watched = watched_.find(stream);
+  if (watched == watched_.end()) return;
+  watched->second.readers.erase(reader);
+  if (watched->second.readers.empty()) watched_.erase(watched);
   is_watching_anew_.store(true, std::memory_order_release);
 }
 
-void Reconciler::forget(StreamId stream) {
-  const std::scoped_lock lock(mutex_);
-  watched_.erase(stream);
-  is_watching_anew_.store(true, std::memory_order_release);
-}
-
-void Reconciler::took_snapshot(StreamId stream, const TableReader::Snapshot& snapshot) {
+void Reconciler::took_snapshot(StreamId stream, ReaderId reader,
+                               const TableReader::Snapshot& snapshot) {
   const std::scoped_lock lock(mutex_);
   Watched& watched = watched_[stream];
-  watched.snapshot = snapshot.transactions;
+  watched.readers[reader].snapshot = snapshot.transactions;
   // What cannot be read is kept, and fails where it is used.
   static_cast<void>(prune(watched));
 }
@@ -93,36 +109,37 @@ Result<Reconciler::Outcome> Reconciler::place(LoadPart& part, const std::stop_to
 
 // -- the stream's thread --
 
-void Reconciler::begin(std::string_view transaction) {
+void Reconciler::begin(const Transaction& transaction) {
   if (is_watching_anew_.exchange(false, std::memory_order_acq_rel)) {
     const std::scoped_lock lock(mutex_);
     watched_here_.clear();
     for (const auto& [stream, watched] : watched_) watched_here_.insert(stream);
     is_watching_ = !watched_here_.empty();
   }
-  if (is_watching_) transaction_ = transaction;
+  if (!is_watching_) return;
+  id_ = transaction.id;
+  position_ = transaction.position;
 }
 
 void Reconciler::remember(const EventBody& event) {
   if (!is_row_event(event.type) && event.type != EventType::truncate) return;
   Open& open = open_[event.stream];
-  if (open.overflown) return;
+  if (open.transaction.is_forgotten) return;
   StreamedChange change{event.type, event.schema, event.moved, {}, {}, {}};
   change.key = event.key.value_or(std::string_view());
   if (!event.key && event.before_kind == Before::row) change.before = event.before;
   change.body = event.body.value_or(std::string_view());
   open.bytes += change.bytes();
   open.transaction.changes.push_back(std::move(change));
-  if (open.bytes <= held_bytes_max_) return;
-  open.overflown = true;
-  open.transaction.changes.clear();
+  if (open.bytes > held_bytes_max_) forget_changes(open.transaction);
 }
 
 Status Reconciler::commit() {
   if (open_.empty()) return {};
   const std::scoped_lock lock(mutex_);
   for (auto& [stream, open] : open_) {
-    open.transaction.id = transaction_;
+    open.transaction.id = id_;
+    open.transaction.position = position_;
     if (const auto watched = watched_.find(stream); watched != watched_.end())
       TRY_DO(keep(watched->second, std::move(open)));
   }
@@ -135,31 +152,52 @@ void Reconciler::roll_back() { open_.clear(); }
 // Which ones is not known here, and each of them must count once.
 void Reconciler::comes_again() {
   const std::scoped_lock lock(mutex_);
-  for (auto& [stream, watched] : watched_) {
-    watched.overflown = true;
-    watched.drop_all();
-  }
+  for (auto& [stream, watched] : watched_) begin_anew(watched);
 }
 
+void Reconciler::begin_anew(Watched& watched) {
+  for (auto& [id, reader] : watched.readers) reader.must_begin = true;
+  watched.transactions.clear();
+  watched.bytes = 0;
+}
+
+// What is too much is not held: a chunk that needs it is read again, with a snapshot that may show
+// it.
 Status Reconciler::keep(Watched& watched, Open open) {
-  if (!watched.snapshot.empty()) {
-    TRY(const bool shown, readers_.includes(watched.snapshot, open.transaction.id));
-    if (shown) return {};
+  TRY(const bool shown, is_shown(watched, open.transaction));
+  if (shown) return {};
+  if (!open.transaction.is_forgotten) watched.bytes += open.bytes;
+  watched.transactions.push_back(std::move(open.transaction));
+  if (watched.bytes > held_bytes_max_) {
+    for (StreamedTransaction& transaction : watched.transactions) forget_changes(transaction);
+    watched.bytes = 0;
   }
-  watched.bytes += open.bytes;
-  if (open.overflown || watched.bytes > held_bytes_max_) {
-    watched.overflown = true;
-    watched.drop_all();
-  }
-  if (!watched.overflown) watched.transactions.push_back(std::move(open.transaction));
+  if (watched.transactions.size() > transactions_max) begin_anew(watched);
   return {};
+}
+
+Result<bool> Reconciler::includes(const std::string& snapshot,
+                                  const StreamedTransaction& transaction) const {
+  return readers_.includes(snapshot, {transaction.id, transaction.position});
+}
+
+// By the newest snapshot of every reader.
+Result<bool> Reconciler::is_shown(const Watched& watched,
+                                  const StreamedTransaction& transaction) const {
+  for (const auto& [id, reader] : watched.readers) {
+    if (reader.must_begin) continue;
+    if (reader.snapshot.empty()) return false;
+    TRY(const bool shown, includes(reader.snapshot, transaction));
+    if (!shown) return false;
+  }
+  return true;
 }
 
 Status Reconciler::prune(Watched& watched) {
   std::vector<StreamedTransaction> kept;
   std::size_t bytes = 0;
   for (StreamedTransaction& transaction : watched.transactions) {
-    TRY(const bool shown, readers_.includes(watched.snapshot, transaction.id));
+    TRY(const bool shown, is_shown(watched, transaction));
     if (shown) continue;
     for (const StreamedChange& change : transaction.changes) bytes += change.bytes();
     kept.push_back(std::move(transaction));
@@ -201,7 +239,10 @@ Result<std::optional<Reconciler::Outcome>> Reconciler::decide(LoadPart& part,
                                                               std::string_view resume) {
   if (part.step.kind != LoadStep::Kind::chunk) return std::optional(Outcome::placed);
   const auto watched = watched_.find(part.stream);
-  if (watched == watched_.end() || watched->second.overflown) return std::optional(Outcome::reopen);
+  if (watched == watched_.end()) return std::optional(Outcome::reopen);
+  const auto reader = watched->second.readers.find(part.reader);
+  if (reader == watched->second.readers.end() || reader->second.must_begin)
+    return std::optional(Outcome::reopen);
   TRY(const bool passed, readers_.passed(resume, part.end));
   if (!passed) return std::optional<Outcome>();
   TRY(const Outcome outcome, correct(part, watched->second));
@@ -218,8 +259,9 @@ Result<bool> Reconciler::has_shape_of(const LoadPart& part, SchemaId schema) con
 Result<Reconciler::Outcome> Reconciler::correct(LoadPart& part, const Watched& watched) {
   std::vector<const StreamedChange*> changes;
   for (const StreamedTransaction& transaction : watched.transactions) {
-    TRY(const bool shown, readers_.includes(part.snapshot.transactions, transaction.id));
+    TRY(const bool shown, includes(part.snapshot.transactions, transaction));
     if (shown) continue;
+    if (transaction.is_forgotten) return Outcome::again;
     for (const StreamedChange& change : transaction.changes) {
       if (change.type == EventType::truncate) return Outcome::again;
       TRY(const bool same, has_shape_of(part, change.schema));

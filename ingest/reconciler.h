@@ -5,6 +5,8 @@
 // that its rows are those of the place in the log where they stand. Nothing of the stream is
 // dropped, and nothing is compared but what a snapshot includes.
 //
+// A table may have several readers at the same time, each of a part of it.
+//
 // The threads of the loads hand parts in, the stream's thread places them.
 #pragma once
 
@@ -15,6 +17,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -32,13 +35,18 @@
 
 namespace tidelog {
 
+// One of the readers of a table, as the reconciler knows it.
+using ReaderId = std::uint64_t;
+
 // A step of a load on its way into the log: in one transaction its rows, if it has any, and then
 // the step itself, which is added where it is placed.
 struct LoadPart {
   LoadStep step;
   StreamId stream;
+  bool is_all = false;  // there is nothing else in the table: the load ends with this chunk
 
   // Of a chunk.
+  ReaderId reader = 0;
   TableReader::Snapshot snapshot;
   std::string end;  // see TableReader::Chunk
   Schema schema;
@@ -58,7 +66,7 @@ class Reconciler {
   enum class Outcome : std::uint8_t {
     placed,
     again,   // what the stream brought meanwhile does not say enough: read the chunk again
-    reopen,  // it brought more than can be held: open the reader again, then read again
+    reopen,  // some of it was missed: open the reader again, then read again
   };
 
   // `wake` makes the stream's thread call between(). All must outlive it.
@@ -72,18 +80,19 @@ class Reconciler {
 
   // -- the threads of the loads --
 
-  // Begins to remember what the stream brings for this table, afresh; before a reader is opened.
-  void watch(StreamId stream);
-  void forget(StreamId stream);
-  // The newest one, of which the next chunk is read: what it includes need not be remembered.
-  void took_snapshot(StreamId stream, const TableReader::Snapshot& snapshot);
+  // Begins to remember what the stream brings for this table; before a reader is opened.
+  ReaderId watch(StreamId stream);
+  void forget(StreamId stream, ReaderId reader);
+  // The reader's newest one, of which its next chunk is read: what the newest of every reader
+  // includes need not be remembered.
+  void took_snapshot(StreamId stream, ReaderId reader, const TableReader::Snapshot& snapshot);
   // Waits until the part is in the store, or cannot be put there as it is. Code::cancelled on
   // `stop`.
   Result<Outcome> place(LoadPart& part, const std::stop_token& stop);
 
   // -- the stream's thread --
 
-  void begin(std::string_view transaction);
+  void begin(const Transaction& transaction);
   void see(const EventBody& event) {
     if (is_watching_ && watched_here_.contains(event.stream)) remember(event);
   }
@@ -101,22 +110,26 @@ class Reconciler {
     LoadPart* part;
     std::optional<Outcome> outcome;
   };
+  struct Reader {
+    std::string snapshot;     // the newest; empty: none yet
+    bool must_begin = false;  // something was missed: it must be opened again
+  };
   struct Watched {
-    std::string snapshot;  // the newest; empty: none yet
+    std::map<ReaderId, Reader> readers;
     std::vector<StreamedTransaction> transactions;
     std::size_t bytes = 0;
-    bool overflown = false;
-    void drop_all();
   };
   struct Open {
     StreamedTransaction transaction;
     std::size_t bytes = 0;
-    bool overflown = false;
   };
 
   void remember(const EventBody& event);
   Status keep(Watched& watched, Open open);
+  Result<bool> includes(const std::string& snapshot, const StreamedTransaction& transaction) const;
+  Result<bool> is_shown(const Watched& watched, const StreamedTransaction& transaction) const;
   Status prune(Watched& watched);
+  static void begin_anew(Watched& watched);
   Result<std::optional<Outcome>> decide(LoadPart& part, std::string_view resume);
   Result<bool> has_shape_of(const LoadPart& part, SchemaId schema) const;
   Result<Outcome> correct(LoadPart& part, const Watched& watched);
@@ -131,13 +144,15 @@ class Reconciler {
   std::condition_variable_any answered_;
   std::vector<Waiting*> waiting_;
   absl::flat_hash_map<StreamId, Watched> watched_;
+  ReaderId last_reader_ = 0;
   std::atomic<bool> is_waited_for_{false};     // waiting_ is not empty
   std::atomic<bool> is_watching_anew_{false};  // watched_ has other streams than watched_here_
 
   // The stream's thread's.
   bool is_watching_ = false;
   absl::flat_hash_set<StreamId> watched_here_;
-  std::string transaction_;
+  std::string id_;        // of the open transaction
+  std::string position_;  // and where it is
   absl::flat_hash_map<StreamId, Open> open_;
 };
 

@@ -73,9 +73,9 @@ class KeyedCorrections {
       return known;
     }
     if (chunk_.rows == nullptr) return known;
-    const auto in_chunk = chunk_.rows->find(key);
-    is_ours = in_chunk != chunk_.rows->end();
-    if (is_ours) known = Known{in_chunk->second, chunk_.schema, true};
+    const std::string_view* const row = chunk_.rows->find(key);
+    is_ours = row != nullptr;
+    if (is_ours) known = Known{std::string(*row), chunk_.schema, true};
     return known;
   }
 
@@ -114,7 +114,11 @@ class KeyedCorrections {
   Status insert(const StreamedChange& change) {
     const std::unique_ptr<Known> from = std::exchange(moving_, nullptr);
     Touched* row = find(change.key);
-    if (row == nullptr) row = &add(change);
+    if (row == nullptr) {
+      row = &add(change);
+      // Where a snapshot does not say all that it shows, it may show this already.
+      row->in_snapshot = chunk_.rows != nullptr && chunk_.rows->find(change.key) != nullptr;
+    }
     TRY_DO(put(*row, change, change.moved ? from.get() : nullptr));
     if (change.moved && moves_from_chunk_) row->filled = row->partial;
     return {};
@@ -146,6 +150,24 @@ class KeyedCorrections {
 };
 
 }  // namespace
+
+void ChunkRows::add(std::string_view key, std::string_view row) {
+  places_.push_back({bytes_.size(), static_cast<std::uint32_t>(key.size()),
+                     static_cast<std::uint32_t>(row.size())});
+  bytes_ += key;
+  bytes_ += row;
+}
+
+const std::string_view* ChunkRows::find(std::string_view key) const {
+  if (by_key_.empty()) {
+    const std::string_view all = bytes_;
+    for (const Place& place : places_)
+      by_key_.insert_or_assign(all.substr(place.begin, place.key_size),
+                               all.substr(place.begin + place.key_size, place.row_size));
+  }
+  const auto found = by_key_.find(key);
+  return found == by_key_.end() ? nullptr : &found->second;
+}
 
 Result<std::optional<std::vector<Correction>>> corrections_of_keyed(
     const std::vector<const StreamedChange*>& changes, const KeyedChunk& chunk,

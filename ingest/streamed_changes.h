@@ -33,11 +33,29 @@ struct StreamedChange {
 // All changes of one transaction to one table.
 struct StreamedTransaction {
   std::string id;
+  std::string position;
   std::vector<StreamedChange> changes;
+  bool is_forgotten = false;  // the changes were too many to be held
 };
 
-// The rows of a chunk by key; what is not among them was not in its part of the table.
-using ChunkRows = absl::flat_hash_map<std::string, std::string>;
+// The rows of a chunk by key; what is not among them was not in its part of the table. Few chunks
+// are asked, so they are only put in order by the first question.
+class ChunkRows {
+ public:
+  void add(std::string_view key, std::string_view row);
+  // Of several rows of one key the last. Null: there is none.
+  const std::string_view* find(std::string_view key) const;
+
+ private:
+  struct Place {
+    std::uint64_t begin;
+    std::uint32_t key_size;
+    std::uint32_t row_size;
+  };
+  std::string bytes_;  // key and row of each
+  std::vector<Place> places_;
+  mutable absl::flat_hash_map<std::string_view, std::string_view> by_key_;
+};
 
 // What a chunk must be followed by, so that its rows are those of the place in the log where it
 // comes, and not of its snapshot.

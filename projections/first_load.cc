@@ -34,9 +34,11 @@ Result<std::optional<LoadStep>> open_first_load(StoreReader& reader, const std::
   return is_open ? std::move(last) : Result<std::optional<LoadStep>>(std::nullopt);
 }
 
-Result<std::optional<Position>> first_load_end(StoreReader& reader, const std::string& stream) {
+Result<std::optional<Position>> first_load_end(StoreReader& reader, const std::string& stream,
+                                               Position end) {
   std::optional<Position> found;
   TRY(const auto steps, steps_of(reader, stream));
+  TRY_DO(steps->seek(end));
   for (;;) {
     TRY(const Event* const event, steps->next());
     if (event == nullptr) return found;

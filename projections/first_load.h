@@ -21,7 +21,9 @@ Result<std::optional<LoadStep>> last_load_step(StoreReader& reader, const std::s
 Result<std::optional<LoadStep>> open_first_load(StoreReader& reader, const std::string& stream,
                                                 Position end);
 
-// The place of the step with which the first load ended; nothing when it has not.
-Result<std::optional<Position>> first_load_end(StoreReader& reader, const std::string& stream);
+// The place of the step with which the first load ended that is open at `end`; nothing when it has
+// not ended.
+Result<std::optional<Position>> first_load_end(StoreReader& reader, const std::string& stream,
+                                               Position end);
 
 }  // namespace tidelog

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
 #include "connectors/postgres/copy_text.h"
 #include "connectors/postgres/table_list.h"
+#include "connectors/postgres/table_pattern.h"
 
 namespace tidelog::postgres {
 
@@ -45,6 +47,14 @@ ReplicaIdentity identity_of(std::string_view letter) {
   return ReplicaIdentity::primary_key;
 }
 
+Result<std::string> select_for(const PostgresOptions& options, const Schema& table) {
+  for (const SelectOverride& one : options.selects) {
+    TRY(const TablePattern pattern, parse_table_pattern(one.table));
+    if (pattern.matches(table.table_schema, table.table)) return one.select;
+  }
+  return std::string();
+}
+
 }  // namespace
 
 Result<std::vector<CapturedTable>> find_captured_tables(Connection& connection,
@@ -70,6 +80,7 @@ Result<std::vector<CapturedTable>> find_captured_tables(Connection& connection,
     table.from = fmt::format("{}{}", only, found.text(row, 6));
     table.column_list = found.text(row, 7);
     table.filter = found.text(row, 8);
+    TRY(table.select, select_for(options, table.schema));
     tables.push_back(std::move(table));
   }
   return tables;
@@ -107,7 +118,23 @@ std::string select_sql(const CapturedTable& table, const std::vector<std::string
   };
   add(table.filter);
   for (const std::string& condition : conditions) add(condition);
-  return fmt::format("SELECT {} FROM {}{}", columns, table.from, where);
+  if (table.select.empty()) return fmt::format("SELECT {} FROM {}{}", columns, table.from, where);
+  return fmt::format("SELECT {} FROM ({}) AS chosen{}", columns, table.select, where);
+}
+
+Result<std::vector<Schema>> schemas_of(Connection& connection, const PostgresOptions& options,
+                                       const std::vector<std::string>& tables) {
+  TRY(std::vector<CapturedTable> captured, find_captured_tables(connection, options));
+  SqlRelationCatalog catalog(options);
+  std::vector<Schema> schemas;
+  for (const std::string& name : tables) {
+    const auto found = std::ranges::find(captured, name, &CapturedTable::name);
+    if (found == captured.end())
+      return fail(Code::unavailable, fmt::format("the table {} is no longer published", name));
+    TRY_DO(describe(connection, catalog, *found));
+    schemas.push_back(std::move(found->schema));
+  }
+  return schemas;
 }
 
 Status CopiedRow::read(Connection::CopyRow row, const CapturedTable& table, EventBody& event) {

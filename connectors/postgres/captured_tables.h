@@ -1,6 +1,5 @@
 // The captured tables as their existing rows are read: what the publication sends of each, how it
-// is written in SQL, and its schema as a streamed RELATION would give it. Used by both ways of
-// loading, the one snapshot of all tables and the chunks beside the stream.
+// is written in SQL, and its schema as a streamed RELATION would give it.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +24,7 @@ struct CapturedTable {
   std::uint64_t rows_estimated = 0;
   std::string oid;
   std::string from;         // "ONLY public.orders"
+  std::string select;       // rows are read from this query instead; empty: from the table
   std::string filter;       // the publication's row filter; empty: none
   std::string column_list;  // as an array literal; empty: all columns
 };
@@ -35,6 +35,10 @@ Result<std::vector<CapturedTable>> find_captured_tables(Connection& connection,
 
 // The columns of its schema, through the same catalog as a RELATION.
 Status describe(Connection& connection, RelationCatalog& catalog, CapturedTable& table);
+
+// Of captured tables by their names, in this order.
+Result<std::vector<Schema>> schemas_of(Connection& connection, const PostgresOptions& options,
+                                       const std::vector<std::string>& tables);
 
 // SELECT of all columns of the schema, with the publication's row filter and these conditions.
 std::string select_sql(const CapturedTable& table, const std::vector<std::string>& conditions);

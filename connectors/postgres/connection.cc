@@ -365,11 +365,24 @@ void Connection::give_up_answer() {
   static_cast<void>(read_answer(steady_clock::now() + cancel_limit, never));
 }
 
-Status Connection::start_copy(const std::string& sql) {
-  TRY(const QueryResult started, command(sql));
+namespace {
+
+Status check_copy(const QueryResult& started) {
   if (starts_copy(started.raw())) return {};
   return fail(Code::corrupt, fmt::format("the server answered {} instead of a copy",
                                          PQresStatus(PQresultStatus(started.raw()))));
+}
+
+}  // namespace
+
+Status Connection::start_copy(const std::string& command_text) {
+  TRY(const QueryResult started, command(command_text));
+  return check_copy(started);
+}
+
+Status Connection::start_copy_of(const std::string& select) {
+  TRY(const QueryResult started, query(fmt::format("COPY ({}) TO STDOUT", select), {}));
+  return check_copy(started);
 }
 
 Result<std::optional<Connection::CopyRow>> Connection::next_copy_row(const StopSignal& stop) {
@@ -392,6 +405,22 @@ Result<std::optional<Connection::CopyRow>> Connection::next_copy_row(const StopS
     }
     if (PQconsumeInput(connection_.get()) == 0) return tl::unexpected<Error>(error());
   }
+}
+
+Status Connection::abandon_copy(const StopSignal& stop) {
+  cancel();
+  for (;;) {
+    const Result<std::optional<CopyRow>> row = next_copy_row(stop);
+    if (!row) break;  // the answer to the cancel; or what the next command will meet
+    if (!*row) return {};
+    release(**row);
+  }
+  for (;;) {
+    const QueryResult rest(PQgetResult(connection_.get()));
+    if (rest.raw() == nullptr) break;
+  }
+  if (stop.requested()) return fail(Code::cancelled, "asked to stop");
+  return usable() ? Status() : Status(tl::unexpected<Error>(error()));
 }
 
 void Connection::release(CopyRow row) { PQfreemem(row.bytes); }

@@ -57,7 +57,9 @@ class Connection {
   // is closed.
   void limit_answers(std::chrono::milliseconds limit) { limit_ = limit; }
   // Sends a command that starts a copy, and returns once it has.
-  Status start_copy(const std::string& sql);
+  Status start_copy(const std::string& command_text);
+  // Of the rows of a query, which is one statement, whatever a condition in it says.
+  Status start_copy_of(const std::string& select);
 
   // The next piece of a copy out, nothing once it has ended well.
   struct CopyRow {
@@ -66,6 +68,8 @@ class Connection {
   };
   Result<std::optional<CopyRow>> next_copy_row(const StopSignal& stop);
   static void release(CopyRow row);
+  // Ends a copy out whose rest nobody wants; the transaction is over with it.
+  Status abandon_copy(const StopSignal& stop);
 
   // What went wrong on the connection itself, or the error that ended a copy.
   Error error() const;

@@ -34,6 +34,13 @@ struct KeyOverride {
   bool operator==(const KeyOverride&) const = default;
 };
 
+// What a table's existing rows are read from, in place of the table itself.
+struct SelectOverride {
+  std::string table;   // a pattern, see table_pattern.h; the first that fits counts
+  std::string select;  // an SQL query that has the table's columns
+  bool operator==(const SelectOverride&) const = default;
+};
+
 // How much of the server's log our slot may hold back, and what is done when it is more.
 struct RetainedWal {
   enum class Then : std::uint8_t {
@@ -43,6 +50,7 @@ struct RetainedWal {
   };
   std::uint64_t bytes_max = 0;
   Then then = Then::warn;
+  bool operator==(const RetainedWal&) const = default;
 };
 
 struct PostgresOptions {
@@ -57,6 +65,7 @@ struct PostgresOptions {
   bool two_phase = false;
   Origins origins = Origins::any;
   std::vector<KeyOverride> keys;
+  std::vector<SelectOverride> selects;
   std::optional<RetainedWal> retained_wal;             // nothing: no ceiling
   std::optional<std::chrono::milliseconds> heartbeat;  // nothing: none is written
   std::chrono::milliseconds status_interval{
@@ -66,7 +75,7 @@ struct PostgresOptions {
   std::chrono::milliseconds slot_creation_wait{
       60'000};                                     // for transactions that were open before us
   std::function<void(const Finding&)> on_warning;  // what prepare met that does not stop it
-  std::stop_token stop;                            // also ends the waits of prepare and start_load
+  std::stop_token stop;                            // also ends the waits of prepare and begin
 };
 
 namespace postgres {

@@ -21,8 +21,8 @@ constexpr int origin_version = 160'000;
 // The one way on when the log between the store and the server is gone.
 constexpr std::string_view begin_again =
     "nothing was recreated, because events would be missing without a sign; to begin anew with a "
-    "full load, give the "
-    "source another name or use a new store";
+    "full load, set `initial_load: when_needed`, or give the source another name, or use a new "
+    "store";
 
 class Checks {
  public:

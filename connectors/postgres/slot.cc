@@ -80,17 +80,14 @@ Result<std::optional<Slot>> find_idle_slot(Connection& connection, const std::st
   }
 }
 
-Result<NewSlot> create_slot(Connection& replication, const std::string& name,
-                            std::chrono::milliseconds wait) {
+Result<Lsn> create_slot(Connection& replication, const std::string& name,
+                        std::chrono::milliseconds wait) {
   const std::string command = fmt::format(
-      "CREATE_REPLICATION_SLOT {} LOGICAL pgoutput EXPORT_SNAPSHOT", quote_identifier(name));
+      "CREATE_REPLICATION_SLOT {} LOGICAL pgoutput NOEXPORT_SNAPSHOT", quote_identifier(name));
   TRY(const QueryResult made, replication.command(command, wait));
   if (made.rows() != 1)
     return fail(Code::corrupt, "CREATE_REPLICATION_SLOT answered without a row");
-  NewSlot slot;
-  TRY(slot.consistent, parse_lsn(made.text(0, 1)));
-  slot.snapshot = made.text(0, 2);
-  return slot;
+  return parse_lsn(made.text(0, 1));
 }
 
 Status drop_slot(Connection& connection, const std::string& name) {

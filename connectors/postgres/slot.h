@@ -45,13 +45,10 @@ Result<std::optional<Slot>> find_slot(Connection& connection, const std::string&
 Result<std::optional<Slot>> find_idle_slot(Connection& connection, const std::string& name,
                                            std::chrono::milliseconds wait, std::stop_token stop);
 
-struct NewSlot {
-  Lsn consistent;        // streaming begins here
-  std::string snapshot;  // what was committed before; valid until the connection's next command
-};
 // On a replication connection. Waits for the transactions that are open now, at most for `wait`.
-Result<NewSlot> create_slot(Connection& replication, const std::string& name,
-                            std::chrono::milliseconds wait);
+// Gives the place where streaming begins.
+Result<Lsn> create_slot(Connection& replication, const std::string& name,
+                        std::chrono::milliseconds wait);
 Status drop_slot(Connection& connection, const std::string& name);
 
 // The end of what the server has flushed, or, on a standby, replayed; 0: nothing yet.

@@ -6,8 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "connectors/postgres/captured_tables.h"
 #include "connectors/postgres/change_decoder.h"
-#include "connectors/postgres/chunk_reader.h"
 #include "connectors/postgres/preflight.h"
 #include "connectors/postgres/publication.h"
 #include "connectors/postgres/relation_catalog.h"
@@ -40,40 +40,47 @@ class PostgresSource : public Source {
     replication_.reset();
     TRY(const std::optional<PostgresResume> resume, read_stored(stored));
     Preflight found = check_server(options_, resume, last_reader_);
+    note_server(found);
     TRY_DO(first_error(found.findings));
     warn_of(found.findings);
-    server_ = {
-        PostgresResume::Phase::loading, found.system_id, found.timeline, {}, slot_name(options_)};
-    server_.is_standby = found.is_standby;
     replication_ = std::move(found.replication);
     new_tables_ = std::move(found.new_tables);
     const bool streaming = resume && resume->phase == PostgresResume::Phase::streaming;
     leftover_slot_ = !streaming && found.slot.has_value();
-    return streaming ? Next::stream : Next::load;
+    return streaming ? Next::stream : Next::begin;
   }
 
-  std::string loading_position() const override { return encode(server_); }
+  std::string beginning_position() const override {
+    return is_known_ ? encode(server_) : std::string();
+  }
 
-  Result<std::unique_ptr<ChunkReader>> start_load() override {
+  Result<Begun> begin() override {
     TRY(Connection sql, Connection::open(options_, Connection::Kind::sql));
     if (std::exchange(leftover_slot_, false)) TRY_DO(drop_slot(sql, slot_name(options_)));
     if (owns_publication(options_)) TRY_DO(complete_publication(sql));
     TRY_DO(open_replication());
-    TRY(const NewSlot slot, make_slot(sql));
     PostgresResume resume = server_;
     resume.phase = PostgresResume::Phase::streaming;
-    resume.end_lsn = slot.consistent;
-    resume.consistent = slot.consistent;
-    auto reader = SnapshotReader::open(options_, slot.snapshot, resume);
-    replication_.reset();  // the snapshot is imported; streaming takes a fresh connection
-    return reader;
+    TRY(resume.end_lsn, make_slot(sql));
+    resume.consistent = resume.end_lsn;
+    replication_.reset();  // streaming takes a fresh connection
+    Begun begun;
+    begun.resume = encode(resume);
+    TRY(const std::vector<CapturedTable> captured, find_captured_tables(sql, options_));
+    for (const CapturedTable& table : captured) begun.tables.push_back(table.name);
+    return begun;
+  }
+
+  Result<std::vector<Schema>> describe(const std::vector<std::string>& tables) override {
+    TRY(Connection sql, Connection::open(options_, Connection::Kind::sql));
+    return schemas_of(sql, options_, tables);
   }
 
   Status stream(std::string_view stored, ChangeHandler& handler, std::stop_token stop) override {
     behind_failure_.clear();
     TRY(const std::optional<PostgresResume> from, read_stored(stored));
     if (!from || from->phase != PostgresResume::Phase::streaming) {
-      return fail(Code::misconfigured, "there is no position to stream from: the load is not done");
+      return fail(Code::misconfigured, "there is no position to stream from: nothing has begun");
     }
     TRY(TableChoice captured, captured_tables(options_));
     TRY_DO(open_replication());
@@ -121,6 +128,13 @@ class PostgresSource : public Source {
   void wake() override { waker_.wake(); }
 
  private:
+  void note_server(const Preflight& found) {
+    is_known_ = found.system_id != 0;
+    server_ = {
+        PostgresResume::Phase::beginning, found.system_id, found.timeline, {}, slot_name(options_)};
+    server_.is_standby = found.is_standby;
+  }
+
   void warn_of(const std::vector<Finding>& findings) const {
     if (!options_.on_warning) return;
     for (const Finding& finding : findings) options_.on_warning(finding);
@@ -132,6 +146,7 @@ class PostgresSource : public Source {
     if (ended.error().code != Code::misconfigured) return ended;
     TRY(const std::optional<PostgresResume> resume, read_stored(stored));
     const Preflight found = check_server(options_, resume, last_reader_);
+    note_server(found);
     TRY_DO(first_error(found.findings));
     return ended;
   }
@@ -184,7 +199,7 @@ class PostgresSource : public Source {
     return {};
   }
 
-  Result<NewSlot> make_slot(Connection& sql) {
+  Result<Lsn> make_slot(Connection& sql) {
     auto slot = create_slot(*replication_, slot_name(options_), options_.slot_creation_wait);
     if (slot || slot.error().code != Code::timeout) return slot;
     replication_.reset();
@@ -198,10 +213,11 @@ class PostgresSource : public Source {
   std::unique_ptr<Clock> clock_;
   PostgresTableReaders table_readers_;
   Waker waker_;
-  PostgresResume server_;  // the server that prepare has seen, as a loading position
+  PostgresResume server_;  // the server that prepare has seen, as a position before any
+  bool is_known_ = false;
   std::vector<DatabaseTable> new_tables_;  // as prepare has found them
   std::optional<Connection> replication_;  // idle
-  bool leftover_slot_ = false;             // made by a load that never came to its end
+  bool leftover_slot_ = false;             // made by a run that did not come further
   std::int64_t last_reader_ = 0;           // process id of our last walsender
   std::optional<Lsn> whole_until_;         // see TransactionAssembly::read_whole_until
   std::string behind_failure_;

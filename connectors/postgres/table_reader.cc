@@ -44,10 +44,21 @@ select a.attname, format_type(a.atttypid, a.atttypmod)
   join pg_attribute a on a.attrelid = best.indrelid and a.attnum = k.attnum
  order by k.place)";
 
-// The place is behind all that the snapshot includes: it was inserted into the log before.
+// The place is behind all that the snapshot includes: it was inserted into the log before, or, on a
+// standby, replayed from it.
 constexpr const char* snapshot_sql = R"(
-select pg_current_snapshot(), pg_current_wal_insert_lsn(),
-       (extract(epoch from clock_timestamp()) * 1000000)::int8)";
+select pg_current_snapshot(),
+       case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end,
+       (extract(epoch from clock_timestamp()) * 1000000)::int8, pg_is_in_recovery())";
+
+// Of a standby, which is asked before a snapshot is taken; null on a primary.
+constexpr const char* replayed_sql =
+    "select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() end";
+// A snapshot of a standby is named by where it had replayed the log: a transaction is seen there
+// once its commit is replayed, and not streamed before. Its own list of transactions says nothing
+// (Postgres source, pg_current_snapshot: a snapshot that was taken during recovery has it
+// elsewhere).
+constexpr char replayed_mark = '@';
 
 // A commit with synchronous_commit = off is seen before it is on disk, and so before it is
 // streamed; the server's WAL writer sees to it within three of its delays (Postgres manual,
@@ -70,9 +81,18 @@ constexpr const char* still_open_sql = R"(
 select exists (select from pg_locks where locktype = 'transactionid' and mode = 'ExclusiveLock'
                   and granted and transactionid = any ($1::xid[])))";
 
+// The keys of some pages' rows, in order, evenly chosen.
+constexpr const char* divide_sql = R"(
+select distinct on (tile) {1}
+  from (select {0}, ntile({2}) over (order by {0}) as tile from {3} tablesample system ({4})) sample
+ where tile > 1 order by tile, {0})";
+constexpr std::uint64_t page_bytes = 8192;
+constexpr std::uint64_t pages_a_part = 32;  // that are looked at
+
 // With what is stored outside of the rows (TOAST).
 constexpr const char* size_sql =
-    "select coalesce(sum(pg_table_size(t.relid)), 0)::int8 from pg_partition_tree($1::oid) t";
+    "select coalesce(sum(pg_table_size(t.relid)), pg_table_size($1::oid))::int8 "
+    "from pg_partition_tree($1::oid) t";
 
 std::optional<std::uint64_t> read_number(std::string_view text) {
   std::uint64_t value = 0;
@@ -135,27 +155,47 @@ class PostgresTableReader final : public TableReader {
     TRY_DO(choose_order());
     TRY(const QueryResult size, connection_.query(size_sql, {table_.oid}));
     TRY(const std::int64_t bytes, size.integer(0, 0));
-    if (table_.rows_estimated != 0)
-      row_bytes_ = static_cast<std::uint64_t>(bytes) / table_.rows_estimated;
+    bytes_ = static_cast<std::uint64_t>(bytes);
     return wait_for_open_transactions();
   }
 
   Order order() const override { return order_; }
   std::uint64_t rows_estimated() const override { return table_.rows_estimated; }
-  std::uint64_t row_bytes_estimated() const override { return row_bytes_; }
+  std::uint64_t bytes_estimated() const override { return bytes_; }
 
-  Result<Chunk> read(std::string_view next, std::uint64_t rows_max, Sink& sink) override {
+  Result<std::vector<std::string>> divide(std::uint64_t parts_max) override {
+    std::vector<std::string> places;
+    if (order_ != Order::by_key) return places;
+    const std::uint64_t pages = std::max<std::uint64_t>(bytes_ / page_bytes, 1);
+    const double percent = std::min(
+        100.0, 100.0 * static_cast<double>(pages_a_part * parts_max) / static_cast<double>(pages));
+    std::vector<std::string> texts;
+    const std::vector<std::string> names = order_names();
+    for (const std::string& name : names) texts.push_back(name + "::text");
+    TRY(const QueryResult found,
+        connection_.command(fmt::format(fmt::runtime(divide_sql), fmt::join(names, ", "),
+                                        fmt::join(texts, ", "), parts_max, table_.from, percent)));
+    std::vector<std::string> values(columns_.size());
+    for (std::size_t row = 0; row < found.rows(); ++row) {
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] = found.text(row, i);
+      places.push_back(encode_place(columns_, values));
+    }
+    return places;
+  }
+
+  Result<Chunk> read(const Range& range, std::uint64_t rows_max, Sink& sink) override {
     return read_chunk(sink, [&](ChangeHandler::Version version) -> Result<Chunk> {
-      TRY(const std::string query, chunk_query(next, rows_max));
+      TRY(const std::string query, chunk_query(range, rows_max));
       TRY(const Copied copied, copy(query, version, sink));
       Chunk chunk;
       chunk.last = order_ != Order::by_key || (copied.rows < rows_max && !copied.is_cut);
-      chunk.next = copied.rows == 0 ? std::string(next) : encode_place(columns_, last_values_);
+      chunk.next =
+          copied.rows == 0 ? std::string(range.next) : encode_place(columns_, last_values_);
       return chunk;
     });
   }
 
-  Result<Chunk> read_keys(const std::vector<StoredKey>& keys, Sink& sink) override {
+  Result<Chunk> read_keys(std::span<const StoredKey> keys, Sink& sink) override {
     return read_chunk(sink, [&](ChangeHandler::Version version) -> Result<Chunk> {
       TRY(const std::string condition, is_one_of(keys));
       TRY_DO(copy(select_sql(table_, {where_, condition}), version, sink));
@@ -198,7 +238,11 @@ class PostgresTableReader final : public TableReader {
     return {};
   }
 
+  // On a standby there are none that the stream has brought and nobody sees.
   Status wait_for_open_transactions() {
+    TRY(const QueryResult replayed, connection_.command(replayed_sql));
+    is_standby_ = !replayed.is_null(0, 0);
+    if (is_standby_) return {};
     TRY(const QueryResult open, connection_.command(open_sql));
     const std::string transactions(open.text(0, 0));
     return ask_until([&]() -> Result<bool> {
@@ -208,6 +252,10 @@ class PostgresTableReader final : public TableReader {
   }
 
   Status wait_until_settled(Chunk& chunk) {
+    if (is_standby_) {
+      chunk.end = encode(inserted_);
+      return {};
+    }
     return ask_until([&]() -> Result<bool> {
       TRY(const QueryResult found,
           connection_.query(settled_sql, {print_lsn(inserted_), std::to_string(taken_.value)}));
@@ -232,6 +280,7 @@ class PostgresTableReader final : public TableReader {
   // In a transaction of its own, which the session is out of afterwards, whatever happens.
   template <class Work>
   Result<Chunk> read_chunk(Sink& sink, Work work) {
+    TRY_DO(look_at_standby());
     TRY_DO(connection_.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
     Result<Chunk> chunk = [&]() -> Result<Chunk> {
       TRY(const ChangeHandler::Version version, begin_chunk(sink));
@@ -242,9 +291,19 @@ class PostgresTableReader final : public TableReader {
       if (connection_.usable()) static_cast<void>(connection_.command("ROLLBACK"));
       return chunk;
     }
-    TRY_DO(connection_.command("COMMIT"));
+    TRY_DO(connection_.command("ROLLBACK"));  // it wrote nothing, and may have been cut
     TRY_DO(wait_until_settled(*chunk));
     return chunk;
+  }
+
+  Status look_at_standby() {
+    replayed_.reset();
+    if (!is_standby_) return {};
+    TRY(const QueryResult replayed, connection_.command(replayed_sql));
+    if (!replayed.is_null(0, 0)) {
+      TRY(replayed_, parse_lsn(replayed.text(0, 0)));
+    }
+    return {};
   }
 
   // The lock before the snapshot: a table that is rewritten in between would look empty.
@@ -252,8 +311,9 @@ class PostgresTableReader final : public TableReader {
     TRY_DO(connection_.command(fmt::format("LOCK TABLE {} IN ACCESS SHARE MODE", table_.from)));
     TRY(const QueryResult taken, connection_.command(snapshot_sql));
     TRY(inserted_, parse_lsn(taken.text(0, 1)));
+    is_standby_ = taken.boolean(0, 3);
     Snapshot snapshot;
-    snapshot.transactions = taken.text(0, 0);
+    TRY(snapshot.transactions, included_in(taken));
     snapshot.place = encode(inserted_);
     TRY(snapshot.time.value, taken.integer(0, 2));
     taken_ = snapshot.time;
@@ -269,16 +329,36 @@ class PostgresTableReader final : public TableReader {
     return sink.schema(table_.schema);
   }
 
-  Result<std::string> chunk_query(std::string_view next, std::uint64_t rows_max) const {
-    if (order_ != Order::by_key) return select_sql(table_, {where_});
+  // What is replayed while a standby takes the snapshot may be in it or not. To apply it once more
+  // does no harm to a chunk whose rows are at hand by their keys; another one needs to know.
+  Result<std::string> included_in(const QueryResult& taken) const {
+    if (!is_standby_) return std::string(taken.text(0, 0));
+    if (!replayed_) return fail(Code::unavailable, "the server has become a standby");
+    if (order_ != Order::by_key && *replayed_ != inserted_) {
+      return fail(Code::unavailable,
+                  fmt::format("{} has no key that an index has in order, and the standby replayed "
+                              "changes while it was looked at",
+                              table_.name));
+    }
+    return replayed_mark + print_lsn(*replayed_);
+  }
+
+  std::vector<std::string> order_names() const {
     std::vector<std::string> names;
     for (const OrderColumn& column : columns_) names.push_back(quote_identifier(column.name));
-    std::string after;
-    if (!next.empty()) {
-      TRY(const std::vector<std::string> values, read_place(next));
-      after = fmt::format("{} > {}", tuple_of(names), tuple_of(values));
+    return names;
+  }
+
+  Result<std::string> chunk_query(const Range& range, std::uint64_t rows_max) const {
+    if (order_ != Order::by_key) return select_sql(table_, {where_});
+    const std::vector<std::string> names = order_names();
+    std::vector<std::string> conditions{where_};
+    for (const auto& [place, compare] : {std::pair(range.next, ">"), std::pair(range.end, "<=")}) {
+      if (place.empty()) continue;
+      TRY(const std::vector<std::string> values, read_place(place));
+      conditions.push_back(fmt::format("{} {} {}", tuple_of(names), compare, tuple_of(values)));
     }
-    return fmt::format("{} ORDER BY {} LIMIT {}", select_sql(table_, {where_, after}),
+    return fmt::format("{} ORDER BY {} LIMIT {}", select_sql(table_, conditions),
                        fmt::join(names, ", "), rows_max);
   }
 
@@ -299,7 +379,7 @@ class PostgresTableReader final : public TableReader {
     return values;
   }
 
-  Result<std::string> is_one_of(const std::vector<StoredKey>& keys) const {
+  Result<std::string> is_one_of(std::span<const StoredKey> keys) const {
     std::vector<std::string> conditions;
     for (const StoredKey& stored : keys) {
       std::vector<std::string> equals;
@@ -320,7 +400,7 @@ class PostgresTableReader final : public TableReader {
 
   Result<Copied> copy(const std::string& query, ChangeHandler::Version version, Sink& sink) {
     const StopSignal signal(stop_);
-    TRY_DO(connection_.start_copy(fmt::format("COPY ({}) TO STDOUT", query)));
+    TRY_DO(connection_.start_copy_of(query));
     EventBody event;
     event.stream = version.stream;
     event.schema = version.schema;
@@ -329,12 +409,14 @@ class PostgresTableReader final : public TableReader {
       TRY(const std::optional<Connection::CopyRow> row, connection_.next_copy_row(signal));
       if (!row) return copied;
       event.ordinal = static_cast<std::uint32_t>(copied.rows);
-      // What comes behind the cut is read to its end, and for nothing.
-      const Result<bool> has_room = copied.is_cut ? Result<bool>(false) : take(*row, event, sink);
+      const Result<bool> has_room = take(*row, event, sink);
       Connection::release(*row);
       TRY(const bool goes_on, has_room);
-      copied.rows += copied.is_cut ? 0 : 1;
-      copied.is_cut = !goes_on;
+      ++copied.rows;
+      if (goes_on) continue;
+      copied.is_cut = true;
+      TRY_DO(connection_.abandon_copy(signal));
+      return copied;
     }
   }
 
@@ -353,9 +435,11 @@ class PostgresTableReader final : public TableReader {
   const std::stop_token stop_;
   Order order_ = Order::whole;
   std::vector<OrderColumn> columns_;
-  std::uint64_t row_bytes_ = 0;
-  Lsn inserted_;      // the end of the log when the last snapshot was taken
-  UnixMicros taken_;  // by the server's clock
+  std::uint64_t bytes_ = 0;
+  std::optional<Lsn> replayed_;  // of a standby, before the last snapshot was taken
+  bool is_standby_ = false;      // when it was looked at last
+  Lsn inserted_;                 // the end of the log then
+  UnixMicros taken_;             // by the server's clock
   CopiedRow row_;
   std::vector<std::string> last_values_;  // of the columns of the order
 };
@@ -367,12 +451,6 @@ Result<std::unique_ptr<TableReader>> PostgresTableReaders::open(const TableToLoa
   PostgresOptions options = options_;
   options.stop = stop;
   TRY(Connection connection, Connection::open(options, Connection::Kind::sql));
-  TRY(const QueryResult standby, connection.command("select pg_is_in_recovery()"));
-  if (standby.boolean(0, 0)) {
-    return fail(Code::unsupported,
-                "a standby does not tell which transactions are open: a table is loaded beside the "
-                "stream from a primary only");
-  }
   TRY(std::vector<CapturedTable> captured, find_captured_tables(connection, options));
   const auto found = std::ranges::find(captured, table.table, &CapturedTable::name);
   if (found == captured.end()) {
@@ -388,8 +466,11 @@ Result<std::unique_ptr<TableReader>> PostgresTableReaders::open(const TableToLoa
 }
 
 Result<bool> PostgresTableReaders::includes(std::string_view snapshot,
-                                            std::string_view transaction) const {
-  return snapshot_includes(snapshot, transaction);
+                                            const Streamed& transaction) const {
+  if (!snapshot.starts_with(replayed_mark)) return snapshot_includes(snapshot, transaction.id);
+  TRY(const Lsn replayed, parse_lsn(snapshot.substr(1)));
+  TRY(const Lsn commit, read_postgres_lsn(transaction.position));
+  return commit < replayed;
 }
 
 Result<bool> PostgresTableReaders::passed(std::string_view resume, std::string_view place) const {

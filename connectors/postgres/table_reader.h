@@ -19,7 +19,7 @@ class PostgresTableReaders final : public TableReaders {
   explicit PostgresTableReaders(const PostgresOptions& options) : options_(options) {}
   Result<std::unique_ptr<TableReader>> open(const TableToLoad& table,
                                             std::stop_token stop) override;
-  Result<bool> includes(std::string_view snapshot, std::string_view transaction) const override;
+  Result<bool> includes(std::string_view snapshot, const Streamed& transaction) const override;
   Result<bool> passed(std::string_view resume, std::string_view place) const override;
 
  private:

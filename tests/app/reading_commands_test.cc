@@ -358,7 +358,7 @@ TEST_CASE("source status: a source that nobody runs is stopped where the store s
   CHECK(answer.out ==
         R"({"source":"shop","state":"stopped","position":8,"confirmed":"lsn 0/1006",)"
         R"("lag_bytes":null,"lag_seconds":null,"retained_bytes":null,"wal_status":null,)"
-        R"("safe_wal_bytes":null})"
+        R"("safe_wal_bytes":null,"loads_open":0})"
         "\n");
 }
 

@@ -87,7 +87,7 @@ TEST_CASE("run status: an old one, and one of a run that ended, do not describe 
 TEST_CASE("run status: the line of a source has its documented names") {
   CHECK(
       print_source_status(streaming()) ==
-      R"({"source":"shop","state":"streaming","position":42,"confirmed":"lsn 0/16B3700","lag_bytes":72,"lag_seconds":0.5,"retained_bytes":4096,"wal_status":"reserved","safe_wal_bytes":null})");
+      R"({"source":"shop","state":"streaming","position":42,"confirmed":"lsn 0/16B3700","lag_bytes":72,"lag_seconds":0.5,"retained_bytes":4096,"wal_status":"reserved","safe_wal_bytes":null,"loads_open":0})");
   SourceStatus warned = streaming();
   warned.warning = "too much";
   CHECK(print_source_status(warned).ends_with(R"("warning":"too much"})"));

@@ -34,7 +34,7 @@ void check_config(std::string_view text, ConfigUse use) {
   if (config) {
     INVARIANT(!config->store.path.empty() && config->store.segment_bytes > 0, "the store is named");
     for (const auto& source : config->sources) {
-      INVARIANT(!source.name.empty() && source.line > 0, "a source is named");
+      INVARIANT(!source.name.empty() && source.line.number > 0, "a source is named");
       INVARIANT(source.connection.empty() == (use == ConfigUse::store_only), "and reached");
     }
     for (const auto& projection : config->projections)

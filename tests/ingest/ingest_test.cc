@@ -50,26 +50,33 @@ class ScriptedSource final : public Source {
   using Session = std::function<Status(std::uint64_t from, ChangeHandler&)>;
   std::vector<Session> sessions;
   std::vector<std::uint64_t> resumed_at;
-  int loads_started = 0;
-  int loads_to_break = 0;
-  std::int64_t existing_rows = 3;
+  int begun = 0;
+  int begins_to_break = 0;
+  std::vector<std::string> tables = {"public.items"};
   std::stop_source stop;
   std::string behind;
 
   std::string behind_failure() const override { return behind; }
   Result<Next> prepare(std::string_view stored) override {
-    if (stored.empty()) return Next::load;
+    if (stored.empty()) return Next::begin;
     TRY(const auto resume, read_postgres_resume(stored));
-    return resume.phase == PostgresResume::Phase::loading ? Next::load : Next::stream;
+    return resume.phase == PostgresResume::Phase::beginning ? Next::begin : Next::stream;
   }
 
-  std::string loading_position() const override {
-    return resume_at(PostgresResume::Phase::loading, 0);
+  std::string beginning_position() const override {
+    return resume_at(PostgresResume::Phase::beginning, 0);
   }
 
-  Result<std::unique_ptr<ChunkReader>> start_load() override {
-    ++loads_started;
-    return std::make_unique<Chunks>(*this);
+  Result<Begun> begin() override {
+    ++begun;
+    if (begins_to_break > 0) {
+      --begins_to_break;
+      return fail(Code::unavailable, "the connection broke");
+    }
+    return Begun{resume_at(PostgresResume::Phase::streaming, 100), tables};
+  }
+  Result<std::vector<Schema>> describe(const std::vector<std::string>& names) override {
+    return std::vector<Schema>(names.size(), items_schema());
   }
 
   Status stream(std::string_view stored, ChangeHandler& handler,
@@ -96,7 +103,7 @@ class ScriptedSource final : public Source {
       return fail(Code::misconfigured, "no table " + table.table);
     }
     Result<bool> includes(std::string_view /*snapshot*/,
-                          std::string_view /*transaction*/) const override {
+                          const Streamed& /*transaction*/) const override {
       return false;
     }
     Result<bool> passed(std::string_view /*resume*/, std::string_view /*place*/) const override {
@@ -104,31 +111,6 @@ class ScriptedSource final : public Source {
     }
   };
   NoTables no_tables;
-
-  class Chunks final : public ChunkReader {
-   public:
-    explicit Chunks(ScriptedSource& source) : source_(source) {
-      tables_.push_back({"public.items", items_schema(), 3});
-    }
-    std::string resume() const override { return resume_at(PostgresResume::Phase::streaming, 100); }
-    UnixMicros snapshot_time() const override { return {1'000}; }
-    const std::vector<Table>& tables() const override { return tables_; }
-    Status read(const Table& /*table*/, ChangeHandler::Version version, ChangeHandler& handler,
-                std::stop_token /*stop*/) override {
-      for (std::int64_t i = 1; i <= source_.existing_rows; ++i) {
-        TRY_DO(give_item(handler, version, EventType::load, i, "loaded"));
-        if (i == 2 && source_.loads_to_break > 0) {
-          --source_.loads_to_break;
-          return fail(Code::unavailable, "the connection broke");
-        }
-      }
-      return {};
-    }
-
-   private:
-    ScriptedSource& source_;
-    std::vector<Table> tables_;
-  };
 };
 
 struct Fixture {
@@ -137,9 +119,16 @@ struct Fixture {
   std::unique_ptr<EventStore> store = must(EventStore::open(disk, clock, "store", small_store()));
   ScriptedSource source;
 
-  Status run() {
+  // A schema and the step that says that nothing is loaded: two events to begin with.
+  static IngestOptions just_named() {
     IngestOptions options;
     options.name = "shop";
+    options.first_load = [](const std::string&) { return FirstLoad{FirstLoad::What::schema, {}}; };
+    return options;
+  }
+
+  Status run() {
+    IngestOptions options = just_named();
     options.transaction_bytes_max = 4096;
     options.batch_bytes = 1024;
     options.retry_min = options.retry_max = std::chrono::milliseconds(1);
@@ -167,30 +156,25 @@ Status give_transaction(ChangeHandler& handler, std::uint64_t lsn, std::int64_t 
 
 }  // namespace
 
-TEST_CASE(
-    "ingest: existing rows are loaded as one transaction, then streaming goes on from there") {
+TEST_CASE("ingest: what tables begin with and where the stream begins are stored at once") {
   Fixture f;
+  f.source.begins_to_break = 2;
+  f.source.tables.push_back("public.others");
   f.source.sessions.push_back([](std::uint64_t, ChangeHandler& handler) -> Status {
     TRY_DO(give_transaction(handler, 200, 10, 2));
     return handler.idle();
   });
   must(f.run());
+  CHECK(f.source.begun == 3);
   CHECK(f.source.resumed_at == std::vector<std::uint64_t>{100, 201});
   const auto events = f.events();
   REQUIRE(events.size() == 6);
-  CHECK(events[0].type == EventType::schema);
-  for (int i = 1; i <= 3; ++i) CHECK(events[static_cast<std::size_t>(i)].type == EventType::load);
-  CHECK(events[3].count == 4);
+  for (const std::size_t first : {0U, 2U}) {
+    CHECK(events[first].type == EventType::schema);
+    CHECK(events[first].count == 4);
+    CHECK(events[first + 1].type == EventType::load_step);
+  }
   CHECK(events[4].transaction == "200");
-}
-
-TEST_CASE("ingest: nobody sees half a load, and one that broke begins again") {
-  Fixture f;
-  f.source.loads_to_break = 2;
-  must(f.run());
-  CHECK(f.source.loads_started == 3);
-  CHECK(f.events().size() == 4);
-  CHECK(must(f.disk.list("store/staging")).empty());
 }
 
 TEST_CASE("ingest: a connection cut in a transaction leaves nothing of it, and it comes once") {
@@ -206,7 +190,7 @@ TEST_CASE("ingest: a connection cut in a transaction leaves nothing of it, and i
     return handler.idle();
   });
   must(f.run());
-  CHECK(f.events().size() == 4 + 1 + 5);
+  CHECK(f.events().size() == 2 + 1 + 5);
 }
 
 TEST_CASE("ingest: a transaction larger than the limit is staged and becomes visible whole") {
@@ -214,19 +198,19 @@ TEST_CASE("ingest: a transaction larger than the limit is staged and becomes vis
   f.source.sessions.push_back([&f](std::uint64_t, ChangeHandler& handler) -> Status {
     TRY_DO(give_transaction(handler, 200, 10, 1));
     TRY_DO(give_transaction(handler, 300, 1000, 5000, false));
-    CHECK(f.events().size() == 5);
+    CHECK(f.events().size() == 3);
     TRY_DO(handler.commit(resume_at(PostgresResume::Phase::streaming, 301)));
-    CHECK(f.events().size() == 5005);
+    CHECK(f.events().size() == 5003);
     CHECK(handler.durable() == resume_at(PostgresResume::Phase::streaming, 301));
     TRY_DO(give_transaction(handler, 400, 20'000, 1));
     return handler.idle();
   });
   must(f.run());
   const auto events = f.events();
-  REQUIRE(events.size() == 5006);
+  REQUIRE(events.size() == 5004);
   for (std::size_t i = 0; i < events.size(); ++i) CHECK(events[i].revision == i);
-  CHECK(events[5].count == 5000);
-  CHECK(events[5004].index == 4999);
+  CHECK(events[3].count == 5000);
+  CHECK(events[5002].index == 4999);
 }
 
 TEST_CASE("ingest: a large transaction that is cut leaves no staging file") {
@@ -238,7 +222,7 @@ TEST_CASE("ingest: a large transaction that is cut leaves no staging file") {
   });
   must(f.run());
   CHECK(must(f.disk.list("store/staging")).empty());
-  CHECK(f.events().size() == 4);
+  CHECK(f.events().size() == 2);
 }
 
 TEST_CASE("ingest: a new schema is an event before its first row, a repeated one is none") {
@@ -256,9 +240,9 @@ TEST_CASE("ingest: a new schema is an event before its first row, a repeated one
   });
   must(f.run());
   const auto events = f.events();
-  REQUIRE(events.size() == 6);
-  CHECK(events[4].type == EventType::schema);
-  CHECK(events[5].type == EventType::schema);
+  REQUIRE(events.size() == 4);
+  CHECK(events[2].type == EventType::schema);
+  CHECK(events[3].type == EventType::schema);
 }
 
 TEST_CASE("ingest: a schema announced in a transaction that was cut is announced again") {
@@ -276,7 +260,7 @@ TEST_CASE("ingest: a schema announced in a transaction that was cut is announced
   f.source.sessions.push_back(
       [&](std::uint64_t, ChangeHandler& handler) -> Status { return announce(handler, true); });
   must(f.run());
-  CHECK(f.events().size() == 5);
+  CHECK(f.events().size() == 3);
 }
 
 TEST_CASE("ingest: a position alone is stored when it is due, and only then confirmed") {
@@ -293,7 +277,7 @@ TEST_CASE("ingest: a position alone is stored when it is due, and only then conf
   });
   must(f.run());
   CHECK(f.store->source_position("shop") == later);
-  CHECK(f.events().size() == 4);
+  CHECK(f.events().size() == 2);
 }
 
 TEST_CASE("ingest: an error that no retry mends ends it, and what was whole is kept") {
@@ -305,7 +289,7 @@ TEST_CASE("ingest: an error that no retry mends ends it, and what was whole is k
   const Status ended = f.run();
   REQUIRE(!ended);
   CHECK(ended.error().code == Code::unsupported);
-  CHECK(f.events().size() == 5);
+  CHECK(f.events().size() == 3);
 }
 
 TEST_CASE("ingest: lost history leaves one gap event where the source stands, and ends it") {
@@ -329,13 +313,13 @@ TEST_CASE("ingest: lost history leaves one gap event where the source stands, an
     REQUIRE(!ended);
     CHECK(ended.error().code == Code::history_lost);
     const auto events = f.events();
-    REQUIRE(events.size() == 6);
-    CHECK(events[5].stream == "shop.$source");
-    CHECK(events[5].type == EventType::gap);
+    REQUIRE(events.size() == 4);
+    CHECK(events[3].stream == "shop.$source");
+    CHECK(events[3].type == EventType::gap);
     CHECK(f.store->source_position("shop") == stands);
   }
   const auto reader = must(f.store->reader());
-  must(reader->seek(Position{5}));
+  must(reader->seek(Position{3}));
   const Event* const gap = must(reader->next());
   REQUIRE(gap != nullptr);
   CHECK(gap->body == "the slot is gone");
@@ -346,9 +330,9 @@ TEST_CASE("ingest: lost history leaves one gap event where the source stands, an
   for (int run = 0; run < 2; ++run) {
     REQUIRE(!f.run());
     const auto events = f.events();
-    REQUIRE(events.size() == 8);
-    CHECK(events[7].type == EventType::gap);
-    CHECK(events[7].revision == 1);
+    REQUIRE(events.size() == 6);
+    CHECK(events[5].type == EventType::gap);
+    CHECK(events[5].revision == 1);
   }
 }
 
@@ -361,14 +345,13 @@ TEST_CASE("ingest: a transaction that is to be skipped leaves a gap in its place
     return fail(Code::unsupported, "a value of no known form");
   };
   f.source.sessions = {fails};
-  IngestOptions options;
-  options.name = "shop";
+  IngestOptions options = Fixture::just_named();
   Ingest failing(*f.store, f.source, f.clock, options);
   REQUIRE(!failing.run(f.source.stop.get_token()));
   const std::string from = failing.progress().position;
   CHECK(from == resume_at(PostgresResume::Phase::streaming, 201));
   CHECK(failing.progress().behind == f.source.behind);
-  CHECK(f.events().size() == 5);
+  CHECK(f.events().size() == 3);
 
   // An order for another place is none.
   options.skip = SkipOrder{resume_at(PostgresResume::Phase::streaming, 199), f.source.behind, "x"};
@@ -379,10 +362,10 @@ TEST_CASE("ingest: a transaction that is to be skipped leaves a gap in its place
     f.source.stop = {};
     REQUIRE(Ingest(*f.store, f.source, f.clock, options).run(f.source.stop.get_token()));
     CHECK(f.source.resumed_at.back() == 250);
-    REQUIRE(f.events().size() == 6);
+    REQUIRE(f.events().size() == 4);
   }
   const auto reader = must(f.store->reader());
-  must(reader->seek(Position{5}));
+  must(reader->seek(Position{3}));
   const Event* const gap = must(reader->next());
   REQUIRE(gap != nullptr);
   CHECK(gap->type == EventType::gap);
@@ -398,8 +381,7 @@ TEST_CASE("ingest: where to go on behind a failure is known only with all before
     f.disk.fail_at(f.disk.call_count(), FaultyDisk::Repeat::for_ever, Code::disk_full);
     return fail(Code::unsupported, "a value of no known form");
   }};
-  IngestOptions options;
-  options.name = "shop";
+  const IngestOptions options = Fixture::just_named();
   Ingest ingest(*f.store, f.source, f.clock, options);
   REQUIRE(!ingest.run(f.source.stop.get_token()));
   CHECK(ingest.progress().behind.empty());
@@ -419,24 +401,23 @@ TEST_CASE("ingest: a gap that a full disk keeps from being stored is stored when
   REQUIRE(!ended);
   CHECK(ended.error().code == Code::history_lost);
   CHECK(f.source.resumed_at.size() == 2);
-  REQUIRE(f.events().size() == 5);
-  CHECK(f.events()[4].type == EventType::gap);
+  REQUIRE(f.events().size() == 3);
+  CHECK(f.events()[2].type == EventType::gap);
 }
 
 TEST_CASE("ingest: a source that is ended from outside is told why, and may leave a gap") {
   Fixture f;
   must(f.run());
-  IngestOptions options;
-  options.name = "shop";
+  const IngestOptions options = Fixture::just_named();
   Ingest ingest(*f.store, f.source, f.clock, options);
   must(ingest.run(f.source.stop.get_token()));
   CHECK(ingest.end_with({Code::misconfigured, "too much"}).error().what == "too much");
   CHECK(ingest.progress().state == IngestProgress::State::failed);
-  CHECK(f.events().size() == 4);
+  CHECK(f.events().size() == 2);
   CHECK(ingest.end_with({Code::history_lost, "dropped"}).error().code == Code::history_lost);
   CHECK(ingest.progress().problem == "dropped");
-  REQUIRE(f.events().size() == 5);
-  CHECK(f.events()[4].type == EventType::gap);
+  REQUIRE(f.events().size() == 3);
+  CHECK(f.events()[2].type == EventType::gap);
 }
 
 TEST_CASE("ingest: a full disk pauses, and nothing is lost or doubled") {
@@ -449,7 +430,7 @@ TEST_CASE("ingest: a full disk pauses, and nothing is lost or doubled") {
     return handler.idle();
   });
   must(f.run());
-  CHECK(f.events().size() == 5);
+  CHECK(f.events().size() == 3);
 }
 
 TEST_CASE("ingest: a disk that is full at any one call loses and doubles nothing") {
@@ -473,7 +454,7 @@ TEST_CASE("ingest: a disk that is full at any one call loses and doubles nothing
     const auto events = f.events();
     if (expected.empty()) {
       expected = events;
-      REQUIRE(expected.size() == 4 + 2 + 1000 + 1);
+      REQUIRE(expected.size() == 2 + 2 + 1000 + 1);
       continue;
     }
     REQUIRE(events == expected);
@@ -482,7 +463,7 @@ TEST_CASE("ingest: a disk that is full at any one call loses and doubles nothing
       CHECK(path.find("/staging/") == std::string::npos);
       adopted += path.ends_with(".adopted") ? 1 : 0;
     }
-    CHECK(adopted == 2);  // of the load and of the large transaction
+    CHECK(adopted == 1);  // of the large transaction
     if (f.disk.call_count() <= begin + call) break;
   }
 }

@@ -41,6 +41,7 @@ SimulatedOptions some_options(Dice& dice) {
   options.truncates = dice.one_in(3);
   options.adds_columns = dice.one_in(3);
   options.fails = dice.one_in(2);
+  options.is_standby = !options.commits_early && dice.one_in(4);
   return options;
 }
 
@@ -289,6 +290,10 @@ class Model {
     options.progress_interval = {};
     options.retry_min = options.retry_max = std::chrono::milliseconds(1);
     options.loads.retry_after = std::chrono::milliseconds(1);
+    options.loads.parallel = 1 + dice_.below(4);
+    if (dice_.one_in(2)) options.loads.table.part_bytes = 1 << 20;
+    options.loads.table.parts_max = 1 + dice_.below(6);
+    if (dice_.one_in(2)) options.loads.table.chunk_bytes = 1 + dice_.below(60);
     if (dice_.one_in(3)) options.loads.held_bytes_max = 600 + dice_.below(2000);
     return options;
   }

@@ -148,9 +148,9 @@ void SimulatedDatabase::advance(std::size_t which, Dice& dice) {
       return;
     }
     log(doing, dice);
-    return;
+    if (!options_.is_standby) return;
   }
-  if (!dice.one_in(3)) return;
+  if (!options_.is_standby && !dice.one_in(3)) return;
   if (!doing.early && flushed_ < doing.end)
     flushed_ = doing.end + dice.below(2) * (inserted_ - doing.end);
   show(doing);
@@ -351,10 +351,12 @@ void SimulatedDatabase::rest(Dice& dice) {
   changed_.wait_for(lock, std::chrono::microseconds(dice.below(200)));
 }
 
-// "xmin:xmax:xip", as Postgres has it.
-std::string SimulatedDatabase::snapshot_text() const {
+// "xmin:xmax:xip", as Postgres has it. `sure`: so many transactions of the log it surely shows.
+std::string SimulatedDatabase::snapshot_text(std::size_t sure) const {
   std::vector<std::uint64_t> open;
   for (const auto& doing : doing_) open.push_back(doing->id);
+  for (std::size_t i = sure; options_.is_standby && i < log_.size(); ++i)
+    open.push_back(number_of(log_[i].id));
   std::ranges::sort(open);
   const std::uint64_t oldest = open.empty() ? next_id_ : open.front();
   return fmt::format("{}:{}:{}", oldest, next_id_, fmt::join(open, ","));
@@ -369,31 +371,46 @@ class SimulatedReader final : public TableReader {
 
   Order order() const override { return database_.options_.tables[table_].order; }
   std::uint64_t rows_estimated() const override { return 20; }
-  std::uint64_t row_bytes_estimated() const override { return 1 << 20; }
+  std::uint64_t bytes_estimated() const override { return 20 << 20; }
 
-  Result<Chunk> read(std::string_view next, std::uint64_t rows_max, Sink& sink) override {
+  Result<std::vector<std::string>> divide(std::uint64_t parts_max) override {
+    std::vector<std::string> places;
+    std::uint64_t place = 0;
+    while (places.size() + 1 < parts_max && dice_.below(5) != 0)
+      places.push_back(std::to_string(place += 1 + dice_.below(8)));
+    return places;
+  }
+
+  Result<Chunk> read(const Range& range, std::uint64_t rows_max, Sink& sink) override {
     const bool is_whole = order() != Order::by_key;
-    const auto after = static_cast<std::int64_t>(number_of(next));
+    const auto after = static_cast<std::int64_t>(number_of(range.next));
+    const std::int64_t up_to =
+        range.end.empty() ? INT64_MAX : static_cast<std::int64_t>(number_of(range.end));
     const std::size_t most =
         is_whole ? SIZE_MAX : std::min<std::size_t>(rows_max, 1 + dice_.below(5));
     take_snapshot(sink);
-    Chunk chunk{end_, std::string(next), is_whole};
+    Chunk chunk{end_, std::string(range.next), is_whole};
     SimulatedRows some;
-    for (auto row = is_whole ? rows_.begin() : rows_.upper_bound(after); row != rows_.end();
-         ++row) {
+    const auto end = rows_.upper_bound(up_to);
+    auto row = is_whole ? rows_.begin() : rows_.upper_bound(after);
+    for (; row != rows_.end() && (is_whole || row->first <= up_to); ++row) {
       if (some.size() == most) break;
       some.insert(*row);
     }
     if (!is_whole) {
       if (!some.empty()) chunk.next = std::to_string(some.rbegin()->first);
-      const bool none_left = some.empty() || some.rbegin()->first == rows_.rbegin()->first;
+      const bool none_left = some.empty() || row == end;
       chunk.last = some.empty() || (none_left && dice_.one_in(2));
     }
-    TRY_DO(give(some, sink));
+    TRY(const auto cut_behind, give(some, sink));
+    if (cut_behind && !is_whole) {
+      chunk.next = std::to_string(*cut_behind);
+      chunk.last = false;
+    }
     return chunk;
   }
 
-  Result<Chunk> read_keys(const std::vector<StoredKey>& keys, Sink& sink) override {
+  Result<Chunk> read_keys(std::span<const StoredKey> keys, Sink& sink) override {
     take_snapshot(sink);
     SimulatedRows some;
     for (const StoredKey& stored : keys) {
@@ -401,8 +418,8 @@ class SimulatedReader final : public TableReader {
       const auto row = rows_.find(std::get<std::int64_t>(values[0].variant()));
       if (row != rows_.end()) some.insert(*row);
     }
-    TRY_DO(give(some, sink));
-    return Chunk{end_, {}, true};
+    TRY(const auto cut_behind, give(some, sink));
+    return Chunk{end_, {}, !cut_behind};
   }
 
  private:
@@ -412,7 +429,10 @@ class SimulatedReader final : public TableReader {
       const std::scoped_lock lock(database_.mutex_);
       rows_ = database_.seen_[table_];
       columns_added_ = database_.columns_added_seen_[table_];
-      snapshot.transactions = database_.snapshot_text();
+      const std::size_t logged = database_.log_.size();
+      const std::size_t unsure = order() == Order::by_key ? dice_.below(4) : 0;
+      sure_ = std::max(sure_, logged - std::min(logged, unsure));
+      snapshot.transactions = database_.snapshot_text(sure_);
       snapshot.place = encode(Lsn{database_.inserted_});
       end_ = snapshot.place;
       snapshot.time = {static_cast<std::int64_t>(database_.inserted_)};
@@ -422,7 +442,9 @@ class SimulatedReader final : public TableReader {
     sink.snapshot(snapshot);
   }
 
-  Status give(const SimulatedRows& rows, Sink& sink) {
+  // Up to a row with which there is no more room: gives its key.
+  Result<std::optional<std::int64_t>> give(const SimulatedRows& rows, Sink& sink) {
+    std::optional<std::int64_t> cut_behind;
     const bool keyed = order() != Order::keyless;
     while (dice_.one_in(2)) database_.rest(dice_);
     TRY(const auto version, sink.schema(database_.schema_of(table_, columns_added_)));
@@ -439,13 +461,16 @@ class SimulatedReader final : public TableReader {
           encoded(row, keyed ? std::optional(id) : std::nullopt, columns_added_, false);
       if (keyed) event.key = key;
       event.body = body;
-      TRY_DO(sink.row(event));
+      TRY(const bool goes_on, sink.row(event));
       ++event.ordinal;
       shown += fmt::format(" {}={}/{}", id, row.small, row.big);
+      if (goes_on) continue;
+      cut_behind = id;
+      break;
     }
     const std::scoped_lock lock(database_.mutex_);
     database_.note(fmt::format("reader {}: gave{}", table_, shown));
-    return {};
+    return cut_behind;
   }
 
   SimulatedDatabase& database_;
@@ -453,6 +478,7 @@ class SimulatedReader final : public TableReader {
   Dice dice_;
   SimulatedRows rows_;  // as the snapshot has them
   std::string end_;     // of the log, when it was taken
+  std::size_t sure_ = 0;
   std::size_t columns_added_ = 0;
 };
 
@@ -469,7 +495,7 @@ class SimulatedReaders final : public TableReaders {
     if (found == tables.end()) return fail(Code::misconfigured, "no table " + table.table);
     if (database_.options_.fails && dice_.one_in(6))
       return fail(Code::unavailable, "no connection for a reader");
-    const std::uint64_t barrier = database_.next_id_;
+    const std::uint64_t barrier = database_.options_.is_standby ? 0 : database_.next_id_;
     database_.note(
         fmt::format("reader {}: waits for all before {}", found - tables.begin(), barrier));
     database_.changed_.wait(lock, stop, [&] {
@@ -481,10 +507,10 @@ class SimulatedReaders final : public TableReaders {
         database_, static_cast<std::size_t>(found - tables.begin()), dice_.below(UINT32_MAX)));
   }
 
-  Result<bool> includes(std::string_view snapshot, std::string_view transaction) const override {
+  Result<bool> includes(std::string_view snapshot, const Streamed& transaction) const override {
     const std::size_t first = snapshot.find(':');
     const std::size_t second = snapshot.find(':', first + 1);
-    const std::uint64_t id = number_of(transaction);
+    const std::uint64_t id = number_of(transaction.id);
     if (id < number_of(snapshot.substr(0, first))) return true;
     if (id >= number_of(snapshot.substr(first + 1, second - first - 1))) return false;
     const std::string open = fmt::format(",{},", snapshot.substr(second + 1));
@@ -509,9 +535,12 @@ class SimulatedSource final : public Source {
       : database_(database), readers_(database, seed + 1), dice_(seed) {}
 
   Result<Next> prepare(std::string_view /*stored*/) override { return Next::stream; }
-  std::string loading_position() const override { return {}; }
-  Result<std::unique_ptr<ChunkReader>> start_load() override {
-    return fail(Code::misconfigured, "nothing is loaded before the stream");
+  std::string beginning_position() const override { return {}; }
+  Result<Begun> begin() override {
+    return fail(Code::misconfigured, "it was begun by whoever made the store");
+  }
+  Result<std::vector<Schema>> describe(const std::vector<std::string>& /*tables*/) override {
+    return std::vector<Schema>();
   }
   Result<std::vector<std::string>> new_tables() override { return std::vector<std::string>(); }
   Status capture(const std::vector<std::string>& /*tables*/) override { return {}; }

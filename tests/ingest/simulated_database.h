@@ -54,6 +54,9 @@ struct SimulatedOptions {
   bool truncates = false;
   bool adds_columns = false;
   bool fails = false;  // connections break
+  // Commits are seen as soon as they are logged, and no sooner streamed; of the last ones a
+  // snapshot does not say that it shows them.
+  bool is_standby = false;
 };
 
 // What the stream brings of one row, or of the table.
@@ -133,7 +136,7 @@ class SimulatedDatabase {
   static void apply(const SimulatedChange& change, std::vector<SimulatedRows>& tables);
   SimulatedRow new_row(std::size_t table, Dice& dice);
   std::string new_text(std::size_t table, Dice& dice, std::string_view what);
-  std::string snapshot_text() const;
+  std::string snapshot_text(std::size_t sure) const;
   void note(std::string what);
 
   const SimulatedOptions options_;

@@ -1,6 +1,7 @@
 // Databases where nothing is captured for long: the server lets go of its log all the same.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "core/disk.h"
@@ -23,6 +24,11 @@ class Capture {
         thread_([this](const std::stop_token& stop) { ended_ = ingest_.run(stop); }) {}
 
   bool streams() const { return ingest_.progress().state == IngestProgress::State::streaming; }
+  bool has_loaded() const {
+    return std::ranges::all_of(ingest_.loads().progress(), [](const LoadProgress& load) {
+      return load.state == LoadProgress::State::ended;
+    });
+  }
   std::uint64_t events() const { return store_->durable().value; }
   Status end() {
     thread_.request_stop();
@@ -77,7 +83,7 @@ TEST_CASE("idle database: what other databases and tables write is let go of, wi
     server.sql("create table orders (id int primary key); create table unread (n int)");
     server.sql("create database other");
     Capture capture(options_for(server.url(), {"public.orders"}));
-    REQUIRE(eventually(soon, [&] { return capture.streams(); }));
+    REQUIRE(eventually(soon, [&] { return capture.streams() && capture.has_loaded(); }));
     const std::uint64_t events = capture.events();
 
     SqlSession other(server.url().substr(0, server.url().rfind('/') + 1) + "other");

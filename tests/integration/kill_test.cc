@@ -22,6 +22,7 @@
 #include "core/value_text.h"
 #include "eventstore/store_reader.h"
 #include "eventstore/verify.h"
+#include "projections/first_load.h"
 #include "projections/state.h"
 #include "tests/support/child_process.h"
 #include "tests/support/postgres_server.h"
@@ -295,7 +296,11 @@ void check_kills_under_load(const Scenario& scenario) {
   const auto disk = real_disk();
   const auto is_loaded = [&] {
     const auto opened = StoreReader::open(*disk, store);
-    return opened && (*opened)->durable().value != 0;
+    return opened && std::ranges::all_of(table_names, [&](const std::string& table) {
+             const auto step =
+                 last_load_step(**opened, "shop.public." + table, (*opened)->durable());
+             return step && *step && (*step)->kind == LoadStep::Kind::ended;
+           });
   };
   for (int kill = 0; kill < kills; ++kill) {
     TidelogProcess run(folder, "run", {"run", "-c", config});
@@ -350,7 +355,7 @@ void check_kills_under_load(const Scenario& scenario) {
       ++loads;
       continue;
     }
-    if (event->type == EventType::schema) continue;
+    if (event->type == EventType::schema || event->type == EventType::load_step) continue;
     const bool is_new = identities
                             .emplace(event->transaction.position, std::string(event->stream_name),
                                      event->ordinal, event->type)

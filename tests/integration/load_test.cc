@@ -58,6 +58,29 @@ struct LoadShop : Shop {
   bool has_loaded(const std::string& table) {
     return contains(last_step(table), "\"step\":\"ended\"");
   }
+  // A few rows that the store has and the table does not (<), or the other way round (>).
+  std::string difference() {
+    const auto in_store = documents_in_store();
+    const auto in_table = documents_in_table();
+    std::string all;
+    const auto add = [&all](char side, const auto& some, const auto& others) {
+      int told = 0;
+      for (const std::string& row : some) {
+        if (std::ranges::binary_search(others, row)) continue;
+        if (++told <= 5) all += side + row.substr(0, 60) + "\n";
+      }
+      all += side + std::to_string(told) + " rows\n";
+    };
+    add('<', in_store, in_table);
+    add('>', in_table, in_store);
+    return all;
+  }
+  bool has_step(const std::string& table, const std::string& kind) {
+    return contains(
+        tidelog({"events", "--stream", "shop.public." + table, "--type", "load_step", "--json"})
+            .output,
+        "\"step\":\"" + kind + "\"");
+  }
   bool is_the_same() { return documents_in_store() == documents_in_table(); }
 };
 
@@ -162,11 +185,8 @@ TEST_CASE("load: a table is loaded under writes, with every value that the strea
   }
 }
 
-TEST_CASE("load: a program that is killed in the middle of it goes on behind its last chunk") {
-  LoadShop shop;
-  capture_and_stop(shop);
-  shop.fill_documents(12'000);
-  shop.configure("[public.orders, public.documents]");
+// Kills it a few times in the middle of the load of `documents`, then lets it end.
+void kill_in_load(LoadShop& shop) {
   Writers writers(shop.server, 2, test_seed());
   const auto steps = [&](const std::string& kind) {
     std::size_t count = 0;
@@ -186,15 +206,133 @@ TEST_CASE("load: a program that is killed in the middle of it goes on behind its
     if (shop.has_loaded("documents")) break;
     const Finished state = shop.tidelog({"state", "shop.public.documents", "--json"});
     CHECK(state.code == 1);
-    CHECK_MESSAGE(contains(state.errors, "was being loaded for the first time"), state.errors);
+    CHECK_MESSAGE(contains(state.errors, "was being loaded"), state.errors);
   }
   CHECK(kills > 0);
   const auto run = shop.start();
   REQUIRE_MESSAGE(eventually(soon, [&] { return shop.has_loaded("documents"); }), run->errors());
   writers.stop();
-  CHECK_MESSAGE(eventually(soon, [&] { return shop.is_the_same(); }), run->errors());
+  const bool is_the_same = eventually(soon, [&] { return shop.is_the_same(); });
+  CHECK_MESSAGE(is_the_same, run->errors() << shop.difference());
   CHECK(steps("begun") == 1);
   CHECK(stopped(*run) == Exit{0, 0});
+}
+
+TEST_CASE("load: a program that is killed in the middle of it goes on behind its last chunk") {
+  LoadShop shop;
+  capture_and_stop(shop);
+  shop.fill_documents(12'000);
+  shop.configure("[public.orders, public.documents]");
+  kill_in_load(shop);
+}
+
+TEST_CASE("load: a first load by several readers of one table goes on in each part after a kill") {
+  LoadShop shop;
+  shop.fill_documents(12'000);
+  shop.configure("[public.orders, public.documents]",
+                 "    load: { parallel: 3, chunk: 256 KiB }\n");
+  kill_in_load(shop);
+  CHECK(shop.has_step("documents", "divided"));
+  CHECK(shop.rows("orders") == 50);
+}
+
+TEST_CASE("load: the stream does not wait for a load that takes long") {
+  LoadShop shop;
+  shop.fill_documents(200);
+  shop.configure("[public.orders, public.documents]",
+                 "    load: { where: { public.documents: pg_sleep(0.05) is not null } }\n");
+  const auto run = shop.start();
+  const auto is_copying = [&] {
+    return !shop.server.sql("select 1 from pg_stat_activity where query ilike 'copy%sleep%'")
+                .empty();
+  };
+  REQUIRE_MESSAGE(eventually(soon, is_copying), run->errors());
+  shop.server.sql("update documents set version = 1 where id <= 10");
+  CHECK(eventually(soon, [&] { return shop.events("update") == 10; }));
+  CHECK(is_copying());
+  REQUIRE_MESSAGE(eventually(soon, [&] { return shop.has_loaded("documents"); }), run->errors());
+  CHECK_MESSAGE(shop.is_the_same(), shop.difference());
+  CHECK(stopped(*run) == Exit{0, 0});
+}
+
+TEST_CASE("load: on SIGHUP a table that was added is loaded, while the rest goes on") {
+  LoadShop shop;
+  shop.fill_documents(100);
+  const auto run = shop.start();
+  REQUIRE_MESSAGE(eventually(soon, [&] { return shop.streams(); }), run->errors());
+  shop.configure("[public.orders, public.customers, public.documents");  // no bracket ends it
+  run->kill(SIGHUP);
+  CHECK(eventually(soon, [&] { return contains(run->errors(), "not reloaded"); }));
+  CHECK(shop.server.sql("select 1 from pg_replication_slots where active").size() == 1);
+
+  shop.configure(
+      "[public.orders, public.customers, public.documents]",
+      "  - name: other\n    postgres: \"" + shop.url + "\"\n    tables: [public.customers]\n");
+  run->kill(SIGHUP);
+  REQUIRE_MESSAGE(eventually(soon, [&] { return shop.has_loaded("documents"); }), run->errors());
+  CHECK(shop.is_the_same());
+  CHECK(shop.events("load") == 150);
+  CHECK(eventually(soon, [&] { return contains(shop.status(), "\"source\":\"other\""); }));
+
+  shop.configure("[public.orders, public.customers, public.documents]");
+  run->kill(SIGHUP);
+  const std::string active = "select 1 from pg_replication_slots where active";
+  CHECK_MESSAGE(eventually(soon, [&] { return shop.server.sql(active).size() == 1; }),
+                run->errors());
+  CHECK(stopped(*run) == Exit{0, 0});
+}
+
+TEST_CASE("load: by configuration no rows, only the schema, some rows, or those of a query") {
+  LoadShop shop;
+  shop.server.sql("insert into customers values (1, 'one'), (2, 'two')");
+  shop.fill_documents(40);
+  shop.server.sql("create table hidden (id int primary key, secret bool not null)");
+  shop.server.sql("insert into hidden select n, n % 2 = 0 from generate_series(1, 10) n");
+  shop.configure("[public.*]",
+                 "    initial_load: { public.customers: none, public.orders: schema }\n"
+                 "    load:\n"
+                 "      where: { public.documents: id <= 30 }\n"
+                 "      select: { public.hidden: select * from public.hidden where not secret }\n");
+  const auto run = shop.start();
+  REQUIRE_MESSAGE(eventually(soon, [&] { return shop.streams(); }), run->errors());
+  CHECK(shop.rows("documents") == 30);
+  CHECK(shop.rows("hidden") == 5);
+  CHECK(shop.events("load") == 35);
+  CHECK(shop.tidelog({"events", "--stream", "shop.public.orders", "--type", "schema", "--json"})
+            .output.find("status") != std::string::npos);
+  const Finished state = shop.tidelog({"state", "shop.public.customers"});
+  CHECK(state.code == 1);
+  CHECK_MESSAGE(contains(state.errors, "`tidelog source load` loads them"), state.errors);
+
+  shop.server.sql("update customers set name = 'three' where id = 2");
+  CHECK(shop.tidelog({"source", "load", "shop.public.customers"}).code == 0);
+  CHECK(shop.rows("customers") == 2);
+  CHECK(stopped(*run) == Exit{0, 0});
+}
+
+TEST_CASE("load: after lost history, when needed, everything begins anew and is what it is") {
+  for (const std::string& version : postgres_versions()) {
+    CAPTURE(version);
+    LoadShop shop({.settings = {}, .hba = {}, .version = version});
+    shop.fill_documents(300);
+    shop.configure("[public.orders, public.documents]", "    initial_load: when_needed\n");
+    {
+      const auto run = shop.start();
+      REQUIRE_MESSAGE(eventually(soon, [&] { return shop.streams(); }), run->errors());
+      CHECK(stopped(*run) == Exit{0, 0});
+    }
+    shop.server.sql("select pg_drop_replication_slot('tidelog_shop')");
+    shop.server.sql("delete from documents where id > 290; update documents set version = 1");
+    const auto run = shop.start();
+    REQUIRE_MESSAGE(eventually(soon, [&] { return shop.streams() && shop.is_the_same(); }),
+                    run->errors());
+    CHECK(shop.events("gap") == 1);
+    CHECK(contains(run->errors(), "everything begins anew"));
+    shop.server.sql("delete from documents where id = 1");
+    CHECK(eventually(soon, [&] { return shop.is_the_same(); }));
+    CHECK(stopped(*run) == Exit{0, 0});
+    CHECK(shop.tidelog({"store", "verify"}).code == 0);
+  }
 }
 
 TEST_CASE(

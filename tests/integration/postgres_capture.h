@@ -11,6 +11,7 @@
 
 #include "connectors/postgres/source.h"
 #include "core/source_position.h"
+#include "core/table_reader.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/recording_handler.h"
 
@@ -36,17 +37,22 @@ class PostgresCapture {
 
   Result<Source::Next> prepare() { return source_->prepare(stored); }
 
-  // From nothing to the end of the load.
+  // From nothing to the rows that there are, before anything is streamed.
   Status load() {
     TRY_DO(prepare());
-    stored = source_->loading_position();
-    TRY(const std::unique_ptr<ChunkReader> reader, source_->start_load());
-    for (const ChunkReader::Table& table : reader->tables()) {
-      TRY(const ChangeHandler::Version version, handler.schema(table.name, table.schema));
-      TRY_DO(reader->read(table, version, handler, {}));
-    }
-    stored = reader->resume();
+    stored = source_->beginning_position();
+    TRY(const Source::Begun begun, source_->begin());
+    for (const std::string& table : begun.tables) TRY_DO(load_table(table, nullptr));
+    stored = begun.resume;
     return {};
+  }
+
+  // The rows of a table, handed on; gives the snapshots of which they were read.
+  std::vector<std::string> read_table(const std::string& table) {
+    std::vector<std::string> snapshots;
+    if (auto done = load_table(table, &snapshots); !done)
+      throw std::runtime_error(done.error().what);
+    return snapshots;
   }
 
   // Streams on a thread of its own, from `stored`.
@@ -84,6 +90,40 @@ class PostgresCapture {
   bool reconnects = false;  // as ingest does, when the connection is lost
 
  private:
+  // Hands the rows on as they are read.
+  class Rows final : public TableReader::Sink {
+   public:
+    Rows(RecordingHandler& handler, std::string table, std::vector<std::string>* snapshots)
+        : handler_(handler), table_(std::move(table)), snapshots_(snapshots) {}
+    void snapshot(const TableReader::Snapshot& snapshot) override {
+      if (snapshots_ != nullptr) snapshots_->push_back(snapshot.transactions);
+    }
+    Result<ChangeHandler::Version> schema(const Schema& schema) override {
+      return handler_.schema(table_, schema);
+    }
+    Result<bool> row(const EventBody& event) override {
+      TRY_DO(handler_.event(event));
+      return true;
+    }
+
+   private:
+    RecordingHandler& handler_;
+    const std::string table_;
+    std::vector<std::string>* const snapshots_;
+  };
+
+  Status load_table(const std::string& table, std::vector<std::string>* snapshots) {
+    TRY(const auto reader, source_->table_readers().open({table, {}}, {}));
+    Rows rows(handler, table, snapshots);
+    std::string next;
+    for (bool last = false; !last;) {
+      TRY(const TableReader::Chunk chunk, reader->read({next, {}}, 10'000, rows));
+      next = chunk.next;
+      last = chunk.last;
+    }
+    return {};
+  }
+
   Status connect_again(const std::stop_token& stop) {
     TRY_DO(handler.idle());
     if (!handler.durable().empty()) stored = handler.durable();

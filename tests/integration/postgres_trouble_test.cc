@@ -162,6 +162,26 @@ TEST_CASE("postgres trouble: a standby is refused at first, and later waited out
   CHECK(contains(later.what, "target_session_attrs=read-write"));
 }
 
+TEST_CASE("postgres trouble: a standby's rows are read as of where it has replayed the log") {
+  Shop shop;
+  shop.server.sql("insert into orders select generate_series(1, 1000)");
+  PostgresCapture capture(shop.options());
+  REQUIRE(capture.load());
+  shop.server.sql(
+      "do $$ begin execute format('copy (select 1) to %L', current_setting('data_directory') || "
+      "'/standby.signal'); end $$");
+  shop.server.restart(PostgresServer::Shutdown::fast);
+  const std::string replayed = shop.server.sql("select pg_last_wal_replay_lsn()").at(0).at(0);
+  const std::size_t before = capture.handler.loaded().size();
+  const auto snapshots = capture.read_table("public.orders");
+  CHECK(capture.handler.loaded().size() == before + 1000);
+  REQUIRE(!snapshots.empty());
+  const TableReaders& readers = capture.source().table_readers();
+  const Lsn at = *parse_lsn(replayed);
+  CHECK(readers.includes(snapshots.back(), {"7", encode(Lsn{at.value - 1})}) == true);
+  CHECK(readers.includes(snapshots.back(), {"7", encode(at)}) == false);
+}
+
 TEST_CASE("postgres trouble: tables that are missing, views, unlogged, or have no identity") {
   Shop shop;
   shop.server.sql(
@@ -393,41 +413,25 @@ TEST_CASE("postgres trouble: another server is not taken for the one of the stor
   CHECK(contains(prepare_error(shop.options(), encode(resume)).what, "set slot: another"));
 }
 
-TEST_CASE("postgres trouble: an interrupted load drops its slot and begins again") {
+TEST_CASE("postgres trouble: a begin that was interrupted drops its slot and begins again") {
   Shop shop;
   shop.server.sql("insert into orders values (1)");
-  std::string loading;
+  std::string stored;
   {
     const auto source = postgres_source(shop.options());
-    REQUIRE(source->prepare({}) == Source::Next::load);
-    loading = source->loading_position();
-    REQUIRE(source->start_load());
+    REQUIRE(source->prepare({}) == Source::Next::begin);
+    stored = source->beginning_position();
+    REQUIRE(source->begin());
   }
   shop.server.sql("insert into orders values (2)");
   PostgresCapture capture(shop.options());
-  capture.stored = loading;
+  capture.stored = stored;
   CHECK(capture.load());
   CHECK(capture.handler.loaded().size() == 2);
   CHECK(shop.server.sql("select count(*) from pg_replication_slots").at(0).at(0) == "1");
 }
 
-TEST_CASE("postgres trouble: a stop ends a load in the middle of a table") {
-  Shop shop;
-  shop.server.sql("insert into orders select generate_series(1, 1000)");
-  const auto source = postgres_source(shop.options());
-  REQUIRE(source->prepare({}));
-  const auto reader = source->start_load();
-  REQUIRE(reader);
-  RecordingHandler handler;
-  const auto version = handler.schema("public.orders", reader->get()->tables().at(0).schema);
-  std::stop_source stop;
-  stop.request_stop();
-  const auto read =
-      reader->get()->read(reader->get()->tables().at(0), *version, handler, stop.get_token());
-  CHECK(read.error().code == Code::cancelled);
-}
-
-TEST_CASE("postgres trouble: a load waits for older transactions, and says for which") {
+TEST_CASE("postgres trouble: a begin waits for older transactions, and says for which") {
   Shop shop;
   SqlSession other = shop.server.session();
   other.sql("begin; insert into orders values (1)");
@@ -435,14 +439,13 @@ TEST_CASE("postgres trouble: a load waits for older transactions, and says for w
   options.slot_creation_wait = std::chrono::milliseconds{300};
   const auto source = postgres_source(options);
   REQUIRE(source->prepare({}));
-  const auto blocked = source->start_load();
+  const auto blocked = source->begin();
   REQUIRE_FALSE(blocked);
   CHECK(blocked.error().code == Code::timeout);
   CHECK(contains(blocked.error().what, "process "));
   other.sql("commit");
-  REQUIRE(source->prepare(source->loading_position()));
-  const auto reader = source->start_load();
-  CHECK(reader);
+  REQUIRE(source->prepare(source->beginning_position()));
+  CHECK(source->begin());
 }
 
 TEST_CASE(

@@ -30,20 +30,6 @@ void allow(Shop& shop, const std::string& rest) {
   shop.configure("[public.orders, public.customers]", "    retained_wal: { " + rest + " }\n");
 }
 
-// The publication's filter takes a while for each row.
-void load_slowly(Shop& shop) {
-  shop.server.sql(
-      "create publication slow for table orders where (md5(repeat(status, 30000000)) <> '')");
-}
-
-bool is_copying(Shop& shop) {
-  return shop.server.sql("select 1 from pg_stat_activity where query ilike 'copy%'").size() == 1;
-}
-
-void allow_slow_load(Shop& shop, const std::string& rest) {
-  shop.configure("[public.orders]", "    publication: slow\n    retained_wal: { " + rest + " }\n");
-}
-
 // Processes of the server that do nothing, until this is gone.
 class Frozen {
  public:
@@ -179,32 +165,6 @@ TEST_CASE("retained wal: the slot of a source that has failed goes too, while ot
   CHECK(slot_count(shop) == 1);
   CHECK(shop.streams());
   CHECK(stopped(*run) == Exit{0, 0});
-}
-
-TEST_CASE("retained wal: the ceiling holds while existing rows are loaded") {
-  Shop shop(of_version("18"));
-  load_slowly(shop);
-  const auto begin_load = [&](const std::string& rest) {
-    allow_slow_load(shop, rest);
-    auto run = shop.start();
-    REQUIRE_MESSAGE(eventually(soon, [&] { return contains(shop.status(), "\"loading\""); }),
-                    run->errors());
-    REQUIRE(eventually(soon, [&] { return is_copying(shop); }));
-    write_three_mebibytes(shop);
-    return run;
-  };
-  {
-    const auto run = begin_load("max: 1 MiB");
-    CHECK(eventually(soon, [&] { return contains(run->errors(), "source warns"); }));
-    CHECK(contains(shop.status(), "\"loading\""));
-    CHECK(stopped(*run) == Exit{0, 0});
-  }
-  check_ended(*begin_load("max: 1 MiB, then: stop"), 2, {"holds back", "the source stops"});
-  CHECK(slot_count(shop) == 1);
-  check_ended(*begin_load("max: 1 MiB, then: drop"), 2,
-              {"the slot was dropped", "the existing rows were not loaded yet"});
-  CHECK(slot_count(shop) == 0);
-  CHECK(shop.events("gap") == 0);
 }
 
 TEST_CASE(

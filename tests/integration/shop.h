@@ -69,7 +69,11 @@ struct Shop {
     return run_tidelog(arguments);
   }
   std::string status() { return tidelog({"source", "status", "--json"}).output; }
-  bool streams() { return contains(status(), "\"state\":\"streaming\""); }
+  // And every table is loaded.
+  bool streams() {
+    const std::string now = status();
+    return contains(now, "\"state\":\"streaming\"") && contains(now, "\"loads_open\":0");
+  }
   std::size_t rows(const std::string& table) {
     const Finished answer = tidelog({"state", "shop.public." + table, "--json"});
     return answer.code == 0 ? line_count(answer.output) : 0;
