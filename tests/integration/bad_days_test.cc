@@ -1,9 +1,11 @@
 // The program's bad days, on a real Postgres: each is told once with the way out, ends or waits as
 // documented, and nothing is lost: when the cause is gone, the store holds what the table holds.
 #include <doctest/doctest.h>
+
 #include <sched.h>
 #include <sys/mount.h>
 #include <unistd.h>
+#include <charconv>
 
 #include <map>
 
@@ -376,7 +378,9 @@ TEST_CASE("bad days: lost history is a gap event, once, and the store is read as
     CHECK_MESSAGE(contains(state.errors, "may be missing: " + missing), state.errors);
     const std::string name = "\"position\":";
     const std::string behind = gap.output.substr(gap.output.find(name) + name.size());
-    const std::string last = std::to_string(std::stoull(behind) - 1);
+    std::uint64_t position = 0;
+    std::from_chars(behind.data(), behind.data() + behind.size(), position);
+    const std::string last = std::to_string(position - 1);
     const Finished before = shop.tidelog({"state", "shop.public.orders", "--at", last, "--json"});
     CHECK(line_count(before.output) == 50);
     CHECK_FALSE(contains(before.errors, "may be missing"));
