@@ -22,6 +22,7 @@ Status follow(LoadState& state, LoadStep step) {
         state.step = std::move(step);
         state.step.kind = LoadStep::Kind::begun;
         state.is_cut = true;
+        return {};
       }
       if (state.is_cut) return {};
       if (step.part >= state.parts.size())
