@@ -74,6 +74,7 @@ class Service {
   };
   std::optional<SourceError> first_error_;
   std::chrono::steady_clock::time_point published_;
+  bool is_reloaded_ = false;
   bool publish_failed_ = false;
   bool orders_failed_ = false;
 };
@@ -109,11 +110,14 @@ void Service::reload() {
   const auto config = load_config(config_.file, ConfigUse::everything,
                                   {context_.disk, context_.environment, context_.secrets});
   const auto orders = read_source_orders(context_.disk, config_.store.path);
-  if (!config || !orders) {
-    log_.error("configuration not reloaded, all goes on as it was",
-               {{"error", (config ? orders.error() : config.error()).what}});
+  std::string problem;
+  if (!config || !orders) problem = (config ? orders.error() : config.error()).what;
+  if (problem.empty() && config->sources.empty()) problem = config->file + " has no `sources`";
+  if (!problem.empty()) {
+    log_.error("configuration not reloaded, all goes on as it was", {{"error", problem}});
     return;
   }
+  is_reloaded_ = true;
   if (config->store != config_.store || config->projections != config_.projections) {
     log_.warning("of the configuration only `sources` are reloaded",
                  {{"mend", "restart `tidelog run` for changes of `store` and `projections`"}});
@@ -166,7 +170,7 @@ bool Service::all_ended() const {
                      [](const auto& source) { return source->result().has_value(); });
 }
 
-// A source that could not start ends the run; one that stopped later stops alone.
+// A source that could not start ends the run; one that stopped later, or came later, stops alone.
 Status Service::look_at_results() {
   for (const auto& source : sources_) {
     source->report();
@@ -176,7 +180,7 @@ Status Service::look_at_results() {
     told_.push_back(source.get());
     Error error = result->error();
     error.what = fmt::format("source {}: {}", source->name(), error.what);
-    if (!source->has_worked()) return tl::unexpected<Error>(std::move(error));
+    if (!source->has_worked() && !is_reloaded_) return tl::unexpected<Error>(std::move(error));
     if (!all_ended()) log_.error("source stopped, others go on", {{"error", error.what}});
     if (!first_error_) first_error_ = SourceError{source->name(), std::move(error)};
   }

@@ -128,7 +128,7 @@ Status Ingest::begin(IngestHandler& handler) {
   TRY_DO(store_beginning());
   TRY(const Source::Begun begun, source_.begin());
   TRY(const auto tables, first_loads_of(begun.tables));
-  return loads_.begin(tables, [&](const std::vector<Beginning>& beginnings) {
+  return loads_.begin(tables, true, [&](const std::vector<Beginning>& beginnings) {
     return handler.begin_tables(beginnings, begun.resume);
   });
 }
@@ -146,7 +146,7 @@ Status Ingest::capture_new_tables(IngestHandler& handler) {
   TRY(const std::vector<std::string> tables, source_.new_tables());
   if (tables.empty()) return {};
   TRY(const auto loads, first_loads_of(tables));
-  return loads_.begin(loads, [&](const std::vector<Beginning>& beginnings) -> Status {
+  return loads_.begin(loads, false, [&](const std::vector<Beginning>& beginnings) -> Status {
     TRY_DO(handler.begin_tables(beginnings, store_.source_position(options_.name)));
     return source_.capture(tables);
   });

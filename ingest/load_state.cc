@@ -6,7 +6,31 @@
 namespace tidelog {
 namespace {
 
+// Retention took the begin of a load: how it was divided is not known, so it is read anew.
+void begin_again(LoadState& state, LoadStep step) {
+  state = {};
+  state.step = std::move(step);
+  state.step.kind = LoadStep::Kind::begun;
+  state.is_cut = true;
+}
+
+Status follow_chunk(LoadState& state, LoadStep step) {
+  if (step.part >= state.parts.size())
+    return fail(Code::corrupt, "a chunk of a part that the load does not have");
+  LoadState::Part& part = state.parts[step.part];
+  part.next = std::move(step.next);
+  part.last = step.last;
+  part.rows = step.rows;
+  return {};
+}
+
 Status follow(LoadState& state, LoadStep step) {
+  const bool goes_on = step.kind == LoadStep::Kind::divided || step.kind == LoadStep::Kind::chunk;
+  if (goes_on && step.number != state.step.number) {
+    begin_again(state, std::move(step));
+    return {};
+  }
+  if (goes_on && state.is_cut) return {};
   switch (step.kind) {
     case LoadStep::Kind::begun:
     case LoadStep::Kind::left_out:
@@ -15,24 +39,8 @@ Status follow(LoadState& state, LoadStep step) {
     case LoadStep::Kind::divided:
       state.divide(step.bounds);
       return {};
-    case LoadStep::Kind::chunk: {
-      if (step.number != state.step.number) {
-        // Retention took its begin: how it was divided is not known, so it is read anew.
-        state = {};
-        state.step = std::move(step);
-        state.step.kind = LoadStep::Kind::begun;
-        state.is_cut = true;
-        return {};
-      }
-      if (state.is_cut) return {};
-      if (step.part >= state.parts.size())
-        return fail(Code::corrupt, "a chunk of a part that the load does not have");
-      LoadState::Part& part = state.parts[step.part];
-      part.next = std::move(step.next);
-      part.last = step.last;
-      part.rows = step.rows;
-      return {};
-    }
+    case LoadStep::Kind::chunk:
+      return follow_chunk(state, std::move(step));
     case LoadStep::Kind::ended:
     case LoadStep::Kind::failed:
     case LoadStep::Kind::cancelled:

@@ -121,9 +121,9 @@ std::vector<LoadProgress> Loads::progress() const {
   return all;
 }
 
-// What an open load has stored already, when capturing failed after it, is not stored again.
-Status Loads::begin(const std::vector<Begin>& tables,
+Status Loads::begin(const std::vector<Begin>& tables, bool anew,
                     const std::function<Status(const std::vector<Beginning>&)>& store) {
+  stop();  // loads that are open may begin again
   std::vector<Beginning> begun;
   {
     const std::scoped_lock lock(mutex_);
@@ -133,7 +133,7 @@ Status Loads::begin(const std::vector<Begin>& tables,
     std::set<std::string_view> known;
     for (const StreamState& stream : streams) known.insert(stream.name);
     for (const Begin& table : tables) {
-      if (open_of(table.table) != nullptr) continue;
+      if (goes_on(table.table, anew)) continue;
       const std::string stream = name_ + "." + table.table;
       Beginning& one = begun.emplace_back();
       one.stream = store_.stream(stream);
@@ -162,6 +162,12 @@ Status Loads::begin(const std::vector<Begin>& tables,
 Loads::Entry* Loads::open_of(const std::string& table) {
   const auto found = by_table_.find(table);
   return found == by_table_.end() || found->second->has_ended ? nullptr : &*found->second;
+}
+
+// Nothing of the table was streamed since it has begun, so nothing is to be forgotten.
+bool Loads::goes_on(const std::string& table, bool anew) {
+  const Entry* const entry = open_of(table);
+  return entry != nullptr && !anew && !entry->load->has_chunks();
 }
 
 void Loads::forget(const std::string& table) {
@@ -256,9 +262,7 @@ void Loads::run(Entry& entry, std::unique_lock<std::mutex>& lock, const std::sto
 void Loads::forget_old() {
   constexpr std::size_t ended_max = 1000;
   if (ended_ <= ended_max) return;
-  const auto oldest = std::ranges::find_if(entries_, [](const Entry& entry) {
-    return entry.has_ended && !entry.load->progress().is_asked_for;
-  });
+  const auto oldest = std::ranges::find_if(entries_, &Entry::has_ended);
   if (oldest != entries_.end()) forget(std::string(oldest->table));
 }
 

@@ -63,14 +63,15 @@ class Loads {
   Result<std::uint64_t> request(const TableToLoad& table);
   // Tables that the source captures from here on: `store` puts what their streams go on with into
   // the store, and returns once they are captured; then they are loaded. What was known of them
-  // before is forgotten, as changes in between are not. For the thread of the stream, while nothing
-  // streams.
+  // before is forgotten, as changes in between are not. `anew`: so is an open load that has no rows
+  // yet; otherwise it goes on, as a run that was killed before they were captured has left it. For
+  // the thread of the stream, while nothing streams.
   struct Begin {
     std::string table;
     FirstLoad load;
     std::optional<Schema> schema;  // if only that is wanted
   };
-  Status begin(const std::vector<Begin>& tables,
+  Status begin(const std::vector<Begin>& tables, bool anew,
                const std::function<Status(const std::vector<Beginning>&)>& store);
   // What was loaded stays. Code::not_found when the table is not being loaded.
   Result<std::uint64_t> cancel(const std::string& table);
@@ -97,6 +98,7 @@ class Loads {
   // With the lock.
   Status recover();
   Entry* open_of(const std::string& table);
+  bool goes_on(const std::string& table, bool anew);
   void forget(const std::string& table);
   void forget_old();
   Entry& add(LoadState state, bool has_begun);

@@ -172,6 +172,10 @@ Status Reconciler::keep(Watched& watched, Open open) {
     for (StreamedTransaction& transaction : watched.transactions) forget_changes(transaction);
     watched.bytes = 0;
   }
+  if (watched.transactions.size() <= transactions_max) return {};
+  // First those that keep them all: readers without a snapshot, whose waiting takes long.
+  for (auto& [id, reader] : watched.readers) reader.must_begin |= reader.snapshot.empty();
+  TRY_DO(prune(watched));
   if (watched.transactions.size() > transactions_max) begin_anew(watched);
   return {};
 }
@@ -194,6 +198,9 @@ Result<bool> Reconciler::is_shown(const Watched& watched,
 }
 
 Status Reconciler::prune(Watched& watched) {
+  for (const auto& [id, reader] : watched.readers) {
+    if (!reader.must_begin && reader.snapshot.empty()) return {};  // it may need each of them
+  }
   std::vector<StreamedTransaction> kept;
   std::size_t bytes = 0;
   for (StreamedTransaction& transaction : watched.transactions) {

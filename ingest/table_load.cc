@@ -1,6 +1,9 @@
 #include "ingest/table_load.h"
 
+#include <absl/cleanup/cleanup.h>
+
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <utility>
 
@@ -156,6 +159,11 @@ LoadProgress TableLoad::progress() const {
   return progress_;
 }
 
+bool TableLoad::has_chunks() const {
+  const std::scoped_lock lock(mutex_);
+  return state_.has_chunks();
+}
+
 void TableLoad::set_asked_for() {
   const std::scoped_lock lock(mutex_);
   progress_.is_asked_for = true;
@@ -168,8 +176,10 @@ void TableLoad::set_state(LoadProgress::State state, std::string problem) {
 }
 
 Status TableLoad::run(const std::stop_token& stop) {
-  const Status loaded = load(stop);
-  end_help();
+  const Status loaded = [&] {
+    const absl::Cleanup when_done = [this] { end_help(); };
+    return load(stop);
+  }();
   if (loaded) {
     set_state(LoadProgress::State::ended, {});
     return {};
@@ -321,9 +331,8 @@ Status TableLoad::load_all_parts(Reading& reading, const std::stop_token& stop) 
 
 Status TableLoad::load_free_parts(Reading& reading, const std::stop_token& stop) {
   while (const auto part = take_part()) {
-    const Status loaded = load_part(*part, reading, stop);
-    give_back(*part);
-    TRY_DO(loaded);
+    const absl::Cleanup when_done = [&] { give_back(*part); };
+    TRY_DO(load_part(*part, reading, stop));
   }
   return {};
 }
@@ -475,7 +484,7 @@ Result<Reconciler::Outcome> TableLoad::place_chunk(LoadPart& part, Reading& read
       note_chunk(part);
       break;
     case Reconciler::Outcome::again:
-      note_again(reading);
+      wait_to_read_again(reading, stop);
       break;
     case Reconciler::Outcome::reopen:
       TRY_DO(reading.open(stop));
@@ -495,10 +504,17 @@ void TableLoad::note_chunk(const LoadPart& placed) {
   progress_.problem.clear();
 }
 
-void TableLoad::note_again(Reading& reading) {
-  if (++reading.again_count < again_patience) return;
-  set_state(LoadProgress::State::loading,
-            "the table changes faster than it can be read: the same rows are read again and again");
+// What does not fit is not visible yet: it may take long until it is.
+void TableLoad::wait_to_read_again(Reading& reading, const std::stop_token& stop) {
+  constexpr std::uint64_t doublings_max = 11;
+  const std::chrono::milliseconds pause(1ULL << std::min(reading.again_count, doublings_max));
+  std::unique_lock lock(mutex_);
+  if (++reading.again_count >= again_patience) {
+    progress_.problem =
+        "the table changes faster than it can be read, or changes of it are not visible yet: the "
+        "same rows are read again and again";
+  }
+  changed_.wait_for(lock, stop, pause, [] { return false; });
 }
 
 Status TableLoad::place_step(const LoadStep& step, const std::stop_token& stop) {

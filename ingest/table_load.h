@@ -64,6 +64,8 @@ class TableLoad {
   // Loads parts of the table until none is left. What goes wrong is left to run().
   void help(const std::stop_token& stop);
   LoadProgress progress() const;
+  // Whether rows of it are in the store.
+  bool has_chunks() const;
   void set_asked_for();
   void set_state(LoadProgress::State state, std::string problem);
 
@@ -93,7 +95,7 @@ class TableLoad {
                                           const std::stop_token& stop);
   Status place_step(const LoadStep& step, const std::stop_token& stop);
   void note_chunk(const LoadPart& placed);
-  void note_again(Reading& reading);
+  void wait_to_read_again(Reading& reading, const std::stop_token& stop);
 
   EventStore& store_;
   Reconciler& reconciler_;

@@ -451,18 +451,29 @@ Result<std::unique_ptr<TableReader>> PostgresTableReaders::open(const TableToLoa
   PostgresOptions options = options_;
   options.stop = stop;
   TRY(Connection connection, Connection::open(options, Connection::Kind::sql));
-  TRY(std::vector<CapturedTable> captured, find_captured_tables(connection, options));
-  const auto found = std::ranges::find(captured, table.table, &CapturedTable::name);
-  if (found == captured.end()) {
-    return fail(Code::misconfigured,
-                fmt::format("the source {} does not capture a table {}: a table is named with its "
-                            "schema, and must be in the publication {}",
-                            options.name, table.table, publication_name(options)));
-  }
+  TRY(CapturedTable captured, find(connection, table.table));
   auto reader = std::make_unique<PostgresTableReader>(std::move(connection), options_,
-                                                      std::move(*found), table.where, stop);
+                                                      std::move(captured), table.where, stop);
   TRY_DO(reader->prepare());
   return std::unique_ptr<TableReader>(std::move(reader));
+}
+
+Result<CapturedTable> PostgresTableReaders::find(Connection& connection, const std::string& table) {
+  constexpr std::chrono::seconds lifetime{5};
+  const std::scoped_lock lock(mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  if (now - listed_ >= lifetime || !captured_.contains(table)) {
+    TRY(std::vector<CapturedTable> all, find_captured_tables(connection, options_));
+    captured_.clear();
+    for (CapturedTable& one : all) captured_.emplace(one.name, std::move(one));
+    listed_ = now;
+  }
+  const auto found = captured_.find(table);
+  if (found != captured_.end()) return found->second;
+  return fail(Code::misconfigured,
+              fmt::format("the source {} does not capture a table {}: a table is named with its "
+                          "schema, and must be in the publication {}",
+                          options_.name, table, publication_name(options_)));
 }
 
 Result<bool> PostgresTableReaders::includes(std::string_view snapshot,

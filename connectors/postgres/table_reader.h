@@ -3,10 +3,16 @@
 // Made by the source for ingest's loads (core/table_reader.h).
 #pragma once
 
+#include <chrono>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <stop_token>
+#include <string>
 #include <string_view>
 
+#include "connectors/postgres/captured_tables.h"
+#include "connectors/postgres/connection.h"
 #include "connectors/postgres/options.h"
 #include "core/result.h"
 #include "core/table_reader.h"
@@ -23,7 +29,13 @@ class PostgresTableReaders final : public TableReaders {
   Result<bool> passed(std::string_view resume, std::string_view place) const override;
 
  private:
+  Result<CapturedTable> find(Connection& connection, const std::string& table);
+
   const PostgresOptions& options_;
+  std::mutex mutex_;
+  // What is captured, as the server said a moment ago: it takes long to tell with many tables.
+  std::map<std::string, CapturedTable> captured_;   // guarded by mutex_
+  std::chrono::steady_clock::time_point listed_{};  // guarded by mutex_
 };
 
 // Whether a transaction is shown by "xmin:xmax:xip,xip" (Postgres manual, "Transaction ID and

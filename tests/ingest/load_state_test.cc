@@ -105,6 +105,10 @@ TEST_CASE("load state: a load whose begin is no longer in the log is read from i
   CHECK(state.step.table == "public.items");
   REQUIRE(state.parts.size() == 1);
   CHECK_FALSE(state.has_chunks());
+  const LoadState divided = must(state_after({division({"g"}), chunk_of(0, "c", 5)}));
+  CHECK(divided.step.table == "public.items");
+  CHECK(divided.parts.size() == 1);
+  CHECK_FALSE(divided.has_chunks());
 }
 
 TEST_CASE("load state: what was left out has ended, and chunks of no part are damage") {

@@ -335,6 +335,29 @@ TEST_CASE("load: after lost history, when needed, everything begins anew and is 
   }
 }
 
+TEST_CASE("load: history that is lost in the middle of a load is no reason to keep half of it") {
+  LoadShop shop;
+  shop.fill_documents(6000);
+  shop.configure("[public.orders, public.documents]",
+                 "    initial_load: when_needed\n    load: { chunk: 64 KiB }\n");
+  {
+    const auto run = shop.start();
+    REQUIRE_MESSAGE(eventually(soon, [&] { return shop.events("load") > 100; }), run->errors());
+    run->kill(SIGKILL);
+    run->wait(soon);
+  }
+  WARN_FALSE(shop.has_loaded("documents"));
+  REQUIRE(eventually(soon, [&] {
+    return shop.server.sql("select 1 from pg_replication_slots where active").empty();
+  }));
+  shop.server.sql("select pg_drop_replication_slot('tidelog_shop')");
+  shop.server.sql("delete from documents where id % 2 = 0; update documents set version = 1");
+  const auto run = shop.start();
+  const bool is_the_same = eventually(soon, [&] { return shop.streams() && shop.is_the_same(); });
+  CHECK_MESSAGE(is_the_same, run->errors() << shop.difference());
+  CHECK(stopped(*run) == Exit{0, 0});
+}
+
 TEST_CASE(
     "load: a commit that is streamed long before anybody can see it is not undone by a chunk") {
   LoadShop shop;
