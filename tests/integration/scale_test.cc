@@ -436,7 +436,7 @@ TEST_CASE("scale: values of 50 MB, new, changed with the old row, and unchanged"
                     "); insert into whole values (1, 1, " + value(2) + ")");
     shop.configure("[public.plain, public.whole]");
     shop.run();
-    shop.report("50 MB of " + kind + ", first load", limit_for(row_bytes));
+    shop.report("50 MB of " + kind + ", first load", limit_for(2 * row_bytes));
     Fold plain(shop.store(), "shop.public.plain");
     Fold whole(shop.store(), "shop.public.whole");
     shop.server.sql("insert into plain values (2, 1, " + value(3) + ")");
