@@ -69,11 +69,6 @@ select least(pg_current_wal_flush_lsn(), $1::pg_lsn),
        or (extract(epoch from clock_timestamp()) * 1000000)::int8 > $2::int8
           + 4000 * (select setting::int8 from pg_settings where name = 'wal_writer_delay'))";
 
-// What reading tidies up in the table's pages is in the log, too, and stays off the disk for long:
-// the end of a transaction that has a number, and nothing else, takes it there.
-constexpr const char* flush_sql = "select pg_current_xact_id()";
-constexpr const char* local_sql = "set synchronous_commit = local";  // no standby is waited for
-
 // The transactions of this database that have written and not ended, prepared ones among them. A
 // snapshot does not list those that are newer than the last one that ended.
 constexpr const char* open_sql = R"(
@@ -161,7 +156,6 @@ class PostgresTableReader final : public TableReader {
     TRY(const QueryResult size, connection_.query(size_sql, {table_.oid}));
     TRY(const std::int64_t bytes, size.integer(0, 0));
     bytes_ = static_cast<std::uint64_t>(bytes);
-    TRY_DO(connection_.command(local_sql));
     return wait_for_open_transactions();
   }
 
@@ -267,9 +261,7 @@ class PostgresTableReader final : public TableReader {
           connection_.query(settled_sql, {print_lsn(inserted_), std::to_string(taken_.value)}));
       TRY(const Lsn end, parse_lsn(found.text(0, 0)));
       chunk.end = encode(end);
-      const bool is_settled = found.boolean(0, 1);
-      if (!is_settled) TRY_DO(connection_.command(flush_sql));
-      return is_settled;
+      return found.boolean(0, 1);
     });
   }
 

@@ -352,6 +352,7 @@ TEST_CASE("load: history that is lost in the middle of a load is no reason to ke
   }));
   shop.server.sql("select pg_drop_replication_slot('tidelog_shop')");
   shop.server.sql("delete from documents where id % 2 = 0; update documents set version = 1");
+  shop.configure("[public.orders, public.documents]", "    initial_load: when_needed\n");
   const auto run = shop.start();
   const bool is_the_same = eventually(soon, [&] { return shop.streams() && shop.is_the_same(); });
   CHECK_MESSAGE(is_the_same, run->errors() << shop.difference());
