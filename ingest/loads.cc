@@ -151,7 +151,8 @@ Status Loads::begin(const std::vector<Begin>& tables, bool anew,
   TRY_DO(store(begun));
   const std::scoped_lock lock(mutex_);
   for (Beginning& one : begun) {
-    if (one.step.kind == LoadStep::Kind::left_out || open_of(one.step.table) != nullptr) continue;
+    forget(one.step.table);
+    if (one.step.kind == LoadStep::Kind::left_out) continue;
     LoadState state;
     state.step = std::move(one.step);
     add(std::move(state), true);
