@@ -352,11 +352,9 @@ constexpr Key<SourceConfig> source_table[] = {
      set<&SourceConfig::keys, read_keys>},
     {{"initial_load", "`always`, `none`, `schema` or `when_needed`, or these by pattern", "always",
       "what is done about the rows that a table has when it is captured first: `always` loads "
-      "them, "
-      "`schema` stores only which columns there are, `none` nothing; `when_needed` loads them, "
-      "too, "
-      "and again, with a new slot, when history was lost; the first pattern that fits counts: "
-      "`{public.log: none, public.*: always}`"},
+      "them, `schema` stores only which columns there are, `none` nothing; `when_needed` loads "
+      "them, too, and again, with a new slot, when history was lost; the first pattern that fits "
+      "counts: `{public.log: none, public.*: always}`"},
      set_initial_load},
     {{"load", "group", "as below", "how existing rows are loaded"}, set_load},
     {{"retained_wal", "group", "no ceiling",

@@ -17,28 +17,25 @@ namespace tidelog {
 namespace {
 
 constexpr auto retry_interval = std::chrono::milliseconds(2000);
-constexpr std::uint64_t chunks_a_part = 16;
 // In a status: of the loads that nobody waits for and that do nothing.
 constexpr std::size_t idle_loads_max = 20;
 
-bool fits(const std::string& pattern, std::string_view table) {
-  const auto parsed = postgres::parse_table_pattern(pattern);  // checked by the configuration
+// The patterns were checked with the configuration.
+template <class Item>
+const Item* item_for(const std::vector<Item>& items, std::string_view table) {
   const std::size_t dot = table.find('.');
-  return parsed && parsed->matches(table.substr(0, dot), table.substr(dot + 1));
+  const auto found = postgres::first_that_fits(items, table.substr(0, dot), table.substr(dot + 1));
+  return found ? *found : nullptr;
 }
 
 FirstLoad first_load_of(const SourceConfig& config, const std::string& table) {
   FirstLoad load;
-  const auto fits_here = [&](const auto& item) { return fits(item.table, table); };
-  if (const auto chosen = std::ranges::find_if(config.initial_load, fits_here);
-      chosen != config.initial_load.end()) {
+  if (const InitialLoad* const chosen = item_for(config.initial_load, table)) {
     if (chosen->mode == InitialLoad::Mode::none) load.what = FirstLoad::What::nothing;
     if (chosen->mode == InitialLoad::Mode::schema) load.what = FirstLoad::What::schema;
   }
-  if (const auto condition = std::ranges::find_if(config.load.where, fits_here);
-      condition != config.load.where.end()) {
+  if (const LoadConfig::Condition* const condition = item_for(config.load.where, table))
     load.where = condition->sql;
-  }
   return load;
 }
 
@@ -47,8 +44,7 @@ IngestOptions ingest_options(const SourceConfig& config, std::optional<SkipOrder
   options.name = config.name;
   options.skip = std::move(skip);
   options.loads.parallel = config.load.parallel;
-  options.loads.table.chunk_bytes = config.load.chunk_bytes;
-  options.loads.table.part_bytes = chunks_a_part * config.load.chunk_bytes;
+  options.loads.table = {.chunk_bytes = config.load.chunk_bytes};
   options.first_load = [&config](const std::string& table) { return first_load_of(config, table); };
   options.begins_anew = std::ranges::any_of(config.initial_load, [](const InitialLoad& one) {
     return one.mode == InitialLoad::Mode::when_needed;

@@ -47,14 +47,6 @@ ReplicaIdentity identity_of(std::string_view letter) {
   return ReplicaIdentity::primary_key;
 }
 
-Result<std::string> select_for(const PostgresOptions& options, const Schema& table) {
-  for (const SelectOverride& one : options.selects) {
-    TRY(const TablePattern pattern, parse_table_pattern(one.table));
-    if (pattern.matches(table.table_schema, table.table)) return one.select;
-  }
-  return std::string();
-}
-
 }  // namespace
 
 Result<std::vector<CapturedTable>> find_captured_tables(Connection& connection,
@@ -80,7 +72,9 @@ Result<std::vector<CapturedTable>> find_captured_tables(Connection& connection,
     table.from = fmt::format("{}{}", only, found.text(row, 6));
     table.column_list = found.text(row, 7);
     table.filter = found.text(row, 8);
-    TRY(table.select, select_for(options, table.schema));
+    TRY(const SelectOverride* const chosen,
+        first_that_fits(options.selects, table.schema.table_schema, table.schema.table));
+    if (chosen != nullptr) table.select = chosen->select;
     tables.push_back(std::move(table));
   }
   return tables;

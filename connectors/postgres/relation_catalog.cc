@@ -92,27 +92,25 @@ Result<QueryResult> SqlRelationCatalog::query(const std::string& sql,
 // Null: the key is that of the replica identity.
 Result<const SqlRelationCatalog::Names*> SqlRelationCatalog::configured_key(
     const Relation& relation) const {
-  for (const auto& [pattern_text, columns] : options_.keys) {
-    TRY(const TablePattern pattern, parse_table_pattern(pattern_text));
-    if (!pattern.matches(relation.schema, relation.table)) continue;
-    for (const std::string& name : columns) {
-      if (!has_column(relation, name)) {
-        return fail(Code::misconfigured,
-                    fmt::format("the key of {}.{} is configured to have the column {}, which the "
-                                "table has not, or does not publish: correct `keys`",
-                                relation.schema, relation.table, name));
-      }
-      if (sends_of_old_rows(relation, name)) continue;
+  TRY(const KeyOverride* const chosen,
+      first_that_fits(options_.keys, relation.schema, relation.table));
+  if (chosen == nullptr) return nullptr;
+  for (const std::string& name : chosen->columns) {
+    if (!has_column(relation, name)) {
       return fail(Code::misconfigured,
-                  fmt::format("the key of {0}.{1} is configured to have the column {2}, which the "
-                              "server does not log of old rows: ALTER TABLE {3}.{4} REPLICA "
-                              "IDENTITY FULL; or leave the table out of `keys`",
-                              relation.schema, relation.table, name,
-                              quote_identifier(relation.schema), quote_identifier(relation.table)));
+                  fmt::format("the key of {}.{} is configured to have the column {}, which the "
+                              "table has not, or does not publish: correct `keys`",
+                              relation.schema, relation.table, name));
     }
-    return &columns;
+    if (sends_of_old_rows(relation, name)) continue;
+    return fail(Code::misconfigured,
+                fmt::format("the key of {0}.{1} is configured to have the column {2}, which the "
+                            "server does not log of old rows: ALTER TABLE {3}.{4} REPLICA "
+                            "IDENTITY FULL; or leave the table out of `keys`",
+                            relation.schema, relation.table, name,
+                            quote_identifier(relation.schema), quote_identifier(relation.table)));
   }
-  return nullptr;
+  return &chosen->columns;
 }
 
 SqlRelationCatalog::Question SqlRelationCatalog::question_of(const Relation& relation) {

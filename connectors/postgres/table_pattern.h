@@ -34,6 +34,19 @@ struct TablePattern {
 };
 
 Result<TablePattern> parse_table_pattern(std::string_view text);
+
+// Of items that are each for the tables of the pattern `table`, the first that is for this one.
+// Null: none is.
+template <class Item>
+Result<const Item*> first_that_fits(const std::vector<Item>& items, std::string_view schema_name,
+                                    std::string_view table_name) {
+  for (const Item& item : items) {
+    TRY(const TablePattern pattern, parse_table_pattern(item.table));
+    if (pattern.matches(schema_name, table_name)) return &item;
+  }
+  return nullptr;
+}
+
 // Which tables are captured: those that one of `wanted` matches, or every one when there is none,
 // but for those that one of `except` matches.
 struct TableChoice {

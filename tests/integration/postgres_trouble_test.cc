@@ -38,6 +38,13 @@ std::string check(const PostgresOptions& options, std::string_view stored = {}) 
   return errors_in(*findings);
 }
 
+void become_standby(PostgresServer& server) {
+  server.sql(
+      "do $$ begin execute format('copy (select 1) to %L', current_setting('data_directory') || "
+      "'/standby.signal'); end $$");
+  server.restart(PostgresServer::Shutdown::fast);
+}
+
 Error prepare_error(const PostgresOptions& options, const std::string& stored = {}) {
   const auto source = postgres_source(options);
   const auto prepared = source->prepare(stored);
@@ -152,10 +159,7 @@ TEST_CASE("postgres trouble: a standby is refused at first, and later waited out
   Shop shop;
   PostgresCapture capture(shop.options());
   REQUIRE(capture.load());
-  shop.server.sql(
-      "do $$ begin execute format('copy (select 1) to %L', current_setting('data_directory') || "
-      "'/standby.signal'); end $$");
-  shop.server.restart(PostgresServer::Shutdown::fast);
+  become_standby(shop.server);
   CHECK(prepare_error(shop.options()).code == Code::misconfigured);
   const Error later = prepare_error(shop.options(), capture.stored);
   CHECK(later.code == Code::unavailable);
@@ -167,10 +171,7 @@ TEST_CASE("postgres trouble: a standby's rows are read as of where it has replay
   shop.server.sql("insert into orders select generate_series(1, 1000)");
   PostgresCapture capture(shop.options());
   REQUIRE(capture.load());
-  shop.server.sql(
-      "do $$ begin execute format('copy (select 1) to %L', current_setting('data_directory') || "
-      "'/standby.signal'); end $$");
-  shop.server.restart(PostgresServer::Shutdown::fast);
+  become_standby(shop.server);
   const std::string replayed = shop.server.sql("select pg_last_wal_replay_lsn()").at(0).at(0);
   const std::size_t before = capture.handler.loaded().size();
   const auto snapshots = capture.read_table("public.orders");
@@ -337,10 +338,7 @@ TEST_CASE("postgres trouble: after a promotion a position on its way is gone on 
     Shop shop({.settings = {}, .hba = {}, .version = version});
     PostgresCapture capture(shop.options());
     REQUIRE(capture.load());
-    shop.server.sql(
-        "do $$ begin execute format('copy (select 1) to %L', current_setting('data_directory') || "
-        "'/standby.signal'); end $$");
-    shop.server.restart(PostgresServer::Shutdown::fast);
+    become_standby(shop.server);
     shop.server.sql("select pg_promote()");
     CHECK(capture.prepare() == Source::Next::stream);
     PostgresResume resume = *read_postgres_resume(capture.stored);
@@ -361,10 +359,7 @@ TEST_CASE("postgres trouble: a standby without the slot, or behind, is no gap bu
   Shop shop({.settings = {}, .hba = {}, .version = "18"});
   PostgresCapture capture(shop.options());
   REQUIRE(capture.load());
-  shop.server.sql(
-      "do $$ begin execute format('copy (select 1) to %L', current_setting('data_directory') || "
-      "'/standby.signal'); end $$");
-  shop.server.restart(PostgresServer::Shutdown::fast);
+  become_standby(shop.server);
   PostgresResume resume = *read_postgres_resume(capture.stored);
   resume.end_lsn.value += 1 << 20;
   const Error behind = prepare_error(shop.options(), encode(resume));
