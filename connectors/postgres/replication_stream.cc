@@ -141,6 +141,7 @@ Status ReplicationStream::run(const Settings& settings, std::stop_token stop) {
       print_lsn(settings.start), plugin_options(settings, connection_.server_version()));
   auto copy = CopyBoth::start(connection_, command, signal);
   if (!copy && signal.requested()) return {};
+  server_failed_ = !copy;
   TRY(copy_, std::move(copy));
   gathering_time_ = gathering_time_of(copy_->socket());
   StatusSender sender(*copy_, clock_, settings.status_interval);
@@ -159,7 +160,9 @@ Status ReplicationStream::loop(const Settings& settings, const StopSignal& stop,
                                StatusSender& sender) {
   int frames = 0;
   while (!stop.requested() && !must_change(settings)) {
-    TRY(const std::optional<std::string_view> bytes, copy_->next());
+    auto next = copy_->next();
+    server_failed_ = !next;
+    TRY(const std::optional<std::string_view> bytes, std::move(next));
     if (!bytes) {
       TRY_DO(rest(stop, sender));
       continue;

@@ -82,6 +82,8 @@ class ReplicationStream {
   // Until stop (returns ok), an error, or (ok as well) until what was to be sent as a whole was, or
   // something must be: TransactionAssembly::read_whole_until.
   Status run(const Settings& settings, std::stop_token stop);
+  // The error that ended it is the server's; otherwise it is ours, about what the server sent.
+  bool server_failed() const { return server_failed_; }
 
  private:
   Status loop(const Settings& settings, const StopSignal& stop, StatusSender& sender);
@@ -100,6 +102,7 @@ class ReplicationStream {
   Waker& waker_;
   std::unique_ptr<CopyBoth> copy_;
   std::chrono::microseconds gathering_time_{};
+  bool server_failed_ = false;
   int frames_ = 0;                 // since we last let rows gather, or waited
   bool gathered_ = false;          // nothing came since we last let rows gather
   bool gathered_between_ = false;  // we did so since it was last made durable

@@ -101,6 +101,7 @@ class PostgresSource : public Source {
     if (stop.stop_requested()) return ended;
     if (ended) return change_sending(assembly);
     if (const auto behind = assembly.behind_failure()) behind_failure_ = encode(*behind);
+    if (!stream.server_failed()) return ended;
     const std::string durable = handler.durable();
     return judge(ended, durable.empty() ? stored : durable);
   }

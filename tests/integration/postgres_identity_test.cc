@@ -296,5 +296,23 @@ TEST_CASE("replica identity: a configured key of a column that is not there is r
         "does not publish: correct `keys`");
 }
 
+TEST_CASE(
+    "replica identity: a configured key that goes while it is streamed stops the source, with "
+    "place and reason") {
+  PostgresServer server;
+  server.sql("create table t (id int primary key, a int); alter table t replica identity full");
+  PostgresOptions options = options_for(server.url(), {"public.t"});
+  options.keys = {{"public.t", {"a"}}};
+  PostgresCapture capture(options);
+  capture.run();
+  server.sql("alter table t rename column a to b; insert into t values (1, 1)");
+  const Status ended = capture.wait_for_end();
+  REQUIRE_FALSE(ended);
+  CHECK(ended.error().code == Code::misconfigured);
+  CAPTURE(ended.error().what);
+  CHECK(ended.error().what.starts_with("at lsn "));
+  CHECK(ended.error().what.find("the column a, which the table has not") != std::string::npos);
+}
+
 }  // namespace
 }  // namespace tidelog::testing
