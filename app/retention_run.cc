@@ -80,7 +80,10 @@ class Retaining {
                               {"let_go", fmt::format("{}", report->segments_let_go)}});
     }
     if (report->held_back && !told_held_back_) {
-      log_.warning("retention is held back by a projection that has not read so far", {});
+      log_.warning(
+          "retention is held back by a projection that has not read so far, or a load that has not "
+          "ended",
+          {});
     }
     told_held_back_ = report->held_back;
   }
@@ -140,8 +143,9 @@ Status print_retention(const CommandContext& context, bool json, const Retention
                        const PackingReport& packing) {
   if (report.held_back) {
     TRY_DO(
-        context.err.line("tidelog: note: some events are kept because a projection has not "
-                         "read them yet; --past-consumers takes them all the same"));
+        context.err.line("tidelog: note: some events are kept: a projection has not read them yet "
+                         "(--past-consumers takes them all the same), or a load of their table has "
+                         "not ended"));
   }
   if (json) {
     return context.out.line(fmt::format(

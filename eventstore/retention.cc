@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/load_step.h"
 #include "eventstore/aggregate_snapshots.h"
 #include "eventstore/batch_cursor.h"
 #include "eventstore/newest_of_key.h"
@@ -38,6 +39,8 @@ struct RuledStream {
   UnixMicros older_than{INT64_MIN};
   Revision revision;
   bool compact = false;
+  // Its last load has left rows out, which only this step says.
+  std::optional<Position> kept_step;
   // What of it counts. Up to `counted` nothing else is left.
   StreamLife life;
   Position counted;
@@ -59,6 +62,7 @@ class RetentionRun : private RewritePlan {
     TRY_DO(read_boundaries());
     TRY_DO(measure());
     for (auto& [id, stream] : streams_) decide(stream);
+    TRY_DO(look_at_loads());
     TRY_DO(find_what_is_gone());
     TRY_DO(make_bases());
     TRY_DO(cut());
@@ -198,6 +202,28 @@ class RetentionRun : private RewritePlan {
     if (done != memory_.counting.end() && done->second.life == stream.life)
       stream.counted = done->second.through;
     stream.compact = stream.rule.compact && memory_.compacted[stream.id] < compaction_end();
+  }
+
+  // An open load goes on from its steps in the log: nothing goes before it has ended.
+  Status look_at_loads() {
+    for (auto& [id, stream] : streams_) {
+      if (!stream.is_table || (stream.cut == Position{} && !stream.compact)) continue;
+      TRY(const auto reader, store_.reader());
+      EventFilter filter;
+      filter.streams = {stream.name};
+      filter.types = {std::string(name_of(EventType::load_step))};
+      reader->set_filter(std::move(filter));
+      TRY_DO(reader->seek(reader->durable()));
+      TRY(const Event* const event, reader->previous());
+      if (event == nullptr) continue;
+      TRY(const LoadStep step, read_load_step(event->body.value_or("")));
+      if (step.kind != LoadStep::Kind::ended) stream.kept_step = event->position;
+      if (ends_load(step.kind)) continue;
+      report_.held_back = true;
+      stream.cut = {};
+      stream.compact = false;
+    }
+    return {};
   }
 
   // Of streams that were cut or ended, an earlier run may have taken all that does not count: then
@@ -349,6 +375,7 @@ class RetentionRun : private RewritePlan {
   }
 
   bool goes(const RuledStream& stream, const Event& event) {
+    if (stream.kept_step == event.position) return false;
     if (!newest_) {
       return !counts(stream.life, event) || event.position < stream.cut ||
              event.append_time < stream.older_than || event.revision < stream.revision;

@@ -3,7 +3,8 @@
 // log's begin of which nothing is left are let go.
 //
 // A table stream is cut only where a base snapshot was made before: its state from there on is
-// told as ever, and its history begins there.
+// told as ever, and its history begins there. While a load of it is open nothing of it goes, and
+// what says that its last load has left rows out stays.
 //
 // Without any rule, too, what no longer counts of streams that were truncated or ended
 // (EventStore::truncate_stream, …) is taken out, save the event that ended a stream, and with an
@@ -81,7 +82,7 @@ struct RetentionReport {
   std::uint64_t segments_let_go = 0;
   std::uint64_t bytes_before = 0;  // of the segments that were rewritten or let go
   std::uint64_t bytes_after = 0;
-  bool held_back = false;  // the floor kept events that a rule would have taken
+  bool held_back = false;  // the floor, or an open load, kept events that a rule would have taken
 };
 
 // Looks at sealed segments only: seal first to have all events looked at. Appends go on meanwhile.

@@ -8,6 +8,7 @@
 #include <set>
 #include <stop_token>
 
+#include "core/load_step.h"
 #include "eventstore/verify.h"
 #include "tests/eventstore/store_fixture.h"
 
@@ -84,6 +85,14 @@ struct Fixture {
 std::function<RetentionRule(std::string_view)> only(const std::string& stream,
                                                     const RetentionRule& rule) {
   return [=](std::string_view name) { return name == stream ? rule : RetentionRule{}; };
+}
+
+// "shop.public.orders", with one row.
+void make_table(Fixture& f) {
+  Writer writer(*f.store);
+  writer.begin(1);
+  writer.row(0, "first");
+  must(writer.commit());
 }
 
 std::string text(int number) { return "event " + std::to_string(number) + std::string(60, '.'); }
@@ -219,6 +228,50 @@ TEST_CASE("retention: a table is cut at a segment's begin, where its base was ma
   CHECK(must(reader->next())->position == f.bases["shop.public.orders"]);
   CHECK(f.bodies("shop.public.orders").size() >= 30);
   CHECK(f.bodies("shop.public.orders").size() < 60);
+}
+
+TEST_CASE("retention: of a table that is being loaded nothing goes, and that is said") {
+  Fixture f;
+  make_table(f);
+  const auto step = [&](LoadStep::Kind kind) {
+    LoadStep one;
+    one.kind = kind;
+    one.table = "public.orders";
+    f.append("shop.public.orders", "", encode(one), EventType::load_step);
+  };
+  RetentionRule rule;
+  rule.max_count = 10;
+  step(LoadStep::Kind::begun);
+  for (int i = 0; i < 100; ++i) f.append("shop.public.orders", "", text(i));
+  const auto count = f.bodies("shop.public.orders").size();
+  const auto open = f.retain(only("shop.public.orders", rule));
+  CHECK(open.held_back);
+  CHECK(open.events_removed == 0);
+  CHECK(f.bases.empty());
+  CHECK(f.bodies("shop.public.orders").size() == count);
+
+  step(LoadStep::Kind::ended);
+  const auto ended = f.retain(only("shop.public.orders", rule));
+  CHECK_FALSE(ended.held_back);
+  CHECK(f.bodies("shop.public.orders").size() < 50);
+}
+
+TEST_CASE("retention: that a table's rows were left out stays known") {
+  Fixture f;
+  make_table(f);
+  LoadStep step;
+  step.kind = LoadStep::Kind::left_out;
+  step.table = "public.orders";
+  f.append("shop.public.orders", "", encode(step), EventType::load_step);
+  RetentionRule rule;
+  rule.max_count = 10;
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 100; ++i) f.append("shop.public.orders", "", text(i));
+    CHECK(f.retain(only("shop.public.orders", rule)).events_removed > 50);
+    const auto bodies = f.bodies("shop.public.orders");
+    CHECK(bodies.size() < 50);
+    CHECK(bodies.front() == encode(step));
+  }
 }
 
 TEST_CASE("retention: a table whose base cannot be made keeps everything, and the error is told") {

@@ -302,7 +302,7 @@ TEST_CASE("cli: a second signal ends at once, and nothing is lost") {
   REQUIRE_MESSAGE(eventually(soon, [&] { return shop.streams(); }), run->errors());
   run->kill(SIGTERM);
   run->kill(SIGINT);
-  REQUIRE(run->wait(Duration(5'000)).has_value());
+  REQUIRE(run->wait(soon).has_value());
   const auto again = shop.start("again");
   shop.server.sql("insert into orders values (51, 'new')");
   CHECK_MESSAGE(eventually(soon, [&] { return shop.rows("orders") == 51; }), again->errors());

@@ -12,8 +12,6 @@
 namespace tidelog::testing {
 namespace {
 
-constexpr Duration soon(20'000);
-
 // A source into a store as `run` does it, but a position alone is stored ten times a second.
 class Capture {
  public:

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -262,6 +263,8 @@ void check_kills_under_load(const Scenario& scenario) {
   // first.
   std::shared_mutex pause;
   std::mutex gate;
+  // A server that logs more than it can decode lets no load come to its end.
+  std::atomic<bool> is_gentle = false;
   std::vector<std::jthread> workers;
   for (int w = 0; w < worker_count; ++w) {
     workers.emplace_back([&, w](const std::stop_token& stop) {
@@ -271,6 +274,7 @@ void check_kills_under_load(const Scenario& scenario) {
         const std::shared_lock lock(pause);
         entering.unlock();
         worker.transaction();
+        if (is_gentle) eventually(Duration(20), [&] { return stop.stop_requested(); });
       }
       worker.end();
     });
@@ -293,6 +297,7 @@ void check_kills_under_load(const Scenario& scenario) {
   // The first ones hit the initial load; then one run is left alone until that is through.
   constexpr int kills = 50;
   constexpr int kills_while_loading = 10;
+  constexpr Duration loads_within(120'000);
   const auto disk = real_disk();
   const auto is_loaded = [&] {
     const auto opened = StoreReader::open(*disk, store);
@@ -305,13 +310,15 @@ void check_kills_under_load(const Scenario& scenario) {
   for (int kill = 0; kill < kills; ++kill) {
     TidelogProcess run(folder, "run", {"run", "-c", config});
     if (kill == kills_while_loading) {
-      REQUIRE_MESSAGE(eventually(Duration(30'000), is_loaded), run.errors());
+      is_gentle = true;
+      REQUIRE_MESSAGE(eventually(loads_within, is_loaded), run.errors());
+      is_gentle = false;
     }
     const auto milliseconds = std::uniform_int_distribution<int>(10, 400)(random);
     const auto ended = run.wait(Duration(milliseconds));
     if (ended) FAIL("tidelog ended by itself: " << run.errors());
     run.kill(SIGKILL);
-    REQUIRE(run.wait(Duration(5000)) == Exit{0, SIGKILL});
+    REQUIRE(run.wait(soon) == Exit{0, SIGKILL});
     if (kill % 12 == 11) remember();
   }
   workers.clear();  // asks each to stop, and joins it
@@ -329,9 +336,9 @@ void check_kills_under_load(const Scenario& scenario) {
       if (std::get<Text>(row[1].variant()).text == "end") return true;
     }
   };
-  REQUIRE_MESSAGE(eventually(Duration(60'000), has_end), last.errors());
+  REQUIRE_MESSAGE(eventually(Duration(120'000), has_end), last.errors());
   last.kill(SIGTERM);
-  CHECK(last.wait(Duration(5000)) == Exit{0, 0});
+  CHECK(last.wait(soon) == Exit{0, 0});
   watcher.end();
   CHECK(watcher.problem() == "");
 
@@ -401,14 +408,14 @@ void check_kills_under_load(const Scenario& scenario) {
 }  // namespace
 
 TEST_CASE("kill: 50 kills under load, and every committed row is in the store exactly once" *
-          doctest::timeout(240)) {
+          doctest::timeout(400)) {
   check_kills_under_load({});
 }
 
 TEST_CASE(
     "kill: 50 kills while transactions are sent in pieces and prepared, and every committed row "
     "is in the store exactly once" *
-    doctest::timeout(240)) {
+    doctest::timeout(400)) {
   Scenario scenario;
   scenario.server.version = "18";
   scenario.server.settings = {"logical_decoding_work_mem=64kB", "max_prepared_transactions=30"};

@@ -385,7 +385,7 @@ TEST_CASE(
   CHECK(shop.server.sql("select version from documents where id = 7").at(0).at(0) == "0");
   CHECK(shop.tidelog({"source", "load", "shop.public.documents", "--no-wait"}).code == 0);
   // It cannot be loaded as long as nobody may see it.
-  REQUIRE_MESSAGE(eventually(Duration(5000),
+  REQUIRE_MESSAGE(eventually(soon,
                              [&] {
                                return contains(shop.status(),
                                                "transactions that were open before it must end");

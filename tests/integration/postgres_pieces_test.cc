@@ -141,14 +141,13 @@ TEST_CASE("pieces: a transaction in progress is sent, and is one transaction at 
     // Something else passes by.
     server.sql(rows("a", 10'001, 1));
     REQUIRE(both.pieces.handler.wait_for_transactions(1));
-    REQUIRE(eventually(Duration(20'000), [&] { return both.pieces.handler.held_count() == 1; }));
+    REQUIRE(eventually(soon, [&] { return both.pieces.handler.held_count() == 1; }));
     CHECK(both.pieces.handler.transactions().size() == 1);
     session.sql("commit");
     server.sql("begin;" + rows("a", 20'001, 3'000) + "rollback");
     both.check_same_to_the_end();
     CHECK(both.pieces.handler.transactions().at(1).events.size() == 3'000);
-    CHECK(
-        eventually(Duration(20'000), [&] { return sent_in_pieces(server, "tidelog_pieces", 1); }));
+    CHECK(eventually(soon, [&] { return sent_in_pieces(server, "tidelog_pieces", 1); }));
     CHECK(both.pieces.handler.held_count() == 0);
   }
 }
@@ -173,8 +172,7 @@ TEST_CASE("pieces: schemas, types and tables made in a transaction are those of 
         "insert into a select n, 'sad', n from generate_series(10001, 11000) n; rollback to s;"
         "insert into a select n, 'sad' from generate_series(12001, 14000) n; commit");
     both.check_same_to_the_end();
-    CHECK(
-        eventually(Duration(20'000), [&] { return sent_in_pieces(server, "tidelog_pieces", 2); }));
+    CHECK(eventually(soon, [&] { return sent_in_pieces(server, "tidelog_pieces", 2); }));
   }
 }
 
@@ -199,8 +197,7 @@ TEST_CASE("pieces: messages and origins of pieces are what they are whole") {
     both.check_same_to_the_end();
     CHECK(both.pieces.handler.transactions().at(0).events.size() == 1);  // the message alone
     CHECK(both.pieces.handler.transactions().at(2).origin == "elsewhere");
-    CHECK(
-        eventually(Duration(20'000), [&] { return sent_in_pieces(server, "tidelog_pieces", 2); }));
+    CHECK(eventually(soon, [&] { return sent_in_pieces(server, "tidelog_pieces", 2); }));
   }
 }
 
@@ -329,8 +326,7 @@ TEST_CASE(
     for (int i = 0; i < 600; ++i) sessions[random() % sessions.size()]->step();
     for (const auto& session : sessions) session->finish();
     both.check_same_to_the_end();
-    CHECK(
-        eventually(Duration(20'000), [&] { return sent_in_pieces(server, "tidelog_pieces", 5); }));
+    CHECK(eventually(soon, [&] { return sent_in_pieces(server, "tidelog_pieces", 5); }));
     CHECK(both.pieces.handler.held_count() == 0);
     std::size_t prepared = 0;
     for (const RecordedTransaction& transaction : both.pieces.handler.transactions())
@@ -358,7 +354,7 @@ TEST_CASE(
     server.sql("begin; insert into a values (3, 'lost'); prepare transaction 'lost'");
     server.sql("insert into a values (4, 'between')");
     REQUIRE(capture.handler.wait_for_transactions(2));
-    REQUIRE(eventually(Duration(20'000), [&] { return capture.handler.kept_count() == 2; }));
+    REQUIRE(eventually(soon, [&] { return capture.handler.kept_count() == 2; }));
     CHECK(server.sql("select two_phase from pg_replication_slots")[0][0] == "t");
 
     CHECK(capture.stop());
@@ -406,7 +402,7 @@ TEST_CASE(
     server.sql("commit prepared 'before'");
     server.sql("begin; insert into a values (5, 'kept'); prepare transaction 'kept'");
     REQUIRE(with.handler.wait_for_transactions(2));
-    REQUIRE(eventually(Duration(20'000), [&] { return with.handler.kept_count() == 1; }));
+    REQUIRE(eventually(soon, [&] { return with.handler.kept_count() == 1; }));
     CHECK(texts_of(*with.handler.transactions().at(1).events.at(0).body) == "1|before");
     server.sql("commit prepared 'kept'");
     REQUIRE(with.handler.wait_for_transactions(3));
@@ -487,7 +483,7 @@ TEST_CASE("pieces: a connection that is cut in mid-transaction begins again, and
     capture.run();
     SqlSession session = server.session();
     session.sql("begin;" + rows("a", 1, 2'000));
-    REQUIRE(eventually(Duration(20'000), [&] { return capture.handler.held_count() == 1; }));
+    REQUIRE(eventually(soon, [&] { return capture.handler.held_count() == 1; }));
     server.sql(rows("a", 5'001, 1));
     REQUIRE(capture.handler.wait_for_transactions(1));
     REQUIRE(wait_until_durable(capture, 0));
@@ -540,7 +536,7 @@ TEST_CASE("resume: from each position that was stored, exactly what follows it c
     CHECK(first.stop());
     const std::vector<RecordedTransaction> all = first.handler.transactions();
     REQUIRE(all.size() == count);
-    CHECK(eventually(Duration(20'000), [&] { return sent_in_pieces(server, "tidelog_shop", 1); }));
+    CHECK(eventually(soon, [&] { return sent_in_pieces(server, "tidelog_shop", 1); }));
 
     for (std::size_t i = 0; i < count; ++i) {
       CAPTURE(i);

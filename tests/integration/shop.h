@@ -18,8 +18,6 @@
 
 namespace tidelog::testing {
 
-constexpr Duration soon(20'000);
-
 inline bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
@@ -114,8 +112,8 @@ struct Shop {
 // Asks it to stop, and says how it ended.
 inline Exit stopped(TidelogProcess& run) {
   run.kill(SIGTERM);
-  const auto exit = run.wait(Duration(5'000));
-  REQUIRE_MESSAGE(exit.has_value(), "it does not end within 5 seconds");
+  const auto exit = run.wait(soon);
+  REQUIRE_MESSAGE(exit.has_value(), "it does not end");
   return *exit;
 }
 

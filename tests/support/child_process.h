@@ -15,6 +15,9 @@ namespace tidelog::testing {
 
 using Duration = std::chrono::milliseconds;
 
+// For what takes no time on an idle machine: others share this one.
+constexpr Duration soon(60'000);
+
 // Asks again and again until it holds; false when the deadline has passed.
 bool eventually(Duration deadline, const std::function<bool()>& predicate);
 
