@@ -23,9 +23,13 @@ constexpr std::size_t idle_loads_max = 20;
 // The patterns were checked with the configuration.
 template <class Item>
 const Item* item_for(const std::vector<Item>& items, std::string_view table) {
-  const std::size_t dot = table.find('.');
-  const auto found = postgres::first_that_fits(items, table.substr(0, dot), table.substr(dot + 1));
-  return found ? *found : nullptr;
+  // The schema's name may hold dots, too.
+  for (std::size_t dot = table.find('.'); dot != table.npos; dot = table.find('.', dot + 1)) {
+    const auto found =
+        postgres::first_that_fits(items, table.substr(0, dot), table.substr(dot + 1));
+    if (found && *found != nullptr) return *found;
+  }
+  return nullptr;
 }
 
 FirstLoad first_load_of(const SourceConfig& config, const std::string& table) {

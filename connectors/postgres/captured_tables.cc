@@ -2,11 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
+#include <map>
 #include <utility>
 
 #include "connectors/postgres/copy_text.h"
+#include "connectors/postgres/stream_names.h"
 #include "connectors/postgres/table_list.h"
 #include "connectors/postgres/table_pattern.h"
 
@@ -57,10 +58,11 @@ Result<std::vector<CapturedTable>> find_captured_tables(Connection& connection,
       fmt::runtime(tables_sql), lists ? "p.attnames::text, coalesce(p.rowfilter, '')" : "'', ''");
   TRY(const QueryResult found, connection.query(sql, {publication_name(options)}));
   std::vector<CapturedTable> tables;
+  StreamNames names;
   for (std::size_t row = 0; row < found.rows(); ++row) {
     if (!captured.has(found.text(row, 1), found.text(row, 2))) continue;
     CapturedTable table;
-    table.name = fmt::format("{}.{}", found.text(row, 1), found.text(row, 2));
+    TRY(table.name, names.take(found.text(row, 1), found.text(row, 2)));
     table.schema = {std::string(found.text(row, 1)),
                     std::string(found.text(row, 2)),
                     identity_of(found.text(row, 4)),
@@ -119,14 +121,16 @@ std::string select_sql(const CapturedTable& table, const std::vector<std::string
 Result<std::vector<Schema>> schemas_of(Connection& connection, const PostgresOptions& options,
                                        const std::vector<std::string>& tables) {
   TRY(std::vector<CapturedTable> captured, find_captured_tables(connection, options));
+  std::map<std::string_view, CapturedTable*> by_name;
+  for (CapturedTable& table : captured) by_name.emplace(table.name, &table);
   SqlRelationCatalog catalog(options);
   std::vector<Schema> schemas;
   for (const std::string& name : tables) {
-    const auto found = std::ranges::find(captured, name, &CapturedTable::name);
-    if (found == captured.end())
+    const auto found = by_name.find(name);
+    if (found == by_name.end())
       return fail(Code::unavailable, fmt::format("the table {} is no longer published", name));
-    TRY_DO(describe(connection, catalog, *found));
-    schemas.push_back(std::move(found->schema));
+    TRY_DO(describe(connection, catalog, *found->second));
+    schemas.push_back(std::move(found->second->schema));
   }
   return schemas;
 }

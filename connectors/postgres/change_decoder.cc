@@ -189,7 +189,7 @@ Status ChangeDecoder::on_relation(ByteReader in) {
 Status ChangeDecoder::describe(CapturedRelation& relation) {
   const Relation& sent = relation.sent;
   relation.captured = choice_.has(sent.schema, sent.table);
-  relation.name = sent.schema + "." + sent.table;
+  TRY(relation.name, stream_names_.take(sent.schema, sent.table));
   Schema schema;
   if (relation.captured) {
     TRY(schema, catalog_.schema_of(sent, sent_types_));

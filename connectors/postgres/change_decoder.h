@@ -16,6 +16,7 @@
 #include "connectors/postgres/pgoutput.h"
 #include "connectors/postgres/relation_catalog.h"
 #include "connectors/postgres/row_encoder.h"
+#include "connectors/postgres/stream_names.h"
 #include "connectors/postgres/table_pattern.h"
 #include "core/event.h"
 #include "core/result.h"
@@ -126,6 +127,7 @@ class ChangeDecoder {
   using RelationMap = absl::flat_hash_map<std::uint32_t, std::unique_ptr<CapturedRelation>>;
   RelationMap relations_;
   SentTypes sent_types_;
+  StreamNames stream_names_;
   std::optional<StreamId> source_stream_;
 
   bool handler_failed_ = false;
