@@ -1,9 +1,11 @@
-// What a run logs of the loads beside its streams: when each begins and ends, and how far it is.
+// What a run logs of the loads beside its streams: when each begins and ends, and how far it is. A
+// source may have very many tables.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +21,8 @@ class LoadReport {
  public:
   LoadReport(Log& log, Clock& clock, std::string source)
       : log_(log), clock_(clock), source_(std::move(source)) {}
+  // No more than once a second.
+  bool is_due() const;
   void report(const std::vector<LoadProgress>& loads);
 
  private:
@@ -26,16 +30,21 @@ class LoadReport {
   struct Known {
     LoadProgress::State state = LoadProgress::State::waiting;
     std::string problem;
+    bool waited = false;  // for that, when it was looked at before
     Time told;
     std::uint64_t rows_then = 0;
   };
-  void report_one(const LoadProgress& load, Known& known, bool is_new);
+  using Loads = std::map<std::pair<std::string, std::uint64_t>, Known>;  // by table and number
+  void report_new(const std::vector<LoadProgress>& loads);
+  void report_one(const LoadProgress& load, Known& known);
+  void report_wait(const LoadProgress& load, Known& known);
   void report_rows(const LoadProgress& load, Known& known);
 
   Log& log_;
   Clock& clock_;
   const std::string source_;
-  std::map<std::pair<std::string, std::uint64_t>, Known> known_;  // by table and number
+  std::optional<Time> reported_;
+  Loads known_;
 };
 
 }  // namespace tidelog

@@ -288,7 +288,9 @@ void SourceRun::report() {
   has_worked_ = has_worked_ || progress.state == IngestProgress::State::streaming;
   if (changed) report_state(progress);
   reported_ = progress;
-  load_report_.report(capture->ingest.loads().progress());
+  if (changed || load_report_.is_due()) {
+    load_report_.report(capture->ingest.loads().progress());
+  }
 }
 
 // A source may have very many tables.
