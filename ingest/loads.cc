@@ -132,6 +132,7 @@ Status Loads::begin(const std::vector<Begin>& tables, bool anew,
     TRY(const std::vector<StreamState> streams, reader->streams());
     std::set<std::string_view> known;
     for (const StreamState& stream : streams) known.insert(stream.name);
+    TRY(auto before, read_loads(*reader, name_));
     for (const Begin& table : tables) {
       if (goes_on(table.table, anew)) continue;
       const std::string stream = name_ + "." + table.table;
@@ -140,8 +141,7 @@ Status Loads::begin(const std::vector<Begin>& tables, bool anew,
       one.schema = table.schema;
       one.step = first_of_all(table.table);
       if (known.contains(stream)) {
-        TRY(const LoadStep next, first_step({table.table, {}}));
-        one.step.number = next.number;
+        one.step.number = before[stream].step.number + 1;
         one.forgets = table.load.what == FirstLoad::What::rows;
       }
       one.step.where = table.load.where;
