@@ -88,6 +88,8 @@ struct SourceConfig {
   bool two_phase = false;
   Origins origins = Origins::any;
   std::vector<KeyOverride> keys;
+  std::vector<TransformRule> transforms;  // the first that fits a column decides
+  std::vector<IdentityRule> identities;
   std::vector<InitialLoad> initial_load;  // the first that fits counts; else `always`
   LoadConfig load;
   std::optional<RetainedWal> retained_wal;

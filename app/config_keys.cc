@@ -238,6 +238,99 @@ Status set_initial_load(const ConfigReading& reading, const YamlNode& value, Sou
   return {};
 }
 
+// ---- Transforms ----
+
+template <TransformRule::Kind kind>
+Status set_columns(const ConfigReading& reading, const YamlNode& value, TransformRule& rule) {
+  if (!rule.columns.empty()) {
+    return reading.fail_at(value.line,
+                           "a rule of `transforms` does one thing: begin another one with `-`");
+  }
+  rule.kind = kind;
+  TRY(rule.columns, read_columns(reading, value));
+  return {};
+}
+
+Status set_with(const ConfigReading& reading, const YamlNode& value, TransformRule& rule) {
+  TRY(rule.with, read_text(reading, value));
+  return {};
+}
+
+Status set_hash_key(const ConfigReading& reading, const YamlNode& value, TransformRule& rule) {
+  if (reading.use == ConfigUse::store_only) return {};
+  TRY(rule.key, read_hash_key(reading, value));
+  return {};
+}
+
+// A key of the rule belongs to one kind of it.
+Status check_belongs(const ConfigReading& reading, const YamlNode& item, std::string_view key,
+                     bool is_of_its_kind, std::string_view kind) {
+  const auto is_key = [&](const YamlEntry& entry) { return entry.key == key; };
+  const bool is_there = std::any_of(item.entries.begin(), item.entries.end(), is_key);
+  if (is_there && !is_of_its_kind)
+    return reading.fail_at(item.line, fmt::format("`{}` belongs to `{}`", key, kind));
+  return {};
+}
+
+Status check_transform(const ConfigReading& reading, const YamlNode& item,
+                       const TransformRule& rule) {
+  using Kind = TransformRule::Kind;
+  if (rule.columns.empty()) {
+    return reading.fail_at(item.line,
+                           "a rule of `transforms` lacks what is done, and to which columns: "
+                           "`mask: [public.people.phone]`");
+  }
+  TRY_DO(check_belongs(reading, item, "with", rule.kind == Kind::mask, "mask"));
+  TRY_DO(check_belongs(reading, item, "key", rule.kind == Kind::hash, "hash"));
+  TRY_DO(check_belongs(reading, item, "to", rule.kind == Kind::shorten, "shorten"));
+  if (rule.kind == Kind::hash && rule.key.empty() && reading.use != ConfigUse::store_only) {
+    return reading.fail_at(item.line,
+                           "`hash` lacks `key`: a secret, as `openssl rand -hex 32` makes one");
+  }
+  if (rule.kind == Kind::shorten && rule.characters == 0)
+    return reading.fail_at(item.line, "`shorten` lacks `to`: how many characters stay");
+  return {};
+}
+
+Status set_transforms(const ConfigReading& reading, const YamlNode& value, SourceConfig& source) {
+  if (value.kind != YamlNode::Kind::list) {
+    return reading.fail_at(value.line,
+                           fmt::format("expected a list of groups, found {}", name_of(value.kind)));
+  }
+  for (const YamlNode& item : value.items) {
+    TransformRule& rule = source.transforms.emplace_back();
+    TRY_DO(read_section(reading, item, transform_keys(), "a rule of `transforms`", rule));
+    TRY_DO(check_transform(reading, item, rule));
+  }
+  return {};
+}
+
+// ---- Replica identities ----
+
+Result<IdentityRule::Wanted> read_identity(const ConfigReading& reading, const YamlNode& value) {
+  constexpr std::string_view index = "index ";
+  TRY(const std::string text, read_text(reading, value));
+  if (text == "default") return IdentityRule::Wanted{ReplicaIdentity::primary_key};
+  if (text == "full") return IdentityRule::Wanted{ReplicaIdentity::full};
+  if (text == "nothing") return IdentityRule::Wanted{ReplicaIdentity::nothing};
+  if (text.starts_with(index) && text.size() > index.size())
+    return IdentityRule::Wanted{ReplicaIdentity::index, text.substr(index.size())};
+  return reading.fail_at(
+      value.line,
+      fmt::format("expected `default`, `full`, `nothing` or `index NAME`, found `{}`", text));
+}
+
+Status set_identities(const ConfigReading& reading, const YamlNode& value, SourceConfig& source) {
+  if (value.kind != YamlNode::Kind::map) {
+    TRY(IdentityRule::Wanted wanted, read_identity(reading, value));
+    source.identities = {{"*.*", std::move(wanted)}};
+    return {};
+  }
+  TRY(source.identities,
+      (read_by_table<IdentityRule>(reading, value, "identities", read_identity)));
+  return {};
+}
+
 Status set_load(const ConfigReading& reading, const YamlNode& value, SourceConfig& source) {
   return read_section(reading, value, load_keys(), "`load`", source.load);
 }
@@ -350,6 +443,17 @@ constexpr Key<SourceConfig> source_table[] = {
     {{"keys", "columns by pattern", "the columns of each table's replica identity",
       "which columns are the key of a table's events: `public.events: [account, number]`"},
      set<&SourceConfig::keys, read_keys>},
+    {{"transforms", "list of groups", "values are stored as they are",
+      "what is made of columns before anything of them is stored; the first rule that fits a "
+      "column "
+      "decides"},
+     set_transforms},
+    {{"replica_identity", "`default`, `full`, `nothing` or `index NAME`, or these by pattern",
+      "as the tables have it",
+      "what the server logs of old rows: the source sees to it that tables have this one, if it "
+      "may "
+      "change them, and says the statement otherwise; the first pattern that fits counts"},
+     set_identities},
     {{"initial_load", "`always`, `none`, `schema` or `when_needed`, or these by pattern", "always",
       "what is done about the rows that a table has when it is captured first: `always` loads "
       "them, `schema` stores only which columns there are, `none` nothing; `when_needed` loads "
@@ -364,6 +468,36 @@ constexpr Key<SourceConfig> source_table[] = {
       "how often a message is written into the database's log to show that what is written comes "
       "through; it is no event"},
      set_heartbeat},
+};
+
+using TransformKind = TransformRule::Kind;
+constexpr Key<TransformRule> transform_table[] = {
+    {{"keep", "list of columns", "one of these six is required",
+      "these are stored as they are, whatever later rules say; a column is `schema.table.column`, "
+      "with `*` and `?` as wildcards"},
+     set_columns<TransformKind::keep>},
+    {{"exclude", "list of columns", "none", "these are left out; a column of the key cannot be"},
+     set_columns<TransformKind::exclude>},
+    {{"include", "list of columns", "none",
+      "of the tables that these are of, all other columns are left out; later rules decide about "
+      "these"},
+     set_columns<TransformKind::include>},
+    {{"mask", "list of columns", "none",
+      "every value becomes the same, or a `*` for each of its characters; null stays null"},
+     set_columns<TransformKind::mask>},
+    {{"hash", "list of columns", "none",
+      "every value becomes its HMAC-SHA-256 with `key`, in hexadecimal: equal values stay equal, "
+      "also those of keys"},
+     set_columns<TransformKind::hash>},
+    {{"shorten", "list of columns", "none", "only the first characters of a value's text stay"},
+     set_columns<TransformKind::shorten>},
+    {{"with", "text", "a `*` for each character", "of `mask`: what stands for every value"},
+     set_with},
+    {{"key", "secret", "required by `hash`",
+      "of `hash`: at least 16 bytes; with another one all hashes are others"},
+     set_hash_key},
+    {{"to", "number", "required by `shorten`", "of `shorten`: how many characters stay"},
+     set<&TransformRule::characters, read_number>},
 };
 
 constexpr Key<LoadConfig> load_table[] = {
@@ -401,12 +535,15 @@ constexpr Key<ProjectionConfig> projection_table[] = {
 };
 
 constexpr LaterKey later_table[] = {
-    {"the configuration", "sinks"},   {"the configuration", "queries"},
-    {"the configuration", "api"},     {"a source", "mysql"},
-    {"a source", "columns"},          {"a source", "transforms"},
-    {"a source", "replica_identity"}, {"a source", "on_gap"},
-    {"a source", "on_undecodable"},   {"a source", "start"},
-    {"a source", "server_id"},        {"a source", "tls"},
+    {"the configuration", "sinks"},
+    {"the configuration", "queries"},
+    {"the configuration", "api"},
+    {"a source", "mysql"},
+    {"a source", "on_gap"},
+    {"a source", "on_undecodable"},
+    {"a source", "start"},
+    {"a source", "server_id"},
+    {"a source", "tls"},
     {"a projection", "postgres"},
 };
 
@@ -416,6 +553,7 @@ std::span<const Key<Config>> root_keys() { return root_table; }
 std::span<const Key<StoreConfig>> store_keys() { return store_table; }
 std::span<const Key<SnapshotPolicy>> snapshot_keys() { return snapshot_table; }
 std::span<const Key<SourceConfig>> source_keys() { return source_table; }
+std::span<const Key<TransformRule>> transform_keys() { return transform_table; }
 std::span<const Key<LoadConfig>> load_keys() { return load_table; }
 std::span<const Key<RetainedWal>> retained_wal_keys() { return retained_wal_table; }
 std::span<const Key<ProjectionConfig>> projection_keys() { return projection_table; }

@@ -29,6 +29,7 @@ std::span<const Key<StoreConfig>> store_keys();
 std::span<const Key<SnapshotPolicy>> snapshot_keys();
 std::span<const Key<RetentionPolicy>> retention_keys();
 std::span<const Key<SourceConfig>> source_keys();
+std::span<const Key<TransformRule>> transform_keys();
 std::span<const Key<LoadConfig>> load_keys();
 std::span<const Key<RetainedWal>> retained_wal_keys();
 std::span<const Key<ProjectionConfig>> projection_keys();

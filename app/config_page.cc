@@ -41,6 +41,7 @@ std::string configuration_page() {
   print_section(out, "`snapshots` of `store`", snapshot_keys());
   print_section(out, "Each of `retention`", retention_keys());
   print_section(out, "Each of `sources`", source_keys());
+  print_section(out, "Each of `transforms` of a source", transform_keys());
   print_section(out, "`load` of a source", load_keys());
   print_section(out, "`retained_wal` of a source", retained_wal_keys());
   print_section(out, "Each of `projections`", projection_keys());

@@ -9,6 +9,7 @@
 
 #include "app/pattern.h"
 #include "connectors/postgres/table_pattern.h"
+#include "core/value_transform.h"
 
 namespace tidelog {
 namespace {
@@ -65,6 +66,28 @@ Status check_table_patterns(const ConfigReading& reading, const YamlNode& value,
     if (!pattern) return reading.fail_at(entry.line, pattern.error().what);
   }
   return {};
+}
+
+Result<std::vector<std::string>> read_columns(const ConfigReading& reading, const YamlNode& value) {
+  TRY(std::vector<std::string> columns, read_list(reading, value));
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const auto pattern = postgres::parse_column_pattern(columns[i]);
+    if (!pattern) return reading.fail_at(value.items[i].line, pattern.error().what);
+  }
+  return columns;
+}
+
+Result<std::string> read_hash_key(const ConfigReading& reading, const YamlNode& value) {
+  if (value.kind != YamlNode::Kind::scalar) {
+    return reading.fail_at(value.line,
+                           fmt::format("expected a secret, found {}", name_of(value.kind)));
+  }
+  auto key = read_secret(value.text, reading.context.environment, reading.context.disk);
+  if (!key) return reading.fail_at(value.line, key.error().what);
+  reading.context.secrets.add(*key);
+  if (auto usable = ValueTransform::hash(*key); !usable)
+    return reading.fail_at(value.line, usable.error().what);
+  return *std::move(key);
 }
 
 Result<std::vector<KeyOverride>> read_keys(const ConfigReading& reading, const YamlNode& value) {

@@ -51,6 +51,10 @@ Result<std::vector<Item>> read_by_table(const ConfigReading& reading, const Yaml
   }
   return items;
 }
+// Patterns of columns.
+Result<std::vector<std::string>> read_columns(const ConfigReading& reading, const YamlNode& value);
+// A secret that is long enough to hash with; it is masked from then on.
+Result<std::string> read_hash_key(const ConfigReading& reading, const YamlNode& value);
 Result<std::vector<KeyOverride>> read_keys(const ConfigReading& reading, const YamlNode& value);
 Result<std::vector<LoadConfig::Condition>> read_conditions(const ConfigReading& reading,
                                                            const YamlNode& value);

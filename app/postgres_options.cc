@@ -18,6 +18,8 @@ PostgresOptions postgres_options(const SourceConfig& source,
   options.origins = source.origins;
   options.keys = source.keys;
   options.selects = source.load.selects;
+  options.transforms = source.transforms;
+  options.identities = source.identities;
   options.retained_wal = source.retained_wal;
   options.heartbeat = source.heartbeat;
   options.on_warning = std::move(on_warning);

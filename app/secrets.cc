@@ -208,6 +208,14 @@ void Secrets::hide(std::string_view secret, std::string_view connection) {
   if (secret.size() < 4) return;
   const bool is_elsewhere = mask_passwords(connection).find(secret) != std::string::npos;
   if (is_elsewhere && connection.find("://") != std::string_view::npos) return;
+  remember(secret);
+}
+
+void Secrets::add(std::string_view secret) {
+  if (secret.size() >= 4) remember(secret);
+}
+
+void Secrets::remember(std::string_view secret) {
   hidden_.emplace_back(secret);
   std::sort(hidden_.begin(), hidden_.end(),
             [](const std::string& a, const std::string& b) { return a.size() > b.size(); });

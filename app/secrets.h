@@ -34,10 +34,13 @@ class Secrets {
  public:
   // The passwords inside a connection string, and the string itself, are hidden from now on.
   void add_connection(std::string_view connection);
+  // A secret that is nothing else.
+  void add(std::string_view secret);
   std::string mask(std::string_view text) const;
 
  private:
   void hide(std::string_view secret, std::string_view connection);
+  void remember(std::string_view secret);
   std::vector<std::string> hidden_;
 };
 

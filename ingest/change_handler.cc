@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/invariant.h"
+#include "ingest/key_transform.h"
 
 namespace tidelog {
 namespace {
@@ -45,8 +46,10 @@ Status IngestHandler::begin(const Transaction& transaction) {
 }
 
 Result<ChangeHandler::Version> IngestHandler::schema(std::string_view table, const Schema& schema) {
-  const StreamId stream = store_.stream(name_ + "." + std::string(table));
+  const std::string name = name_ + "." + std::string(table);
+  const StreamId stream = store_.stream(name);
   const EventStore::Version version = store_.schema(stream, schema);
+  if (version.is_new) TRY_DO(check_key_transforms(store_, name, schema));
   const auto [known, is_first] =
       versions_.try_emplace(stream, version.is_new ? SchemaId{} : version.id);
   if (known->second == version.id) return Version{stream, version.id};

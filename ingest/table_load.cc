@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "eventstore/store_reader.h"
+#include "ingest/key_transform.h"
 #include "projections/row_shape.h"
 
 namespace tidelog {
@@ -52,7 +53,9 @@ class TableLoad::Building final : public TableReader::Sink {
 
   Result<ChangeHandler::Version> schema(const Schema& schema) override {
     part_.schema = schema;
-    part_.schema_id = load_.store_.schema(part_.stream, schema).id;
+    const EventStore::Version version = load_.store_.schema(part_.stream, schema);
+    if (version.is_new) TRY_DO(check_key_transforms(load_.store_, load_.stream_name_, schema));
+    part_.schema_id = version.id;
     part_.order = order_;
     Transaction transaction;
     transaction.commit_time = part_.snapshot.time;

@@ -41,14 +41,14 @@ select a.attname, a.atttypid, a.atttypmod,
    and ($2 = '' or a.attname = any (nullif($2, '')::name[])) and (a.attgenerated = '' or $3::bool)
  order by a.attnum)";
 
+}  // namespace
+
 ReplicaIdentity identity_of(std::string_view letter) {
   if (letter == "i") return ReplicaIdentity::index;
   if (letter == "f") return ReplicaIdentity::full;
   if (letter == "n") return ReplicaIdentity::nothing;
   return ReplicaIdentity::primary_key;
 }
-
-}  // namespace
 
 Result<std::vector<CapturedTable>> find_captured_tables(Connection& connection,
                                                         const PostgresOptions& options) {
@@ -98,6 +98,9 @@ Status describe(Connection& connection, RelationCatalog& catalog, CapturedTable&
                                 static_cast<std::int32_t>(modifier)});
   }
   TRY(table.schema, catalog.schema_of(relation, {}));
+  TRY(const std::unique_ptr<RowTransform> transform, catalog.transform_of(relation));
+  table.transform.reset();
+  if (transform) table.transform = transform->without_left_out();
   return {};
 }
 
@@ -135,11 +138,15 @@ Result<std::vector<Schema>> schemas_of(Connection& connection, const PostgresOpt
   return schemas;
 }
 
-Status CopiedRow::read(Connection::CopyRow row, const CapturedTable& table, EventBody& event) {
+Status CopiedRow::read(Connection::CopyRow row, CapturedTable& table, EventBody& event) {
   fields_.resize(table.schema.columns.size());
   if (auto split = split_copy_line(row.bytes, row.size, fields_); !split)
     return fail_in("loading " + table.name, std::move(split).error());
-  if (auto encoded = row_.encode(table.schema, fields_, nullptr); !encoded)
+  const Tuple* stored = &fields_;
+  if (table.transform) {
+    TRY(stored, table.transform->stored(fields_));
+  }
+  if (auto encoded = row_.encode(table.schema, *stored, nullptr); !encoded)
     return fail_in("loading", std::move(encoded).error());
   TRY(const std::string_view key, row_.key(table.schema));
   event.type = EventType::load;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "connectors/postgres/options.h"
 #include "connectors/postgres/relation_catalog.h"
 #include "connectors/postgres/row_encoder.h"
+#include "connectors/postgres/row_transform.h"
 #include "core/event.h"
 #include "core/result.h"
 #include "core/schema.h"
@@ -27,7 +29,12 @@ struct CapturedTable {
   std::string select;       // rows are read from this query instead; empty: from the table
   std::string filter;       // the publication's row filter; empty: none
   std::string column_list;  // as an array literal; empty: all columns
+  // Of rows with the schema's columns, until describe(); nothing: they are stored as they are.
+  std::optional<RowTransform> transform = {};
 };
+
+// As the server writes it in pg_class: d default, i index, f full, n nothing.
+ReplicaIdentity identity_of(std::string_view letter);
 
 // By schema and name.
 Result<std::vector<CapturedTable>> find_captured_tables(Connection& connection,
@@ -47,8 +54,8 @@ std::string select_sql(const CapturedTable& table, const std::vector<std::string
 class CopiedRow {
  public:
   // The event borrows from here and from the row. Its stream and ordinal are the caller's.
-  Status read(Connection::CopyRow row, const CapturedTable& table, EventBody& event);
-  // The column's text in the row that was read last.
+  Status read(Connection::CopyRow row, CapturedTable& table, EventBody& event);
+  // The column's text in the row that was read last, as the server sent it.
   std::string_view text(std::size_t column) const { return fields_[column].bytes; }
 
  private:

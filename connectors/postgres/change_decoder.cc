@@ -182,7 +182,29 @@ Status ChangeDecoder::on_relation(ByteReader in) {
   if (!known) known = std::make_unique<CapturedRelation>();
   known->sent = std::move(relation);
   known->described = false;
+  known->held_as.reset();
   return {};
+}
+
+Status ChangeDecoder::note_transformed(std::string_view mark) {
+  TRY(const TransformedMark read, read_transformed_mark(mark));
+  const auto found = relations_.find(read.relation);
+  if (found == relations_.end())
+    return fail(Code::corrupt, "the mark of a relation that was not described");
+  found->second->held_as = read.description;
+  return {};
+}
+
+// The values are no longer there to be changed in another way.
+Status ChangeDecoder::check_held(const CapturedRelation& relation) {
+  if (!relation.held_as) return {};
+  if (relation.transform && relation.transform->description() == *relation.held_as) return {};
+  return fail(
+      Code::misconfigured,
+      fmt::format("{}: rows of a transaction that was prepared before `transforms` were "
+                  "changed are held as they were to be stored then: put them back until "
+                  "it is stored, then change them again; or give it up: tidelog source skip",
+                  relation.name));
 }
 
 // A version is announced again unless nothing about it changed.
@@ -191,8 +213,11 @@ Status ChangeDecoder::describe(CapturedRelation& relation) {
   relation.captured = choice_.has(sent.schema, sent.table);
   TRY(relation.name, stream_names_.take(sent.schema, sent.table));
   Schema schema;
+  relation.transform.reset();
   if (relation.captured) {
     TRY(schema, catalog_.schema_of(sent, sent_types_));
+    TRY(relation.transform, catalog_.transform_of(sent));
+    TRY_DO(check_held(relation));
   }
   if (schema != relation.schema) relation.version.reset();
   relation.schema = std::move(schema);
@@ -236,10 +261,17 @@ Result<std::string_view> ChangeDecoder::key_of(const CapturedRelation& relation,
   return row.key(relation.schema);
 }
 
+// What comes of a row, before anything else is done with it.
+Result<const Tuple*> ChangeDecoder::stored(const CapturedRelation& relation, const Tuple& sent) {
+  if (!relation.transform) return &sent;
+  return relation.held_as ? relation.transform->stored_of_held(sent)
+                          : relation.transform->stored(sent);
+}
+
 Status ChangeDecoder::encode_old(const CapturedRelation& relation) {
-  if (change_.old_kind == OldRow::key)
-    return old_row_.encode_key_tuple(relation.schema, change_.old_row);
-  return old_row_.encode(relation.schema, change_.old_row, nullptr);
+  TRY(const Tuple* const row, stored(relation, change_.old_row));
+  if (change_.old_kind == OldRow::key) return old_row_.encode_key_tuple(relation.schema, *row);
+  return old_row_.encode(relation.schema, *row, nullptr);
 }
 
 // A keyless table's key tuple would say nothing, so there is none to speak of.
@@ -260,7 +292,8 @@ Status ChangeDecoder::on_insert(ByteReader in) {
   event.type = EventType::insert;
   TRY(CapturedRelation* const relation, open_row(change_.relation, event));
   if (relation == nullptr) return {};
-  TRY_DO(new_row_.encode(relation->schema, change_.new_row, nullptr));
+  TRY(const Tuple* const row, stored(*relation, change_.new_row));
+  TRY_DO(new_row_.encode(relation->schema, *row, nullptr));
   TRY(const std::string_view key, key_of(*relation, new_row_));
   if (relation->has_key) event.key = key;
   event.body = new_row_.row();
@@ -275,7 +308,8 @@ Status ChangeDecoder::on_update(ByteReader in) {
   if (relation == nullptr) return {};
   const bool has_old = change_.old_kind != OldRow::none;
   if (has_old) TRY_DO(encode_old(*relation));
-  TRY_DO(new_row_.encode(relation->schema, change_.new_row, has_old ? &old_row_ : nullptr));
+  TRY(const Tuple* const row, stored(*relation, change_.new_row));
+  TRY_DO(new_row_.encode(relation->schema, *row, has_old ? &old_row_ : nullptr));
   TRY(const std::string_view new_key, key_of(*relation, new_row_));
   std::string_view old_key;
   if (has_old) {

@@ -16,6 +16,7 @@
 #include "connectors/postgres/pgoutput.h"
 #include "connectors/postgres/relation_catalog.h"
 #include "connectors/postgres/row_encoder.h"
+#include "connectors/postgres/row_transform.h"
 #include "connectors/postgres/stream_names.h"
 #include "connectors/postgres/table_pattern.h"
 #include "core/event.h"
@@ -51,6 +52,14 @@ class ChangeDecoder {
   void no_longer_keeps(std::uint64_t id);
   Status passed(Lsn end);
 
+  // Of rows of this relation.
+  Result<std::unique_ptr<RowTransform>> transform_of(const Relation& relation) {
+    return catalog_.transform_of(relation);
+  }
+  // Rows of a transaction that is handed over are held as they are stored (row_transform.h): behind
+  // the description of their relation. Code::misconfigured when they would now be stored otherwise.
+  Status note_transformed(std::string_view mark);
+
   bool in_transaction() const { return in_transaction_; }
   Lsn position() const { return resume_.end_lsn; }  // everything before it was handed on
   // After an error in a transaction: the position behind that one. The server sends what commits at
@@ -74,6 +83,8 @@ class ChangeDecoder {
     std::string name;  // "public.orders"
     Schema schema;
     bool has_key = false;
+    std::unique_ptr<RowTransform> transform;        // null: rows are stored as they come
+    std::optional<std::string> held_as;             // what was done to rows before they were held
     std::optional<ChangeHandler::Version> version;  // once announced on this connection
   };
   struct HeldMessage {
@@ -107,6 +118,8 @@ class ChangeDecoder {
   Result<CapturedRelation*> open_row(std::uint32_t oid, EventBody& event);
   Status describe(CapturedRelation& relation);
   Status announce(CapturedRelation& relation);
+  static Status check_held(const CapturedRelation& relation);
+  static Result<const Tuple*> stored(const CapturedRelation& relation, const Tuple& sent);
   Status encode_old(const CapturedRelation& relation);
   Result<std::string_view> key_of(const CapturedRelation& relation, EncodedRow& row);
   void set_before(const CapturedRelation& relation, std::string_view old_key,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/result.h"
+#include "core/schema.h"
 
 namespace tidelog {
 
@@ -32,6 +33,37 @@ struct KeyOverride {
   std::string table;                 // a pattern, see table_pattern.h; the first that fits counts
   std::vector<std::string> columns;  // in any order: the table's counts
   bool operator==(const KeyOverride&) const = default;
+};
+
+// What is made of columns' values before they are stored. Of several rules the first that fits a
+// column decides.
+struct TransformRule {
+  enum class Kind : std::uint8_t {
+    keep,     // nothing, whatever later rules say
+    exclude,  // the column is left out
+    include,  // of the tables that it names columns of, every other column is left out
+    mask,
+    hash,
+    shorten,
+  };
+  Kind kind = Kind::keep;
+  std::vector<std::string> columns;      // patterns, see table_pattern.h: "public.people.*mail"
+  std::optional<std::string> with = {};  // mask: in the place of each value; nothing: asterisks
+  std::string key = {};                  // hash: a secret
+  std::uint64_t characters = 0;          // shorten: so many of the first
+  bool operator==(const TransformRule&) const = default;
+};
+
+// The replica identity that tables are given.
+struct IdentityRule {
+  struct Wanted {
+    ReplicaIdentity identity = ReplicaIdentity::primary_key;
+    std::string index = {};  // of ReplicaIdentity::index: its name
+    bool operator==(const Wanted&) const = default;
+  };
+  std::string table;  // a pattern, see table_pattern.h; the first that fits counts
+  Wanted wanted;
+  bool operator==(const IdentityRule&) const = default;
 };
 
 // What a table's existing rows are read from, in place of the table itself.
@@ -66,6 +98,8 @@ struct PostgresOptions {
   Origins origins = Origins::any;
   std::vector<KeyOverride> keys;
   std::vector<SelectOverride> selects;
+  std::vector<TransformRule> transforms;
+  std::vector<IdentityRule> identities;
   std::optional<RetainedWal> retained_wal;             // nothing: no ceiling
   std::optional<std::chrono::milliseconds> heartbeat;  // nothing: none is written
   std::chrono::milliseconds status_interval{

@@ -1,10 +1,13 @@
 #include "connectors/postgres/preflight.h"
 
+#include <absl/container/flat_hash_set.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
+#include "connectors/postgres/column_check.h"
 #include "connectors/postgres/retained_wal.h"
 #include "connectors/postgres/table_pattern.h"
 #include "connectors/postgres/timeline.h"
@@ -50,6 +53,7 @@ class Checks {
     TRY_DO(check_wal_level());
     check_options();
     TRY_DO(check_tables());
+    TRY_DO(check_identities());
     TRY_DO(check_publication());
     TRY(found_.slot, find_idle_slot(*sql_, slot_, options_.slot_wait, options_.stop));
     TRY_DO(check_replication());
@@ -143,9 +147,57 @@ class Checks {
     return {};
   }
 
+  // Tables of the publication alone, which the configuration does not name, are left as they are.
+  Status check_identities() {
+    TRY(std::vector<IdentityChange> changes, identity_changes(*sql_, options_, selected_));
+    for (IdentityChange& change : changes) {
+      if (!change.obstacle.empty()) {
+        misconfigured(change.obstacle, "correct `replica_identity`");
+      } else if (found_.is_standby || !change.is_ours) {
+        misconfigured(fmt::format("{} has another replica identity than is configured, and {}",
+                                  change.sql_name,
+                                  found_.is_standby ? "a standby cannot change that"
+                                                    : fmt::format("role {} does not own it",
+                                                                  quote_identifier(sql_->user()))),
+                      change.statement + ";");
+      } else {
+        expect_identity(change);
+        found_.identities.push_back(std::move(change));
+      }
+    }
+    return {};
+  }
+
+  // What it will be like then.
+  void expect_identity(const IdentityChange& change) {
+    in_change_.insert(change.table);
+    const auto table = std::ranges::find(selected_, change.table, &DatabaseTable::oid);
+    if (table != selected_.end()) table->identity = table->identity || change.logs_old_rows;
+  }
+
+  // At the first look an error; later a column may have gone of which there is still something to
+  // be read.
+  Status check_columns_of(const std::optional<Publication>& publication) {
+    std::vector<CheckedTable> captured;
+    for (const DatabaseTable& table : selected_)
+      captured.push_back({table.schema, table.name, in_change_.contains(table.oid)});
+    if (choice_.wanted.empty() && publication) {
+      for (const Publication::Table& table : publication->tables) {
+        if (choice_.has(table.schema, table.table)) captured.push_back({table.schema, table.table});
+      }
+    }
+    TRY(std::vector<Finding> findings, check_columns(*sql_, options_, captured));
+    for (Finding& finding : findings) {
+      if (last_reader_ != 0) finding.severity = Finding::Severity::warning;
+      found_.findings.push_back(std::move(finding));
+    }
+    return {};
+  }
+
   Status check_publication() {
     TRY(const std::optional<Publication> publication, find_publication(*sql_, publication_));
     check_exceptions_of(publication);
+    TRY_DO(check_columns_of(publication));
     for (const DatabaseTable& table : selected_) {
       check_rights(table);
       check_identity(table, publication && publication->has(table.schema, table.name));
@@ -539,6 +591,7 @@ select (rolsuper or rolreplication),
   std::vector<DatabaseTable> tables_;  // all of the database
   std::optional<Connection> sql_;
   std::vector<DatabaseTable> selected_;
+  absl::flat_hash_set<std::int64_t> in_change_;  // tables that get another replica identity
   Preflight found_;
 };
 

@@ -11,6 +11,7 @@
 #include "connectors/postgres/connection.h"
 #include "connectors/postgres/options.h"
 #include "connectors/postgres/publication.h"
+#include "connectors/postgres/replica_identity.h"
 #include "connectors/postgres/slot.h"
 #include "connectors/postgres/table_list.h"
 #include "core/source_position.h"
@@ -25,6 +26,8 @@ struct Preflight {
   bool is_standby = false;
   std::optional<Slot> slot;
   std::vector<DatabaseTable> new_tables;  // configured, not yet in our publication, and ours to add
+  std::vector<IdentityChange>
+      identities;                         // configured, and ours to set: what to look at again then
   std::optional<Connection> replication;  // ready for a replication command
 };
 

@@ -207,7 +207,44 @@ Result<Schema> SqlRelationCatalog::schema_of(const Relation& relation, const Sen
     schema.columns.push_back(
         {from.name, type->name, type->kind, is_key, from.type, from.type_modifier});
   }
+  TRY(const std::unique_ptr<RowTransform> transform, rules_for(relation));
+  if (transform) return transform->schema_of(schema);
   return schema;
+}
+
+// Also of a relation of which it only says that columns are kept as they are.
+Result<std::unique_ptr<RowTransform>> SqlRelationCatalog::rules_for(const Relation& relation) {
+  if (options_.transforms.empty()) return nullptr;
+  if (!rules_) {
+    TRY(rules_, TransformRules::parse(options_.transforms));
+  }
+  std::vector<std::string_view> names;
+  for (const RelationColumn& column : relation.columns) names.emplace_back(column.name);
+  TRY_DO(rules_->check_named(relation.schema, relation.table, names));
+  std::unique_ptr<RowTransform> transform = RowTransform::of(*rules_, relation);
+  TRY_DO(check_name(relation, transform && transform->changes_rows()));
+  return transform;
+}
+
+// A table that gets another name goes on, and must not lose what was said of it under the old one.
+Status SqlRelationCatalog::check_name(const Relation& relation, bool is_transformed) {
+  const std::string name = relation.schema + "." + relation.table;
+  if (is_transformed) {
+    transformed_[relation.oid] = name;
+    return {};
+  }
+  const auto known = transformed_.find(relation.oid);
+  if (known == transformed_.end() || known->second == name) return {};
+  return fail(Code::misconfigured,
+              fmt::format("the table {} is called {} now, and no rule of `transforms` is for that: "
+                          "its columns would be stored as they are. Name it there",
+                          known->second, name));
+}
+
+Result<std::unique_ptr<RowTransform>> SqlRelationCatalog::transform_of(const Relation& relation) {
+  TRY(std::unique_ptr<RowTransform> transform, rules_for(relation));
+  if (transform && !transform->changes_rows()) transform.reset();
+  return transform;
 }
 
 }  // namespace tidelog::postgres

@@ -6,6 +6,7 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,6 +16,8 @@
 #include "connectors/postgres/options.h"
 #include "connectors/postgres/pgoutput.h"
 #include "connectors/postgres/recent_map.h"
+#include "connectors/postgres/row_transform.h"
+#include "connectors/postgres/transform_rules.h"
 #include "core/result.h"
 #include "core/schema.h"
 
@@ -27,6 +30,8 @@ class RelationCatalog {
  public:
   virtual ~RelationCatalog() = default;
   virtual Result<Schema> schema_of(const Relation& relation, const SentTypes& sent) = 0;
+  // What is made of its rows. Null: they are stored as they are sent.
+  virtual Result<std::unique_ptr<RowTransform>> transform_of(const Relation& relation) = 0;
 };
 
 // Asks the server, over a connection of its own that is opened when first needed: one query for a
@@ -37,6 +42,7 @@ class SqlRelationCatalog : public RelationCatalog {
  public:
   explicit SqlRelationCatalog(const PostgresOptions& options);
   Result<Schema> schema_of(const Relation& relation, const SentTypes& sent) override;
+  Result<std::unique_ptr<RowTransform>> transform_of(const Relation& relation) override;
 
  private:
   struct TypeFacts {
@@ -60,11 +66,15 @@ class SqlRelationCatalog : public RelationCatalog {
   Result<TypeFacts> facts_of(const QueryResult& answer, std::size_t row, TypeKey key,
                              const Relation& relation, const SentTypes& sent);
   Result<Names> key_of(const Relation& relation, const Question& answered);
+  Result<std::unique_ptr<RowTransform>> rules_for(const Relation& relation);
+  Status check_name(const Relation& relation, bool is_transformed);
 
   const PostgresOptions& options_;
   std::optional<Connection> connection_;
   RecentMap<TypeKey, TypeFacts> types_;
-  RecentMap<std::uint32_t, Names> primary_keys_;  // the last one seen
+  RecentMap<std::uint32_t, Names> primary_keys_;                 // the last one seen
+  std::optional<TransformRules> rules_;                          // once they are asked for
+  absl::flat_hash_map<std::uint32_t, std::string> transformed_;  // relations, and their names
 };
 
 // The schema that follows from a relation, given the facts about its types; key columns by name.

@@ -11,6 +11,7 @@
 #include "connectors/postgres/preflight.h"
 #include "connectors/postgres/publication.h"
 #include "connectors/postgres/relation_catalog.h"
+#include "connectors/postgres/replica_identity.h"
 #include "connectors/postgres/replication_stream.h"
 #include "connectors/postgres/slot.h"
 #include "connectors/postgres/table_list.h"
@@ -42,6 +43,11 @@ class PostgresSource : public Source {
     Preflight found = check_server(options_, resume, last_reader_);
     note_server(found);
     TRY_DO(first_error(found.findings));
+    if (!found.identities.empty()) {
+      TRY_DO(give_identities(found));
+      found = check_server(options_, resume, last_reader_);
+      TRY_DO(first_error(found.findings));
+    }
     warn_of(found.findings);
     replication_ = std::move(found.replication);
     new_tables_ = std::move(found.new_tables);
@@ -134,6 +140,13 @@ class PostgresSource : public Source {
     server_ = {
         PostgresResume::Phase::beginning, found.system_id, found.timeline, {}, slot_name(options_)};
     server_.is_standby = found.is_standby;
+  }
+
+  // What more there is to be looked at depends on them.
+  Status give_identities(Preflight& found) {
+    found.replication.reset();
+    TRY(Connection sql, Connection::open(options_, Connection::Kind::sql));
+    return set_identities(sql, found.identities);
   }
 
   void warn_of(const std::vector<Finding>& findings) const {

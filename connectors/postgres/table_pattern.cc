@@ -1,5 +1,7 @@
 #include "connectors/postgres/table_pattern.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace tidelog::postgres {
@@ -35,7 +37,7 @@ std::u32string characters_of(std::string_view text) {
   return characters;
 }
 
-// Where the unquoted dot between schema and table is; npos for none.
+// Where the first unquoted dot is; npos for none.
 std::size_t find_dot(std::string_view text) {
   bool quoted = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -124,6 +126,27 @@ Result<TablePattern> parse_table_pattern(std::string_view text) {
   auto table = NamePattern::parse(text.substr(dot + 1));
   if (!table) return fail_in(doing, table.error());
   return TablePattern{std::string(text), *std::move(schema), *std::move(table)};
+}
+
+// The column stands behind the second dot.
+Result<ColumnPattern> parse_column_pattern(std::string_view text) {
+  const std::size_t first = find_dot(text);
+  const std::size_t second =
+      first == std::string_view::npos ? first : find_dot(text.substr(first + 1));
+  if (second == std::string_view::npos) {
+    return fail(Code::misconfigured,
+                fmt::format("column \"{}\": say schema.table.column, for instance "
+                            "public.people.email",
+                            text));
+  }
+  const std::size_t dot = first + 1 + second;
+  ColumnPattern pattern;
+  TRY(pattern.table, parse_table_pattern(text.substr(0, dot)));
+  auto column = NamePattern::parse(text.substr(dot + 1));
+  if (!column) return fail_in(fmt::format("column \"{}\"", text), column.error());
+  pattern.column = *std::move(column);
+  pattern.text = text;
+  return pattern;
 }
 
 namespace {

@@ -35,6 +35,15 @@ struct TablePattern {
 
 Result<TablePattern> parse_table_pattern(std::string_view text);
 
+// Of columns: schema.table.column, each part as above.
+struct ColumnPattern {
+  TablePattern table;
+  NamePattern column;
+  std::string text;  // as configured
+};
+
+Result<ColumnPattern> parse_column_pattern(std::string_view text);
+
 // Of items that are each for the tables of the pattern `table`, the first that is for this one.
 // Null: none is.
 template <class Item>

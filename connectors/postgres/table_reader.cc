@@ -1,5 +1,6 @@
 #include "connectors/postgres/table_reader.h"
 
+#include <absl/container/flat_hash_set.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include "connectors/postgres/relation_catalog.h"
 #include "connectors/postgres/wait.h"
 #include "core/bytes.h"
+#include "core/keyed_hash.h"
 #include "core/source_position.h"
 #include "core/value_codec.h"
 #include "core/value_text.h"
@@ -140,6 +142,9 @@ std::string encode_place(const std::vector<OrderColumn>& order,
   return out;
 }
 
+// A place is stored in the log. One of values that are hashed there is sealed with the hash's key.
+constexpr char sealed_mark = '\0';  // no name of a column is so short
+
 class PostgresTableReader final : public TableReader {
  public:
   PostgresTableReader(Connection connection, const PostgresOptions& options, CapturedTable table,
@@ -172,13 +177,14 @@ class PostgresTableReader final : public TableReader {
     std::vector<std::string> texts;
     const std::vector<std::string> names = order_names();
     for (const std::string& name : names) texts.push_back(name + "::text");
-    TRY(const QueryResult found,
-        connection_.command(fmt::format(fmt::runtime(divide_sql), fmt::join(names, ", "),
-                                        fmt::join(texts, ", "), parts_max, table_.from, percent)));
+    TRY(const QueryResult found, without_values(connection_.command(fmt::format(
+                                     fmt::runtime(divide_sql), fmt::join(names, ", "),
+                                     fmt::join(texts, ", "), parts_max, table_.from, percent))));
     std::vector<std::string> values(columns_.size());
     for (std::size_t row = 0; row < found.rows(); ++row) {
       for (std::size_t i = 0; i < values.size(); ++i) values[i] = found.text(row, i);
-      places.push_back(encode_place(columns_, values));
+      TRY(std::string place, place_of(values));
+      places.push_back(std::move(place));
     }
     return places;
   }
@@ -186,11 +192,13 @@ class PostgresTableReader final : public TableReader {
   Result<Chunk> read(const Range& range, std::uint64_t rows_max, Sink& sink) override {
     return read_chunk(sink, [&](ChangeHandler::Version version) -> Result<Chunk> {
       TRY(const std::string query, chunk_query(range, rows_max));
-      TRY(const Copied copied, copy(query, version, sink));
+      TRY(const Copied copied, copy(query, version, {}, sink));
       Chunk chunk;
       chunk.last = order_ != Order::by_key || (copied.rows < rows_max && !copied.is_cut);
-      chunk.next =
-          copied.rows == 0 ? std::string(range.next) : encode_place(columns_, last_values_);
+      chunk.next = range.next;
+      if (copied.rows != 0) {
+        TRY(chunk.next, place_of(last_values_));
+      }
       return chunk;
     });
   }
@@ -198,7 +206,7 @@ class PostgresTableReader final : public TableReader {
   Result<Chunk> read_keys(std::span<const StoredKey> keys, Sink& sink) override {
     return read_chunk(sink, [&](ChangeHandler::Version version) -> Result<Chunk> {
       TRY(const std::string condition, is_one_of(keys));
-      TRY_DO(copy(select_sql(table_, {where_, condition}), version, sink));
+      TRY_DO(copy(select_sql(table_, {where_, condition}), version, keys_to_find(keys), sink));
       return Chunk();
     });
   }
@@ -362,8 +370,40 @@ class PostgresTableReader final : public TableReader {
                        fmt::join(names, ", "), rows_max);
   }
 
+  // Empty: places are stored as they are.
+  std::string_view sealing_key() const {
+    if (!table_.transform) return {};
+    for (const OrderColumn& column : columns_) {
+      const std::string_view key = table_.transform->key_of_hash(column.index);
+      if (!key.empty()) return key;
+    }
+    return {};
+  }
+
+  Result<std::string> place_of(const std::vector<std::string>& values) const {
+    std::string place = encode_place(columns_, values);
+    const std::string_view key = sealing_key();
+    if (key.empty()) return place;
+    TRY(const std::string sealed, seal(key, place));
+    return sealed_mark + sealed;
+  }
+
+  tl::unexpected<Error> must_load_anew() const {
+    return fail(Code::misconfigured, "the key by which " + table_.name +
+                                         " was being loaded is no longer there, or is hashed in "
+                                         "another way: the table must be loaded anew");
+  }
+
   // As SQL literals.
-  Result<std::vector<std::string>> read_place(std::string_view place) const {
+  Result<std::vector<std::string>> read_place(std::string_view stored) const {
+    const bool is_sealed = stored.starts_with(sealed_mark);
+    std::string place(stored);
+    if (is_sealed == sealing_key().empty()) return must_load_anew();
+    if (is_sealed) {
+      auto opened = open_sealed(sealing_key(), stored.substr(1));
+      if (!opened) return must_load_anew();
+      place = *std::move(opened);
+    }
     ByteReader in(place);
     std::vector<std::string> values;
     bool same = true;
@@ -371,14 +411,18 @@ class PostgresTableReader final : public TableReader {
       same = same && in.sized() == column.name;
       values.push_back(fmt::format("{}::{}", quote_literal(std::string(in.sized())), column.type));
     }
-    if (in.failed() || in.remaining() != 0 || !same) {
-      return fail(Code::misconfigured,
-                  "the key by which " + table_.name +
-                      " was being loaded is no longer there: the table must be loaded anew");
-    }
+    if (in.failed() || in.remaining() != 0 || !same) return must_load_anew();
     return values;
   }
 
+  bool is_transformed_alike(const Column& stored) const {
+    const auto now = std::ranges::find(table_.schema.columns, stored.name, &Column::name);
+    if (now == table_.schema.columns.end()) return true;  // the server will say so
+    if (!changes_values(stored.transform) && !changes_values(now->transform)) return true;
+    return stored.transform == now->transform && stored.transform_detail == now->transform_detail;
+  }
+
+  // A hashed value cannot be asked for: rows with every value are read, and looked through.
   Result<std::string> is_one_of(std::span<const StoredKey> keys) const {
     std::vector<std::string> conditions;
     for (const StoredKey& stored : keys) {
@@ -388,44 +432,72 @@ class PostgresTableReader final : public TableReader {
         if (!column.key) continue;
         std::string text;
         print_value(text, read_value(in));
+        if (!is_transformed_alike(column)) return must_load_anew();
+        if (changes_values(column.transform)) continue;
         equals.push_back(fmt::format("{} = {}::{}", quote_identifier(column.name),
                                      quote_literal(text), column.type));
       }
       if (in.failed() || in.remaining() != 0)
         return fail(Code::corrupt, "a key of " + table_.name + " does not fit its schema");
+      if (equals.empty()) return std::string("true");
       conditions.push_back(fmt::format("({})", fmt::join(equals, " AND ")));
     }
     return fmt::format("{}", fmt::join(conditions, " OR "));
   }
 
-  Result<Copied> copy(const std::string& query, ChangeHandler::Version version, Sink& sink) {
+  // To look for among the rows that are read; empty: the server has done that.
+  using Keys = absl::flat_hash_set<std::string_view>;
+  Keys keys_to_find(std::span<const StoredKey> keys) const {
+    Keys found;
+    if (sealing_key().empty()) return found;
+    for (const StoredKey& stored : keys) found.insert(stored.key);
+    return found;
+  }
+
+  // What the server says may quote values that must not be stored, or told.
+  template <class Answer>
+  Answer without_values(Answer answer) const {
+    if (answer || !table_.transform || action_for(answer.error().code) == Action::retry)
+      return answer;
+    return fail(answer.error().code,
+                fmt::format("the server cannot read {}; what it says is not repeated here, as it "
+                            "may have values of columns that are transformed: see the server's log",
+                            table_.name));
+  }
+
+  Result<Copied> copy(const std::string& query, ChangeHandler::Version version, const Keys& wanted,
+                      Sink& sink) {
     const StopSignal signal(stop_);
-    TRY_DO(connection_.start_copy_of(query));
+    TRY_DO(without_values(connection_.start_copy_of(query)));
     EventBody event;
     event.stream = version.stream;
     event.schema = version.schema;
     Copied copied;
     for (;;) {
-      TRY(const std::optional<Connection::CopyRow> row, connection_.next_copy_row(signal));
+      TRY(const std::optional<Connection::CopyRow> row,
+          without_values(connection_.next_copy_row(signal)));
       if (!row) return copied;
       event.ordinal = static_cast<std::uint32_t>(copied.rows);
-      const Result<bool> has_room = take(*row, event, sink);
+      const Result<Taken> taken = take(*row, event, wanted, sink);
       Connection::release(*row);
-      TRY(const bool goes_on, has_room);
-      ++copied.rows;
-      if (goes_on) continue;
+      TRY(const Taken result, taken);
+      if (result != Taken::not_wanted) ++copied.rows;
+      if (result != Taken::last) continue;
       copied.is_cut = true;
       TRY_DO(connection_.abandon_copy(signal));
       return copied;
     }
   }
 
-  Result<bool> take(Connection::CopyRow row, EventBody& event, Sink& sink) {
+  enum class Taken : std::uint8_t { one, last, not_wanted };  // last: there is room for no more
+  Result<Taken> take(Connection::CopyRow row, EventBody& event, const Keys& wanted, Sink& sink) {
     TRY_DO(row_.read(row, table_, event));
+    if (!wanted.empty() && !wanted.contains(event.key.value_or(""))) return Taken::not_wanted;
     last_values_.resize(columns_.size());
     for (std::size_t i = 0; i < columns_.size(); ++i)
       last_values_[i].assign(row_.text(columns_[i].index));
-    return sink.row(event);
+    TRY(const bool has_room, sink.row(event));
+    return has_room ? Taken::one : Taken::last;
   }
 
   Connection connection_;

@@ -39,6 +39,19 @@ bool is_message_alone(std::string_view message) {
   return message.size() > 1 && message[0] == 'M' && (message[1] & 1) == 0;
 }
 
+// The row message as it is held. Nothing: it is another message, or its row is stored as it is.
+Result<std::optional<std::string>> transformed(
+    std::string_view message,
+    const std::map<std::uint32_t, std::unique_ptr<RowTransform>>& transforms) {
+  const char letter = letter_of(message);
+  if (letter != 'I' && letter != 'U' && letter != 'D') return std::optional<std::string>();
+  ByteReader in(message.substr(1));
+  const auto transform = transforms.find(in.be<std::uint32_t>());
+  if (transform == transforms.end()) return std::optional<std::string>();
+  TRY(std::string held, held_message(message, *transform->second));
+  return std::optional(std::move(held));
+}
+
 }  // namespace
 
 Status TransactionAssembly::go_on(const PostgresResume& resume) {
@@ -84,6 +97,8 @@ Status TransactionAssembly::dispatch(std::string_view message, Place place) {
       return on_commit_prepared(in);
     case 'r':
       return on_rollback_prepared(in);
+    case transformed_mark:
+      return fail(Code::unsupported, "message of unknown type 0x01");
     default:
       break;
   }
@@ -148,7 +163,28 @@ Status TransactionAssembly::take_streamed(std::string_view message, Place place)
     TRY_DO(note_description(whole, stream_->described));
     stream_->has_messages = stream_->has_messages || letter == 'M';
   }
-  return noted(stream_->held->add(streamed.xid, streamed.letter, streamed.rest));
+  if (!stream_->transforms.empty()) {
+    TRY(const std::optional<std::string> changed,
+        transformed(std::string(streamed.letter).append(streamed.rest), stream_->transforms));
+    if (changed) return noted(stream_->held->add(streamed.xid, *changed));
+  }
+  TRY_DO(noted(stream_->held->add(streamed.xid, streamed.letter, streamed.rest)));
+  if (letter != 'R') return {};
+  return hold_mark(streamed.rest, streamed.xid, *stream_->held, stream_->transforms);
+}
+
+// What is held behind a relation (without its letter) whose rows are changed before they are held.
+Status TransactionAssembly::hold_mark(std::string_view relation, std::uint64_t part,
+                                      HeldTransaction& held, Transforms& transforms) {
+  TRY(const Relation described, read_relation(ByteReader(relation)));
+  TRY(std::unique_ptr<RowTransform> transform, decoder_.transform_of(described));
+  if (!transform) {
+    transforms.erase(described.oid);
+    return {};
+  }
+  TRY_DO(noted(held.add(part, mark_of_transformed(described.oid, *transform))));
+  transforms[described.oid] = std::move(transform);
+  return {};
 }
 
 // The first piece comes before the commit also when nothing of the transaction is published.
@@ -251,6 +287,10 @@ Status TransactionAssembly::take_preparing(std::string_view message, Place place
   }
   if (!preparing_->held) return {};
   TRY_DO(describe_for_preparing(message));
+  if (!preparing_->transforms.empty()) {
+    TRY(const std::optional<std::string> changed, transformed(message, preparing_->transforms));
+    if (changed) return noted(preparing_->held->add(preparing_->begun.xid, *changed));
+  }
   return noted(preparing_->held->add(preparing_->begun.xid, message));
 }
 
@@ -266,7 +306,9 @@ Status TransactionAssembly::describe_for_preparing(std::string_view message) {
     const std::uint64_t part = preparing_->begun.xid;
     for (const std::string& type : known->second.types)
       TRY_DO(noted(preparing_->held->add(part, type)));
-    TRY_DO(noted(preparing_->held->add(part, known->second.relation)));
+    const std::string_view relation = known->second.relation;
+    TRY_DO(noted(preparing_->held->add(part, relation)));
+    TRY_DO(hold_mark(relation.substr(1), part, *preparing_->held, preparing_->transforms));
   }
   return {};
 }
@@ -364,6 +406,7 @@ Status TransactionAssembly::hand_over(HeldTransaction& held, const Begin& begin,
     if (stop_.stop_requested())
       return fail(Code::cancelled, "stopped while a transaction was handed over");
     const char letter = letter_of(record.bytes);
+    if (letter == transformed_mark) return decoder_.note_transformed(record.bytes);
     if (record.dropped && letter != 'R' && letter != 'Y') return {};
     return pass_on(record.bytes, place);
   }));

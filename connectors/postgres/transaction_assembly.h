@@ -72,9 +72,12 @@ class TransactionAssembly {
     std::string relation;
     std::vector<std::string> types;
   };
+  // What is made of rows before they are held, which may be on disk; by relation.
+  using Transforms = std::map<std::uint32_t, std::unique_ptr<RowTransform>>;
   // Held as the messages were sent, without the xid of the stream.
   struct Streamed {
     std::unique_ptr<HeldTransaction> held;
+    Transforms transforms;
     std::map<std::uint32_t, Description> described;  // by relation
     bool has_messages = false;
     bool is_unclear = false;  // see read_whole_until
@@ -83,6 +86,7 @@ class TransactionAssembly {
     Prepare begun;
     std::unique_ptr<HeldTransaction> held;         // null: we have it already
     absl::flat_hash_set<std::uint32_t> described;  // relations that it holds the description of
+    Transforms transforms;
   };
   struct Prepared {
     Prepare prepare;
@@ -102,6 +106,8 @@ class TransactionAssembly {
   Status take_streamed(std::string_view message, Place place);
   Status take_preparing(std::string_view message, Place place);
   Status describe_for_preparing(std::string_view message);
+  Status hold_mark(std::string_view relation, std::uint64_t part, HeldTransaction& held,
+                   Transforms& transforms);
   Status note_description(std::string_view message,
                           std::map<std::uint32_t, Description>& described);
 

@@ -339,6 +339,70 @@ TEST_CASE("config: every file in config/ loads, and the one of docker/") {
   }
 }
 
+TEST_CASE("config: transforms are rules in order, each with one action and what belongs to it") {
+  Parser parser;
+  const std::string source = std::string(five_settings) + "    transforms:\n";
+  const auto config = parser.parse(source + R"(      - keep: [public.people.mail_domain]
+      - hash: [public.people.mail*, "public.*.tax"]
+        key: 0123456789abcdef
+      - { mask: [public.people.phone], with: "-" }
+      - { shorten: [public.people.note], to: 10 }
+      - exclude: [public.people.card]
+      - include: [public.log.id]
+)");
+  REQUIRE_MESSAGE(config, config.error().what);
+  using Kind = TransformRule::Kind;
+  CHECK(config->sources[0].transforms ==
+        std::vector<TransformRule>{
+            {Kind::keep, {"public.people.mail_domain"}},
+            {Kind::hash, {"public.people.mail*", "public.*.tax"}, {}, "0123456789abcdef"},
+            {Kind::mask, {"public.people.phone"}, "-"},
+            {Kind::shorten, {"public.people.note"}, {}, {}, 10},
+            {Kind::exclude, {"public.people.card"}},
+            {Kind::include, {"public.log.id"}}});
+  CHECK(parser.secrets.mask("with 0123456789abcdef it was") == "with *** it was");
+  const auto error = [&](const std::string& rule) {
+    return parser.error(source + "      - " + rule + "\n");
+  };
+  CHECK(error("{ with: x }") ==
+        "shop.yaml:7: a rule of `transforms` lacks what is done, and to which columns: "
+        "`mask: [public.people.phone]`");
+  CHECK(contains(error("{ mask: [a.b.c], keep: [a.b.d] }"), "does one thing"));
+  CHECK(contains(error("{ mask: [a.b] }"), "say schema.table.column"));
+  CHECK(contains(error("{ hash: [a.b.c] }"), "`hash` lacks `key`"));
+  CHECK(contains(error("{ hash: [a.b.c], key: short }"), "has 5 bytes, and needs 16"));
+  CHECK(contains(error("{ shorten: [a.b.c] }"), "`shorten` lacks `to`"));
+  CHECK(contains(error("{ shorten: [a.b.c], to: 0 }"), "a whole number from 1 on"));
+  CHECK(contains(error("{ shorten: [a.b.c], to: 3, with: x }"), "`with` belongs to `mask`"));
+  CHECK(contains(error("{ mask: [a.b.c], key: 0123456789abcdef }"), "`key` belongs to `hash`"));
+  CHECK(contains(error("{ hsah: [a.b.c] }"), "did you mean `hash`?"));
+}
+
+TEST_CASE("config: commands that only read the store do not need the key of a hash") {
+  Parser parser;
+  CHECK(parser.parse(
+      std::string(five_settings) + "    transforms: [{ hash: [a.b.c], key: \"${NOT_SET}\" }]\n",
+      ConfigUse::store_only));
+}
+
+TEST_CASE("config: replica identities are one for all tables, or by pattern") {
+  Parser parser;
+  const auto of = [&](const std::string& value) {
+    const auto config =
+        parser.parse(std::string(five_settings) + "    replica_identity: " + value + "\n");
+    REQUIRE_MESSAGE(config, config.error().what);
+    return config->sources[0].identities;
+  };
+  CHECK(of("full") == std::vector<IdentityRule>{{"*.*", {ReplicaIdentity::full}}});
+  CHECK(of("{ public.a: index a_Key, public.b: default, public.*: nothing }") ==
+        std::vector<IdentityRule>{{"public.a", {ReplicaIdentity::index, "a_Key"}},
+                                  {"public.b", {ReplicaIdentity::primary_key}},
+                                  {"public.*", {ReplicaIdentity::nothing}}});
+  CHECK(contains(
+      parser.error(std::string(five_settings) + "    replica_identity: index\n"),
+      "shop.yaml:6: expected `default`, `full`, `nothing` or `index NAME`, found `index`"));
+}
+
 TEST_CASE("config: docs/configuration.md is what the table of keys prints") {
   const auto disk = real_disk();
   const auto page =

@@ -22,7 +22,16 @@ class Catalog : public postgres::RelationCatalog {
       schema.columns.push_back({column.name, "a type", postgres::kind_of_type(column.type),
                                 column.key, column.type, column.type_modifier});
     }
+    TRY(const auto transform, transform_of(relation));
+    if (transform) return transform->schema_of(schema);
     return schema;
+  }
+  Result<std::unique_ptr<postgres::RowTransform>> transform_of(
+      const postgres::Relation& relation) override {
+    TRY(const auto rules,
+        postgres::TransformRules::parse({{TransformRule::Kind::exclude, {"*.*.note"}},
+                                         {TransformRule::Kind::mask, {"*.*.*t*"}}}));
+    return postgres::RowTransform::of(rules, relation);
   }
 };
 

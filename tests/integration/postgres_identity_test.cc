@@ -314,5 +314,75 @@ TEST_CASE(
   CHECK(ended.error().what.find("the column a, which the table has not") != std::string::npos);
 }
 
+std::string identities_of(PostgresServer& server) {
+  std::string all;
+  for (const auto& row : server.sql(
+           "select relname, relreplident from pg_class where relnamespace = 'public'::regnamespace "
+           "and relkind = 'r' order by 1"))
+    all += row.at(0) + " " + row.at(1) + ", ";
+  return all;
+}
+
+constexpr const char* four_tables =
+    "create table a (id int primary key, k int not null unique); create table b (x int);"
+    "create table p (id int primary key) partition by list (id);"
+    "create table p1 partition of p for values in (1); create table other (id int primary key)";
+
+TEST_CASE("replica identity: what is configured is given to the tables, and only to these") {
+  PostgresServer server;
+  server.sql(four_tables);
+  PostgresOptions options = options_for(server.url(), {"public.a", "public.b", "public.p"});
+  options.identities = {{"public.a", {ReplicaIdentity::index, "a_k_key"}},
+                        {"public.*", {ReplicaIdentity::full}}};
+  options.keys = {{"public.b", {"x"}}};  // which needs it
+  const auto findings = check_postgres(options, {});
+  REQUIRE(findings);
+  CHECK(errors_in(*findings) == "");
+  CHECK(identities_of(server) == "a d, b d, other d, p1 d, ");
+  PostgresCapture capture(options);
+  capture.run();
+  CHECK(identities_of(server) == "a i, b f, other d, p1 f, ");
+  server.sql("begin; insert into b values (1); update b set x = 2; commit");
+  REQUIRE(capture.handler.wait_for_transactions(1));
+  CHECK(capture.stop());
+  CHECK(summaries(capture.handler.events()) ==
+        Lines{"insert public.b key=1 body=1", "delete public.b moved key=1 before=1",
+              "insert public.b moved key=2 before-key=1 body=2"});
+  server.sql("alter table a replica identity default");
+  REQUIRE(capture.prepare());
+  CHECK(identities_of(server) == "a i, b f, other d, p1 f, ");
+}
+
+TEST_CASE(
+    "replica identity: one that we may not give, or that cannot be, is said with the way out") {
+  PostgresServer server;
+  server.sql(four_tables);
+  server.sql(
+      "create role poor login replication; grant select on all tables in schema public to poor;"
+      "create publication shop for table a, p with (publish_via_partition_root)");
+  PostgresOptions options = options_for(server.url(), {"public.a", "public.p"});
+  options.publication = "shop";
+  options.identities = {{"public.*", {ReplicaIdentity::index, "a_nothing"}}};
+  const auto errors = [&] {
+    const auto findings = check_postgres(options, {});
+    REQUIRE(findings);
+    return errors_in(*findings);
+  };
+  CHECK(errors() ==
+        "public.a has no unique index \"a_nothing\" over columns that are not null, without a "
+        "condition and not deferrable -> correct `replica_identity`\n"
+        "public.p1 has no unique index \"a_nothing\" over columns that are not null, without a "
+        "condition and not deferrable; an index of a partitioned table has other names in its "
+        "partitions -> correct `replica_identity`\n");
+  options.identities = {{"public.*", {ReplicaIdentity::full}}};
+  CHECK(errors() == "");
+  const std::string url = server.url_tcp();  // postgresql://postgres@127.0.0.1:PORT/postgres
+  options.connection = "postgresql://poor" + url.substr(url.find('@'));
+  CHECK(errors().find("public.a has another replica identity than is configured, and role \"poor\" "
+                      "does not own it -> ALTER TABLE public.a REPLICA IDENTITY FULL;\n"
+                      "public.p1 has another") != std::string::npos);
+  CHECK(identities_of(server) == "a d, b d, other d, p1 d, ");
+}
+
 }  // namespace
 }  // namespace tidelog::testing

@@ -18,6 +18,7 @@ inline constexpr std::uint32_t text = 25;
 class FakeCatalog : public postgres::RelationCatalog {
  public:
   std::string primary_key;
+  std::vector<TransformRule> transforms;
 
   Result<Schema> schema_of(const postgres::Relation& relation,
                            const postgres::SentTypes& sent) override {
@@ -33,7 +34,14 @@ class FakeCatalog : public postgres::RelationCatalog {
                                                      : "text";
       schema.columns.push_back({column.name, type, kind, key, column.type, column.type_modifier});
     }
+    TRY(const auto transform, transform_of(relation));
+    if (transform) return transform->schema_of(schema);
     return schema;
+  }
+  Result<std::unique_ptr<postgres::RowTransform>> transform_of(
+      const postgres::Relation& relation) override {
+    TRY(const auto rules, postgres::TransformRules::parse(transforms));
+    return postgres::RowTransform::of(rules, relation);
   }
   int asked = 0;
 };
