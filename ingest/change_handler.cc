@@ -171,6 +171,8 @@ Status IngestHandler::begin_tables(const std::vector<Beginning>& tables, std::st
   for (const Beginning& table : tables) {
     if (table.schema) {
       const EventStore::Version version = store_.schema(table.stream, *table.schema);
+      const std::string name = name_ + "." + table.step.table;
+      if (version.is_new) TRY_DO(check_key_transforms(store_, name, *table.schema));
       const std::string encoded = store_.encoded_schema(version.id);
       if (version.is_new) batch.add(announcement_of(table.stream, version.id, encoded));
       versions_[table.stream] = version.id;

@@ -211,9 +211,16 @@ TEST_CASE("transforms: SQLite has what is stored, and other rules are another ve
                    people.settings() + "      - exclude: [public.people.plain]\n");
   run = people.start("again");
   people.server.sql(People::insert(4, 1));
-  REQUIRE(eventually(generous, [&] { return people.events("insert") == 1; }));
+  people.server.sql("update people set phone = 'SECRETother' where code = 'SECRETcode4'");
+  REQUIRE(eventually(generous, [&] { return people.events("update") == 1; }));
   CHECK(stopped(*run) == Exit{0, 0});
   CHECK(people.events("schema") == 2);
+  const auto update = [&](const std::string& rows) {
+    return people.tidelog({"events", "--type", "update", "--json", "--rows", rows}).output;
+  };
+  CHECK(contains(update("sent"), "\"unchanged\":[\"body\"]"));
+  CHECK_MESSAGE(contains(update("whole"), "\"body\":\"a87ff679a2f3e71d9181a67b7542122c"),
+                update("whole"));
   CHECK_FALSE(contains(people.tidelog({"state", "shop.public.people", "--json"}).output, "PLAIN"));
   const Finished replayed = people.tidelog({"replay", "--into", "sqlite:" + database.string()});
   CHECK_MESSAGE(replayed.code == 0, replayed.errors);
