@@ -71,6 +71,9 @@ void BatchBuilder::add(const EventBody& event) {
   const bool has_events = block_starts_.back().event_count != 0;
   if (has_events && in_block + record_bytes_max(event) > format::block_raw_bytes_target)
     start_block();
+  // Behind a very large event there is room for small ones: the bytes need not move for them.
+  if (record_bytes_max(event) > kept_bytes_max)
+    raw_.reserve(raw_.size() + record_bytes_max(event) + format::block_raw_bytes_target);
   put_event_record(raw_, event, next_of_stream(event.stream));
   if (event.type == EventType::schema)
     schemas_.push_back({event.schema, event.stream, std::string(*event.body)});
@@ -95,22 +98,18 @@ void BatchBuilder::commit() {
            schemas_.size(), event_count_,         commit_time_};
 }
 
-// Calls visit(Record) for each record of the open transaction.
-template <class Visit>
-void BatchBuilder::for_open_records(Visit visit) const {
+void BatchBuilder::for_each_open(const std::function<void(const EventBody&)>& visit) const {
   ByteReader in(std::string_view(raw_).substr(open_.raw_bytes));
   while (in.remaining() != 0) {
     const auto record = read_record(in);
     INVARIANT(record.has_value(), "our own records read back");
-    visit(*record);
+    if (!record->is_transaction) visit(record->event);
   }
 }
 
 void BatchBuilder::roll_back() {
   INVARIANT(in_transaction_, "a roll-back ends a transaction");
-  for_open_records([this](const Record& record) {
-    if (!record.is_transaction) --runs_[run_of_.at(record.event.stream)].count;
-  });
+  for_each_open([this](const EventBody& event) { --runs_[run_of_.at(event.stream)].count; });
   // A run that the transaction began would stand empty in the batch.
   while (!runs_.empty() && runs_.back().count == 0) {
     run_of_.erase(runs_.back().stream);
@@ -129,8 +128,8 @@ Status BatchBuilder::move_open_transaction_to(StagingWriter& staging) {
   INVARIANT(in_transaction_, "only an open transaction moves");
   TRY_DO(staging.begin(transaction_.get()));
   Status status;
-  for_open_records([&](const Record& record) {
-    if (status && !record.is_transaction) status = staging.add(record.event);
+  for_each_open([&](const EventBody& event) {
+    if (status) status = staging.add(event);
   });
   TRY_DO(std::move(status));
   roll_back();

@@ -5,6 +5,7 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,8 @@ class BatchBuilder {
   void commit();
   void roll_back();
   bool in_transaction() const { return in_transaction_; }
+  // The events of the open transaction. They borrow from here, until anything is changed.
+  void for_each_open(const std::function<void(const EventBody&)>& visit) const;
 
   // Which source the batch comes from and where to go on after it. A batch may have a source
   // position and no events.
@@ -80,8 +83,6 @@ class BatchBuilder {
   void start_block();
   void put_transaction();
   std::uint64_t next_of_stream(StreamId stream);
-  template <class Visit>
-  void for_open_records(Visit visit) const;
 
   std::string raw_;
   std::vector<BlockStart> block_starts_;

@@ -12,6 +12,7 @@ Result<std::unique_ptr<BatchDraft>> draft_of(const BatchBuilder& batch) {
   draft->event_count = batch.event_count();
   draft->runs = batch.runs();
   draft->schemas = batch.schemas();
+  draft->body.reserve(batch.bytes());  // no block takes more than its raw bytes
   for (const auto& block : batch.blocks()) {
     TRY(draft->blocks.emplace_back(), put_block(draft->body, block.raw, block.event_count));
   }

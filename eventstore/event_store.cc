@@ -322,8 +322,10 @@ Status EventStore::place_in_segment(BatchDraft& draft, CommitGroup& group) {
 
   draft.place = group.end;
   const std::size_t offset = group.bytes.size();
+  group.bytes.reserve(offset + header.total_bytes());  // events may be very large
   group.bytes += bytes;
   group.bytes += draft.body;
+  std::string().swap(draft.body);
   group.bytes.resize(offset + header.total_bytes(), '\0');
   for (const format::StreamRun& run : draft.extension.runs)
     group.next_revision[run.stream] = run.base + run.count;

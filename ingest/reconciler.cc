@@ -280,8 +280,10 @@ Result<Reconciler::Outcome> Reconciler::correct(LoadPart& part, const Watched& w
     part.corrections = corrections_of_keyless(changes);
     return Outcome::placed;
   }
-  const bool has_rows = part.order == TableReader::Order::by_key;
-  const KeyedChunk chunk{has_rows ? &part.rows : nullptr, part.schema};
+  if (changes.empty()) return Outcome::placed;
+  std::optional<ChunkRows> rows;
+  if (part.order == TableReader::Order::by_key) rows.emplace(part.batch);
+  const KeyedChunk chunk{rows ? &*rows : nullptr, part.schema};
   TRY(auto corrections, corrections_of_keyed(changes, chunk, schema_of_));
   if (!corrections) return Outcome::again;
   part.corrections = std::move(*corrections);

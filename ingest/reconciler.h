@@ -52,8 +52,7 @@ struct LoadPart {
   Schema schema;
   SchemaId schema_id;  // 0: it has no rows
   TableReader::Order order = TableReader::Order::by_key;
-  ChunkRows rows;                         // with the order by_key: all of them
-  BatchBuilder batch;                     // in an open transaction
+  BatchBuilder batch;                     // its rows, in an open transaction
   std::unique_ptr<StagingWriter> staged;  // instead, with another order
   std::vector<Correction> corrections;    // decided where it is placed
 };

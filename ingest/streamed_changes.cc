@@ -83,8 +83,9 @@ class KeyedCorrections {
     bool is_ours = false;
     TRY(std::optional<Known> known, known_before(change.key, is_ours));
     moving_.reset();
-    moves_from_chunk_ = change.moved && !known && chunk_.rows == nullptr;
-    if (change.moved && known) moving_ = std::make_unique<Known>(*std::move(known));
+    moves_from_chunk_ = change.moved && (known ? known->from_chunk : chunk_.rows == nullptr);
+    if (change.moved && known && !moves_from_chunk_)
+      moving_ = std::make_unique<Known>(*std::move(known));
     if (!is_ours) return {};
     Touched* row = find(change.key);
     if (row == nullptr) {
@@ -146,25 +147,20 @@ class KeyedCorrections {
   absl::flat_hash_map<std::string, std::size_t> by_key_;
   // From the first half of a key change to the second.
   std::unique_ptr<Known> moving_;
-  bool moves_from_chunk_ = false;  // the row is the chunk's, and not known
+  // The row is the chunk's: not at hand, or, where the chunk shows more than its snapshot says,
+  // perhaps already another one that has taken its key.
+  bool moves_from_chunk_ = false;
 };
 
 }  // namespace
 
-void ChunkRows::add(std::string_view key, std::string_view row) {
-  places_.push_back({bytes_.size(), static_cast<std::uint32_t>(key.size()),
-                     static_cast<std::uint32_t>(row.size())});
-  bytes_ += key;
-  bytes_ += row;
+ChunkRows::ChunkRows(const BatchBuilder& chunk) {
+  chunk.for_each_open([this](const EventBody& event) {
+    by_key_.insert_or_assign(event.key.value_or(""), event.body.value_or(""));
+  });
 }
 
 const std::string_view* ChunkRows::find(std::string_view key) const {
-  if (by_key_.empty()) {
-    const std::string_view all = bytes_;
-    for (const Place& place : places_)
-      by_key_.insert_or_assign(all.substr(place.begin, place.key_size),
-                               all.substr(place.begin + place.key_size, place.row_size));
-  }
   const auto found = by_key_.find(key);
   return found == by_key_.end() ? nullptr : &found->second;
 }

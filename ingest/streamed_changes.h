@@ -15,6 +15,7 @@
 #include "core/event.h"
 #include "core/result.h"
 #include "core/schema.h"
+#include "eventstore/batch_builder.h"
 
 namespace tidelog {
 
@@ -38,23 +39,16 @@ struct StreamedTransaction {
   bool is_forgotten = false;  // the changes were too many to be held
 };
 
-// The rows of a chunk by key; what is not among them was not in its part of the table. Few chunks
-// are asked, so they are only put in order by the first question.
+// The rows of a chunk by key; what is not among them was not in its part of the table. Borrows from
+// the chunk's open transaction.
 class ChunkRows {
  public:
-  void add(std::string_view key, std::string_view row);
+  explicit ChunkRows(const BatchBuilder& chunk);
   // Of several rows of one key the last. Null: there is none.
   const std::string_view* find(std::string_view key) const;
 
  private:
-  struct Place {
-    std::uint64_t begin;
-    std::uint32_t key_size;
-    std::uint32_t row_size;
-  };
-  std::string bytes_;  // key and row of each
-  std::vector<Place> places_;
-  mutable absl::flat_hash_map<std::string_view, std::string_view> by_key_;
+  absl::flat_hash_map<std::string_view, std::string_view> by_key_;
 };
 
 // What a chunk must be followed by, so that its rows are those of the place in the log where it

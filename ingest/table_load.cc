@@ -77,7 +77,6 @@ class TableLoad::Building final : public TableReader::Sink {
       return true;
     }
     part_.batch.add(event);
-    part_.rows.add(event.key.value_or(""), event.body.value_or(""));
     is_cut_ = part_.batch.bytes() >= chunk_growth_max * load_.limits_.chunk_bytes;
     return !is_cut_;
   }

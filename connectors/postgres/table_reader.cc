@@ -469,6 +469,14 @@ class PostgresTableReader final : public TableReader {
                       Sink& sink) {
     const StopSignal signal(stop_);
     TRY_DO(without_values(connection_.start_copy_of(query)));
+    TRY(const Copied copied, copy_rows(version, wanted, sink, signal));
+    if (copied.is_cut) TRY_DO(connection_.abandon_copy(signal));
+    return copied;
+  }
+
+  Result<Copied> copy_rows(ChangeHandler::Version version, const Keys& wanted, Sink& sink,
+                           const StopSignal& signal) {
+    CopiedRow encoded;  // rows may be very large: it goes before the chunk is waited for
     EventBody event;
     event.stream = version.stream;
     event.schema = version.schema;
@@ -478,24 +486,24 @@ class PostgresTableReader final : public TableReader {
           without_values(connection_.next_copy_row(signal)));
       if (!row) return copied;
       event.ordinal = static_cast<std::uint32_t>(copied.rows);
-      const Result<Taken> taken = take(*row, event, wanted, sink);
+      const Result<Taken> taken = take(encoded, *row, event, wanted, sink);
       Connection::release(*row);
       TRY(const Taken result, taken);
       if (result != Taken::not_wanted) ++copied.rows;
       if (result != Taken::last) continue;
       copied.is_cut = true;
-      TRY_DO(connection_.abandon_copy(signal));
       return copied;
     }
   }
 
   enum class Taken : std::uint8_t { one, last, not_wanted };  // last: there is room for no more
-  Result<Taken> take(Connection::CopyRow row, EventBody& event, const Keys& wanted, Sink& sink) {
-    TRY_DO(row_.read(row, table_, event));
+  Result<Taken> take(CopiedRow& encoded, Connection::CopyRow row, EventBody& event,
+                     const Keys& wanted, Sink& sink) {
+    TRY_DO(encoded.read(row, table_, event));
     if (!wanted.empty() && !wanted.contains(event.key.value_or(""))) return Taken::not_wanted;
     last_values_.resize(columns_.size());
     for (std::size_t i = 0; i < columns_.size(); ++i)
-      last_values_[i].assign(row_.text(columns_[i].index));
+      last_values_[i].assign(encoded.text(columns_[i].index));
     TRY(const bool has_room, sink.row(event));
     return has_room ? Taken::one : Taken::last;
   }
@@ -508,11 +516,10 @@ class PostgresTableReader final : public TableReader {
   Order order_ = Order::whole;
   std::vector<OrderColumn> columns_;
   std::uint64_t bytes_ = 0;
-  std::optional<Lsn> replayed_;  // of a standby, before the last snapshot was taken
-  bool is_standby_ = false;      // when it was looked at last
-  Lsn inserted_;                 // the end of the log then
-  UnixMicros taken_;             // by the server's clock
-  CopiedRow row_;
+  std::optional<Lsn> replayed_;           // of a standby, before the last snapshot was taken
+  bool is_standby_ = false;               // when it was looked at last
+  Lsn inserted_;                          // the end of the log then
+  UnixMicros taken_;                      // by the server's clock
   std::vector<std::string> last_values_;  // of the columns of the order
 };
 

@@ -436,7 +436,7 @@ TEST_CASE("scale: values of 50 MB, new, changed with the old row, and unchanged"
                     "); insert into whole values (1, 1, " + value(2) + ")");
     shop.configure("[public.plain, public.whole]");
     shop.run();
-    shop.report("50 MB of " + kind + ", first load", limit_for(2 * row_bytes));
+    shop.report("50 MB of " + kind + ", first load", limit_for(row_bytes));
     Fold plain(shop.store(), "shop.public.plain");
     Fold whole(shop.store(), "shop.public.whole");
     shop.server.sql("insert into plain values (2, 1, " + value(3) + ")");
@@ -451,9 +451,8 @@ TEST_CASE("scale: values of 50 MB, new, changed with the old row, and unchanged"
     shop.server.sql("update whole set big = " + value(4));
     shop.wait_for(whole, 2);
     shop.report("50 MB of " + kind + ", changed, with the old row", limit_for(2 * row_bytes));
-    // Both rows are read as one chunk: the server knows nothing of their size.
     shop.load("public.plain");
-    shop.report("50 MB of " + kind + ", source load", limit_for(2 * row_bytes));
+    shop.report("50 MB of " + kind + ", source load", limit_for(row_bytes));
     shop.end();
     shop.check_same(plain, table_sums(shop.url, "select * from plain"));
     shop.check_same(whole, table_sums(shop.url, "select * from whole"));
