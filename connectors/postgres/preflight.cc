@@ -147,9 +147,11 @@ class Checks {
     return {};
   }
 
-  // Tables of the publication alone, which the configuration does not name, are left as they are.
   Status check_identities() {
-    TRY(std::vector<IdentityChange> changes, identity_changes(*sql_, options_, selected_));
+    if (options_.identities.empty()) return {};
+    TRY(const std::vector<DatabaseTable> tables, captured_now());
+    TRY_DO(check_identity_patterns(tables));
+    TRY(std::vector<IdentityChange> changes, identity_changes(*sql_, options_, tables));
     for (IdentityChange& change : changes) {
       if (!change.obstacle.empty()) {
         misconfigured(change.obstacle, "correct `replica_identity`");
@@ -168,6 +170,34 @@ class Checks {
     return {};
   }
 
+  // Those that are configured, or, without such, that the publication has.
+  Result<std::vector<DatabaseTable>> captured_now() {
+    if (!choice_.wanted.empty()) return selected_;
+    TRY(const std::optional<Publication> publication, find_publication(*sql_, publication_));
+    TRY(std::vector<DatabaseTable> tables, list_tables(*sql_));
+    std::erase_if(tables, [&](const DatabaseTable& table) {
+      return !publication || !publication->has(table.schema, table.name) ||
+             !choice_.has(table.schema, table.name);
+    });
+    return tables;
+  }
+
+  Status check_identity_patterns(const std::vector<DatabaseTable>& tables) {
+    for (const IdentityRule& rule : options_.identities) {
+      TRY(const TablePattern pattern, parse_table_pattern(rule.table));
+      if (std::ranges::any_of(tables, [&](const DatabaseTable& table) {
+            return pattern.matches(table.schema, table.name);
+          }))
+        continue;
+      add(pattern.literal() ? Finding::Severity::error : Finding::Severity::warning,
+          Code::misconfigured,
+          fmt::format("`replica_identity` has {}, and no table that is captured is called so",
+                      pattern.text),
+          "correct the table's name, or take it from `replica_identity`");
+    }
+    return {};
+  }
+
   // What it will be like then.
   void expect_identity(const IdentityChange& change) {
     in_change_.insert(change.table);
@@ -177,15 +207,12 @@ class Checks {
 
   // At the first look an error; later a column may have gone of which there is still something to
   // be read.
-  Status check_columns_of(const std::optional<Publication>& publication) {
+  Status check_columns_of_tables() {
+    if (options_.keys.empty() && options_.transforms.empty()) return {};
+    TRY(const std::vector<DatabaseTable> tables, captured_now());
     std::vector<CheckedTable> captured;
-    for (const DatabaseTable& table : selected_)
+    for (const DatabaseTable& table : tables)
       captured.push_back({table.schema, table.name, in_change_.contains(table.oid)});
-    if (choice_.wanted.empty() && publication) {
-      for (const Publication::Table& table : publication->tables) {
-        if (choice_.has(table.schema, table.table)) captured.push_back({table.schema, table.table});
-      }
-    }
     TRY(std::vector<Finding> findings, check_columns(*sql_, options_, captured));
     for (Finding& finding : findings) {
       if (last_reader_ != 0) finding.severity = Finding::Severity::warning;
@@ -197,7 +224,7 @@ class Checks {
   Status check_publication() {
     TRY(const std::optional<Publication> publication, find_publication(*sql_, publication_));
     check_exceptions_of(publication);
-    TRY_DO(check_columns_of(publication));
+    TRY_DO(check_columns_of_tables());
     for (const DatabaseTable& table : selected_) {
       check_rights(table);
       check_identity(table, publication && publication->has(table.schema, table.name));

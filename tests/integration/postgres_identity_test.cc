@@ -382,6 +382,18 @@ TEST_CASE(
                       "does not own it -> ALTER TABLE public.a REPLICA IDENTITY FULL;\n"
                       "public.p1 has another") != std::string::npos);
   CHECK(identities_of(server) == "a d, b d, other d, p1 d, ");
+
+  // Of a publication whose tables are all that is captured, too.
+  options.connection = server.url();
+  options.tables.clear();
+  options.identities = {{"public.b", {ReplicaIdentity::full}}};
+  CHECK(errors() ==
+        "`replica_identity` has public.b, and no table that is captured is called so -> correct "
+        "the table's name, or take it from `replica_identity`\n");
+  options.identities = {{"*.*", {ReplicaIdentity::full}}};
+  options.keys = {{"public.a", {"k"}}};  // which needs it
+  CHECK(postgres_source(options)->prepare({}));
+  CHECK(identities_of(server) == "a f, b d, other d, p1 f, ");
 }
 
 }  // namespace
