@@ -9,6 +9,7 @@
 #include "app/postgres_options.h"
 #include "app/run_status.h"
 #include "app/table.h"
+#include "connectors/postgres/ddl_triggers.h"
 #include "connectors/postgres/source.h"
 #include "core/source_position.h"
 #include "formats/json_text.h"
@@ -118,8 +119,8 @@ std::string stored_position(const StoreFacts& facts, const std::string& source) 
 
 Status check_source(Report& report, const SourceConfig& source, const StoreFacts& facts) {
   const std::string stored = stored_position(facts, source.name);
-  TRY(const std::vector<Finding> findings,
-      check_postgres(postgres_options(source, nullptr, std::stop_token{}), stored));
+  const PostgresOptions options = postgres_options(source, nullptr, std::stop_token{});
+  TRY(const std::vector<Finding> findings, check_postgres(options, stored));
   const std::uint64_t errors_before = report.error_count;
   for (const Finding& finding : findings) {
     // The run that is at work holds the slot: that is as it must be.
@@ -127,6 +128,8 @@ Status check_source(Report& report, const SourceConfig& source, const StoreFacts
     TRY_DO(report.found(source.name, finding));
   }
   if (report.error_count > errors_before) return {};
+  TRY(const DdlTriggersState ddl, look_at_ddl_triggers(options));
+  TRY_DO(report.fine(source.name, "event triggers that write DDL into the log: " + ddl.state));
   return report.fine(source.name,
                      stored.empty()
                          ? "ready to load the existing rows and to stream from there"

@@ -12,6 +12,7 @@
 #include "app/check_command.h"
 #include "app/compact_command.h"
 #include "app/config_keys.h"
+#include "app/ddl_command.h"
 #include "app/erase_command.h"
 #include "app/events_command.h"
 #include "app/history_command.h"
@@ -542,9 +543,40 @@ void add_source_load(CLI::App& source, CommandLine& line) {
   command.add_flag("--no-wait", options->no_wait, "returns as soon as the load has begun");
 }
 
+void add_ddl_command(CLI::App& ddl, CommandLine& line, const char* name, const char* what,
+                     Status (*run)(const CommandContext&, const DdlOptions&)) {
+  const std::string example = fmt::format("  tidelog source ddl {} shop -c shop.yaml", name);
+  const auto options = add_command<DdlOptions>(ddl, line, name, what, example.c_str(), run);
+  CLI::App& command = command_of(ddl, name);
+  command.add_option("source", options->source, "the source's name")->required();
+  command.add_option("-c,--config", options->common.config_file, "the configuration, a YAML file")
+      ->type_name("FILE");
+  command.add_flag("--json", options->common.json, "one JSON object a line, and nothing else");
+  if (run != show_ddl_triggers)
+    command.add_flag("--dry-run", options->dry_run, "prints the SQL, and runs nothing");
+}
+
+void add_source_ddl(CLI::App& source, CommandLine& line) {
+  CLI::App* const ddl = source.add_subcommand(
+      "ddl", "event triggers in the database, which write what DDL does into its log");
+  ddl->require_subcommand(1);
+  ddl->footer(
+      "\nExamples:\n  tidelog source ddl show shop -c shop.yaml\n"
+      "  tidelog source ddl install shop -c shop.yaml\n\n"
+      "With them each statement that touches a captured table is an event, and schemas are those\n"
+      "of their time. Without them they follow from the log and the catalog as far as it goes.");
+  add_ddl_command(*ddl, line, "install",
+                  "installs the event triggers, or brings them up to date; needs a superuser",
+                  install_ddl_triggers);
+  add_ddl_command(*ddl, line, "remove", "removes them, and what they wrote down",
+                  remove_ddl_triggers);
+  add_ddl_command(*ddl, line, "show", "says whether they are there, and prints the SQL of both",
+                  show_ddl_triggers);
+}
+
 void add_source(CommandLine& line) {
   CLI::App* const source =
-      line.app.add_subcommand("source", "the sources: status, load, pause, resume, skip");
+      line.app.add_subcommand("source", "the sources: status, load, pause, resume, skip, ddl");
   source->require_subcommand(1);
   source->footer(
       "\nExamples:\n  tidelog source status -c shop.yaml\n"
@@ -570,6 +602,7 @@ void add_source(CommandLine& line) {
                    "leaves out the transaction that a source has stopped at since it cannot be "
                    "decoded: a `gap` event stands in its place, and the source goes on behind it",
                    skip_transaction);
+  add_source_ddl(*source, line);
 }
 
 constexpr const char* program_footer = R"(

@@ -84,6 +84,8 @@ std::string truncate_text(const Event& event) {
   if (find_attribute(event.attributes, Attribute::truncate_restart)) {
     add_part(out, "restart identity");
   }
+  if (const auto reason = find_attribute(event.attributes, Attribute::reason))
+    add_part(out, *reason);
   return out;
 }
 

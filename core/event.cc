@@ -182,6 +182,19 @@ Result<Revision> read_first_kept(std::string_view body) {
   return in.finish(Revision{first}, "first revision of a truncated stream");
 }
 
+std::string put_names(const std::vector<std::string>& names) {
+  std::string bytes;
+  for (const std::string& name : names) put_sized(bytes, name);
+  return bytes;
+}
+
+Result<std::vector<std::string>> read_names(std::string_view bytes) {
+  ByteReader in(bytes);
+  std::vector<std::string> names;
+  while (in.remaining() != 0) names.emplace_back(in.sized());
+  return in.finish(std::move(names), "names");
+}
+
 std::optional<EventType> event_type_named(std::string_view name) {
   for (std::size_t number = 1; number < type_names.size(); ++number) {
     if (type_names[number] == name) return static_cast<EventType>(number);

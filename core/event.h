@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/bytes.h"
 #include "core/ids.h"
@@ -20,8 +21,8 @@ enum class EventType : std::uint8_t {
   update = 3,
   remove = 4,  // "delete", which C++ keeps for itself
   truncate = 5,
-  schema = 6,  // body: the schema (core/schema.h); its id is the record's schema id
-  ddl = 7,
+  schema = 6,   // body: the schema (core/schema.h); its id is the record's schema id
+  ddl = 7,      // a statement of the database that is no change of rows; body: its text
   message = 8,  // a logical message; attribute `name` is its prefix, the body its content
   gap = 9,      // body: why; source history may be missing
   undecoded = 10,
@@ -84,7 +85,7 @@ struct EventBody {
 
 // Attributes: u8 tag | varint length | bytes, in rising order of tag.
 enum class Attribute : std::uint8_t {
-  name = 1,              // message prefix; application event type
+  name = 1,              // message prefix; application event type; command of a ddl event
   message_lsn = 2,       // the message's own record
   truncate_cascade = 3,  // empty: its presence says it
   truncate_restart = 4,
@@ -94,9 +95,16 @@ enum class Attribute : std::uint8_t {
   metadata = 7,
   correlation_id = 8,
   causation_id = 9,
+  reason = 10,  // of a truncate that no TRUNCATE made: why what was known of the table is over; of
+                // a ddl event: why it is not known what it touched
+  tables = 11,  // of a ddl event: the tables that it touched, see put_names
 };
 void put_attribute(std::string& out, Attribute tag, std::string_view bytes);
 std::optional<std::string_view> find_attribute(std::string_view attributes, Attribute tag);
+
+// sized name*
+std::string put_names(const std::vector<std::string>& names);
+Result<std::vector<std::string>> read_names(std::string_view bytes);
 
 // The body of a stream_truncated event: varint.
 std::string put_first_kept(Revision first);

@@ -15,6 +15,10 @@ constexpr std::uint8_t flag_transform = 2;
 constexpr std::uint8_t flags_known = flag_key | flag_transform;
 constexpr std::size_t column_bytes_min = 6;
 
+constexpr std::uint8_t flag_types_asked = 1;
+constexpr std::uint8_t flag_key_asked = 2;
+constexpr std::uint8_t schema_flags_known = flag_types_asked | flag_key_asked;
+
 bool is_column_kind(std::uint8_t kind) {
   return kind > static_cast<std::uint8_t>(ValueKind::unchanged) && kind < value_kind_count;
 }
@@ -72,6 +76,20 @@ ReplicaIdentity read_identity(ByteReader& in) {
   return static_cast<ReplicaIdentity>(identity);
 }
 
+bool knows_origin(const Schema& schema) {
+  return schema.table_id != 0 || schema.types_asked || schema.key_asked;
+}
+
+void read_origin(ByteReader& in, Schema& schema) {
+  const std::uint64_t id = in.varint();
+  const auto flags = in.le<std::uint8_t>();
+  if (!std::in_range<std::uint32_t>(id) || (flags & ~schema_flags_known) != 0) in.fail();
+  schema.table_id = static_cast<std::uint32_t>(id);
+  schema.types_asked = (flags & flag_types_asked) != 0;
+  schema.key_asked = (flags & flag_key_asked) != 0;
+  if (!knows_origin(schema)) in.fail();
+}
+
 std::string described(const Schema& schema) { return schema.table_schema + "." + schema.table; }
 
 Status put_key_columns(std::string& out, const Schema& schema, std::string_view row) {
@@ -114,16 +132,23 @@ bool Schema::has_key() const {
 }
 
 // schema: sized table schema | sized table | u8 identity | varint n | n * column
-// | nothing, or varint m (from 1 on) | m * sized name of a column that is left out
+// | nothing, or varint m | m * sized name of a column that is left out
+//   | nothing, or varint table id | u8 flags (1: types asked, 2: key asked)
+// What would say nothing is not there.
 void put_schema(std::string& out, const Schema& schema) {
   put_sized(out, schema.table_schema);
   put_sized(out, schema.table);
   out.push_back(static_cast<char>(schema.identity));
   put_varint(out, schema.columns.size());
   for (const Column& column : schema.columns) put_column(out, column);
-  if (schema.left_out.empty()) return;
+  const bool has_origin = knows_origin(schema);
+  if (schema.left_out.empty() && !has_origin) return;
   put_varint(out, schema.left_out.size());
   for (const std::string& name : schema.left_out) put_sized(out, name);
+  if (!has_origin) return;
+  put_varint(out, schema.table_id);
+  out.push_back(static_cast<char>((schema.types_asked ? flag_types_asked : 0) |
+                                  (schema.key_asked ? flag_key_asked : 0)));
 }
 
 Result<Schema> read_schema(std::string_view bytes) {
@@ -136,8 +161,8 @@ Result<Schema> read_schema(std::string_view bytes) {
   for (Column& column : schema.columns) column = read_column(in);
   if (!in.failed() && in.remaining() != 0) {
     schema.left_out.resize(in.varint_count(1));
-    if (schema.left_out.empty()) in.fail();
     for (std::string& name : schema.left_out) name = in.sized();
+    if (schema.left_out.empty() || in.remaining() != 0) read_origin(in, schema);
   }
   return in.finish(std::move(schema), "schema");
 }

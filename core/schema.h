@@ -52,6 +52,11 @@ struct Schema {
   std::vector<Column> columns;
   // Columns that the table has and that are not stored, because the configuration says so.
   std::vector<std::string> left_out = {};
+  // Postgres: the relation's oid. Another one under the same name is another table. 0: not known.
+  std::uint32_t table_id = 0;
+  // The log did not say it: the database was asked instead, perhaps when it was another already.
+  bool types_asked = false;  // how a column's type is called
+  bool key_asked = false;    // which columns are the key
   bool operator==(const Schema&) const = default;
 
   // Without a key column a stream folds to a multiset of rows.

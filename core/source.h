@@ -35,6 +35,20 @@ class ChangeHandler {
   virtual Status event(const EventBody& event) = 0;
   // A logical message's stream: "{source}.$source", which holds the source's own events.
   virtual Result<StreamId> source_stream() = 0;
+  // A table as the newest schema of its stream says.
+  struct KnownTable {
+    StreamId stream;
+    std::string table;  // "public.orders"
+    Schema schema;
+  };
+  virtual std::optional<KnownTable> known_table(std::string_view table) = 0;
+  virtual std::optional<KnownTable> known_table(std::uint32_t table_id) = 0;
+  // In the open transaction: what was known of the table is over, as `reason` says: a truncate, and
+  // a schema that is of no table. A load of it ends. `ordinal` is that of what says so.
+  virtual Status end_table(const KnownTable& table, std::string_view reason,
+                           std::uint32_t ordinal) = 0;
+  // In the open transaction: the table has rows that the stream did not bring, which are loaded.
+  virtual Status begin_load(std::string_view table) = 0;
   // The transaction is whole; `resume` is where to go on after it. Accepted, not yet durable.
   virtual Status commit(std::string_view resume) = 0;
   // No transaction is open, and nothing before `resume` is missing: a position alone.

@@ -160,6 +160,27 @@ EventStore::Version EventStore::schema(StreamId stream, const Schema& schema) {
   return {it->second, true};
 }
 
+std::optional<Schema> EventStore::newest_schema(std::string_view stream) const {
+  const std::lock_guard lock(mutex_);
+  const format::StreamEntry* const entry = catalog_.stream_named(stream);
+  if (entry == nullptr) return std::nullopt;
+  const format::SchemaEntry* const newest = catalog_.newest_schema(entry->id);
+  const Schema* const schema = newest == nullptr ? nullptr : catalog_.schema(newest->id);
+  return schema == nullptr ? std::nullopt : std::optional(*schema);
+}
+
+std::map<std::string, Schema> EventStore::newest_schemas(std::string_view prefix) const {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, Schema> all;
+  for (const auto& [id, stream] : catalog_.streams()) {
+    if (!stream.name.starts_with(prefix)) continue;
+    const format::SchemaEntry* const newest = catalog_.newest_schema(id);
+    const Schema* const schema = newest == nullptr ? nullptr : catalog_.schema(newest->id);
+    if (schema != nullptr) all.emplace(stream.name, *schema);
+  }
+  return all;
+}
+
 std::string EventStore::stream_name(StreamId id) const {
   const std::lock_guard lock(mutex_);
   return stream_names_.at(id);

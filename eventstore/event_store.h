@@ -87,6 +87,9 @@ class EventStore : private NameLookup {
     bool is_new = false;
   };
   Version schema(StreamId stream, const Schema& schema);
+  // The newest schema in the log, of one stream, and of all that have one and whose names begin so.
+  std::optional<Schema> newest_schema(std::string_view stream) const;
+  std::map<std::string, Schema> newest_schemas(std::string_view prefix) const;
   // The stored form of a version that was given out since the store was opened.
   std::string encoded_schema(SchemaId id) const override;
 

@@ -158,6 +158,19 @@ void put_left_out(std::string& out, const Schema& schema) {
   out += ']';
 }
 
+// Which table it is, and what was not told by the log but asked for, perhaps later.
+void put_origin_of(std::string& out, const Schema& schema) {
+  if (schema.table_id != 0) {
+    put_member(out, "table_id");
+    put_json_number(out, std::uint64_t{schema.table_id});
+  }
+  if (!schema.types_asked && !schema.key_asked) return;
+  put_member(out, "asked");
+  out += schema.types_asked ? "[\"types\"" : "[";
+  if (schema.key_asked) out += schema.types_asked ? ",\"key\"" : "\"key\"";
+  out += ']';
+}
+
 Status put_schema_event(std::string& out, const Event& event) {
   TRY(const Schema schema, read_schema(event.body.value_or("")));
   put_member(out, "schema");
@@ -167,6 +180,7 @@ Status put_schema_event(std::string& out, const Event& event) {
   put_text_member(out, "identity", name_of_identity(schema.identity));
   put_schema_columns(out, schema);
   put_left_out(out, schema);
+  put_origin_of(out, schema);
   out += '}';
   return {};
 }
@@ -179,6 +193,8 @@ void put_truncate(std::string& out, const Event& event) {
   out += '{';
   put_flag(out, "cascade", said(Attribute::truncate_cascade));
   put_flag(out, "restart_identity", said(Attribute::truncate_restart));
+  if (const auto reason = find_attribute(event.attributes, Attribute::reason))
+    put_text_member(out, "reason", *reason);
   out += '}';
 }
 
@@ -244,6 +260,25 @@ Status put_load_step(std::string& out, const Event& event) {
   return {};
 }
 
+Status put_ddl(std::string& out, const Event& event) {
+  put_text_member(out, "ddl", event.body.value_or(""));
+  if (const auto command = find_attribute(event.attributes, Attribute::name))
+    put_text_member(out, "command", *command);
+  if (const auto reason = find_attribute(event.attributes, Attribute::reason))
+    put_text_member(out, "problem", *reason);
+  const auto tables = find_attribute(event.attributes, Attribute::tables);
+  if (!tables) return {};
+  TRY(const std::vector<std::string> names, read_names(*tables));
+  put_member(out, "tables");
+  out += '[';
+  for (const std::string& name : names) {
+    if (out.back() != '[') out += ',';
+    put_json_text(out, name);
+  }
+  out += ']';
+  return {};
+}
+
 Status put_content(std::string& out, const Event& event, const Schema* schema) {
   switch (event.type) {
     case EventType::load:
@@ -266,8 +301,7 @@ Status put_content(std::string& out, const Event& event, const Schema* schema) {
       put_undecoded(out, event);
       return {};
     case EventType::ddl:
-      put_text_member(out, "ddl", event.body.value_or(""));
-      return {};
+      return put_ddl(out, event);
     case EventType::application:
       put_application(out, event);
       return {};

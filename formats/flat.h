@@ -7,11 +7,14 @@
 //                   database did not send it; its name is then in "unchanged" (or
 //                   "before_unchanged"). "before_is_key":true when `before` is only the old key.
 //                   "moved":true on both halves of a key change.
-//   schema          "schema":{table_schema, table, identity, columns:[{name, type, kind, key}]}
-//   truncate        "truncate":{cascade, restart_identity}
+//   schema          "schema":{table_schema, table, identity, columns:[{name, type, kind, key}]};
+//                   "table_id", and "asked":["types", "key"] for what may be of a later time
+//   truncate        "truncate":{cascade, restart_identity}; "reason" when the table was not
+//                   truncated, but dropped, renamed or replaced
 //   message         "message":{prefix, content (base64)}
 //   gap             "gap":{reason}
-//   ddl             "ddl":text
+//   ddl             "ddl":text; "command" and "tables":[name], where they are known; otherwise
+//                   "problem"
 //   undecoded       "undecoded":base64
 //   application     its own name as type; id, key, content_type, data, metadata, correlation_id,
 //                   causation_id, as far as given. Data of a JSON content type, and metadata, are

@@ -26,7 +26,7 @@ std::uint64_t bytes_of(const EventBody& event) {
 
 IngestHandler::IngestHandler(EventStore& store, Clock& clock, std::string source_name,
                              const IngestLimits& limits, IngestCounters& counters,
-                             Reconciler& reconciler)
+                             Reconciler& reconciler, LoadSteps load_steps)
     : store_(store),
       clock_(clock),
       name_(std::move(source_name)),
@@ -36,10 +36,12 @@ IngestHandler::IngestHandler(EventStore& store, Clock& clock, std::string source
       source_(store.source(name_)),
       reached_(store.source_position(name_)),
       durable_(reached_),
-      last_append_(clock.steady()) {}
+      last_append_(clock.steady()),
+      load_steps_(std::move(load_steps)) {}
 
 Status IngestHandler::begin(const Transaction& transaction) {
   INVARIANT(!staging_, "a staged transaction has ended before the next one begins");
+  other_loads_.clear();
   batch_.begin(transaction);
   reconciler_.begin(transaction);
   return {};
@@ -57,6 +59,8 @@ Result<ChangeHandler::Version> IngestHandler::schema(std::string_view table, con
   encoded_schema_.clear();
   put_schema(encoded_schema_, schema);
   TRY_DO(announce(stream, version.id, encoded_schema_));
+  newest_[name_ + "." + std::string(table)] = schema;
+  if (tables_by_id_) (*tables_by_id_)[schema.table_id] = table;
   return Version{stream, version.id};
 }
 
@@ -76,6 +80,71 @@ Status IngestHandler::announce_again(const EventBody& event) {
 std::string source_stream_name(std::string_view source) { return std::string(source) + ".$source"; }
 
 Result<StreamId> IngestHandler::source_stream() { return store_.stream(source_stream_name(name_)); }
+
+std::optional<ChangeHandler::KnownTable> IngestHandler::known_table(std::string_view table) {
+  const std::string stream = name_ + "." + std::string(table);
+  const auto waiting = newest_.find(stream);
+  std::optional<Schema> schema =
+      waiting != newest_.end() ? std::optional(waiting->second) : store_.newest_schema(stream);
+  if (!schema) return std::nullopt;
+  return KnownTable{store_.stream(stream), std::string(table), *std::move(schema)};
+}
+
+// Asked of each table whose stream begins.
+std::optional<ChangeHandler::KnownTable> IngestHandler::known_table(std::uint32_t table_id) {
+  if (!tables_by_id_) {
+    const std::string prefix = name_ + ".";
+    tables_by_id_.emplace();
+    for (const auto& [stream, schema] : store_.newest_schemas(prefix))
+      (*tables_by_id_)[schema.table_id] = stream.substr(prefix.size());
+    for (const auto& [stream, schema] : newest_)
+      (*tables_by_id_)[schema.table_id] = stream.substr(prefix.size());
+  }
+  const auto found = tables_by_id_->find(table_id);
+  if (found == tables_by_id_->end()) return std::nullopt;
+  std::optional<KnownTable> table = known_table(found->second);
+  return table && table->schema.table_id == table_id ? std::move(table) : std::nullopt;
+}
+
+// Its rows are all known after that: there are none.
+Status IngestHandler::end_table(const KnownTable& table, std::string_view reason,
+                                std::uint32_t ordinal) {
+  EventBody event;
+  event.stream = table.stream;
+  event.type = EventType::truncate;
+  event.ordinal = ordinal;
+  std::string attributes;
+  put_attribute(attributes, Attribute::reason, reason);
+  event.attributes = attributes;
+  TRY_DO(this->event(event));
+  Schema of_no_table = table.schema;
+  of_no_table.table_id = 0;
+  TRY_DO(schema(table.table, of_no_table));
+  TRY(std::optional<LoadStep> step, load_steps_.open(table.table));
+  if (!step) return {};
+  LoadStep end;
+  end.kind = LoadStep::Kind::ended;
+  end.number = step->number;
+  end.table = table.table;
+  end.reason = reason;
+  return put_step(end);
+}
+
+Status IngestHandler::begin_load(std::string_view table) {
+  TRY(const LoadStep step, load_steps_.first(std::string(table)));
+  return put_step(step);
+}
+
+Status IngestHandler::put_step(const LoadStep& step) {
+  EventBody event;
+  event.stream = store_.stream(name_ + "." + step.table);
+  event.type = EventType::load_step;
+  const std::string body = encode(step);
+  event.body = body;
+  TRY_DO(this->event(event));
+  other_loads_.insert(step.table);
+  return {};
+}
 
 Status IngestHandler::event(const EventBody& event) {
   if (!mixed_.empty()) TRY_DO(announce_again(event));
@@ -104,6 +173,7 @@ Status IngestHandler::commit(std::string_view resume) {
     counters_.events.fetch_add(adopted.count, std::memory_order_relaxed);
     counters_.commit_time.store(staging_->commit_time().value, std::memory_order_relaxed);
     staging_.reset();
+    newest_.clear();
     durable_ = resume;
     last_append_ = clock_.steady();
   } else {
@@ -114,7 +184,12 @@ Status IngestHandler::commit(std::string_view resume) {
   // Before an append that may fail: end() tries it once more.
   TRY_DO(reconciler_.commit());
   if (!is_staged && batch_.bytes() >= limits_.batch_bytes) TRY_DO(append());
-  return place_loads();
+  if (other_loads_.empty()) return place_loads();
+  has_other_loads_ = true;
+  std::string tables;
+  for (const std::string& table : std::exchange(other_loads_, {}))
+    tables += (tables.empty() ? "" : ", ") + table;
+  return fail(Code::unavailable, "what is loaded beside the stream is another now: " + tables);
 }
 
 Status IngestHandler::progress(std::string_view resume) {
@@ -150,6 +225,7 @@ Status IngestHandler::append() {
   if (appended.count != 0)
     counters_.commit_time.store(commit_time.value, std::memory_order_relaxed);
   durable_ = std::move(position);
+  if (!batch_.in_transaction() && !staging_) newest_.clear();
   last_append_ = clock_.steady();
   forget_released();
   return {};

@@ -8,8 +8,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,13 +54,27 @@ struct IngestCounters {
 // One thread. All references must outlive it.
 class IngestHandler final : public ChangeHandler {
  public:
+  struct LoadSteps {
+    // Of the load of a table that is loaded from here on.
+    std::function<Result<LoadStep>(const std::string& table)> first;
+    // The last of the open load of a table, if there is one.
+    std::function<Result<std::optional<LoadStep>>(const std::string& table)> open;
+  };
   IngestHandler(EventStore& store, Clock& clock, std::string source_name,
-                const IngestLimits& limits, IngestCounters& counters, Reconciler& reconciler);
+                const IngestLimits& limits, IngestCounters& counters, Reconciler& reconciler,
+                LoadSteps load_steps);
 
   Status begin(const Transaction& transaction) override;
   Result<Version> schema(std::string_view table, const Schema& schema) override;
   Status event(const EventBody& event) override;
   Result<StreamId> source_stream() override;
+  std::optional<KnownTable> known_table(std::string_view table) override;
+  std::optional<KnownTable> known_table(std::uint32_t table_id) override;
+  // After one of these that begins or ends a load, the commit ends the connection with
+  // Code::unavailable: that is done between two.
+  Status end_table(const KnownTable& table, std::string_view reason,
+                   std::uint32_t ordinal) override;
+  Status begin_load(std::string_view table) override;
   Status commit(std::string_view resume) override;
   Status progress(std::string_view resume) override;
   Status idle() override;
@@ -73,6 +90,8 @@ class IngestHandler final : public ChangeHandler {
 
   // The connection ended: what is whole becomes durable, the open transaction is forgotten.
   Status end();
+  // Loads have begun or ended in the stream itself.
+  bool has_other_loads() const { return has_other_loads_; }
 
  private:
   Status spill();
@@ -82,6 +101,7 @@ class IngestHandler final : public ChangeHandler {
   Status announce_again(const EventBody& event);
   Status place_loads();
   Status put(LoadPart& part);
+  Status put_step(const LoadStep& step);
   Status announce_rows_of(const LoadPart& part);
 
   EventStore& store_;
@@ -102,6 +122,13 @@ class IngestHandler final : public ChangeHandler {
   std::chrono::steady_clock::time_point last_append_;
   std::vector<std::unique_ptr<HeldTransaction>> released_;  // until the batch is durable
   std::string encoded_schema_;
+  // Of streams, in what is not in the log yet.
+  std::map<std::string, Schema> newest_;
+  // Tables by their ids, once asked for; a table may have another id by now.
+  std::optional<absl::flat_hash_map<std::uint32_t, std::string>> tables_by_id_;
+  const LoadSteps load_steps_;
+  std::set<std::string> other_loads_;  // tables of the open transaction whose loads begin or end
+  bool has_other_loads_ = false;
 };
 
 }  // namespace tidelog

@@ -42,7 +42,15 @@ IngestHandler Ingest::new_handler() {
           options_.name,
           {options_.transaction_bytes_max, options_.batch_bytes, options_.progress_interval},
           counters_,
-          loads_.reconciler()};
+          loads_.reconciler(),
+          {[this](const std::string& table) { return first_step_of(table); },
+           [this](const std::string& table) { return loads_.open_step(table); }}};
+}
+
+Result<LoadStep> Ingest::first_step_of(const std::string& table) {
+  FirstLoad load;
+  if (options_.first_load) load = options_.first_load(table);
+  return loads_.step_anew(table, load);
 }
 
 void Ingest::set_state(IngestProgress::State state, std::string problem) {
@@ -113,6 +121,7 @@ Status Ingest::attempt(const std::stop_token& stop) {
   const std::uint64_t events_before = counters_.events.load(std::memory_order_relaxed);
   const Status streamed = source_.stream(store_.source_position(options_.name), handler, stop);
   const Status ended = handler.end();
+  if (handler.has_other_loads()) loads_.look_again();
   if (counters_.events.load(std::memory_order_relaxed) != events_before)
     retry_after_ = options_.retry_min;
   // Only with all before it on disk.

@@ -83,6 +83,7 @@ class Ingest {
 
  private:
   IngestHandler new_handler();
+  Result<LoadStep> first_step_of(const std::string& table);
   Status run_until_end(const std::stop_token& stop);
   Status attempt(const std::stop_token& stop);
   Status skip_if_ordered();

@@ -160,6 +160,35 @@ Status Loads::begin(const std::vector<Begin>& tables, bool anew,
   return {};
 }
 
+Result<LoadStep> Loads::step_anew(const std::string& table, const FirstLoad& load) {
+  const std::scoped_lock lock(mutex_);
+  TRY(const LoadStep next, first_step({table, {}}));
+  LoadStep step = first_of_all(table);
+  step.number = next.number;
+  step.where = load.where;
+  if (load.what != FirstLoad::What::rows) step.kind = LoadStep::Kind::left_out;
+  return step;
+}
+
+Result<std::optional<LoadStep>> Loads::open_step(const std::string& table) {
+  const std::scoped_lock lock(mutex_);
+  TRY_DO(recover());
+  if (open_of(table) == nullptr) return std::optional<LoadStep>();
+  TRY(const auto reader, store_.reader());
+  return last_load_step(*reader, name_ + "." + table, reader->durable());
+}
+
+void Loads::look_again() {
+  stop();
+  const std::scoped_lock lock(mutex_);
+  std::vector<std::string> open;
+  for (const Entry& entry : entries_) {
+    if (!entry.has_ended) open.push_back(entry.table);
+  }
+  for (const std::string& table : open) forget(table);
+  is_recovered_ = false;
+}
+
 Loads::Entry* Loads::open_of(const std::string& table) {
   const auto found = by_table_.find(table);
   return found == by_table_.end() || found->second->has_ended ? nullptr : &*found->second;

@@ -73,6 +73,14 @@ class Loads {
   };
   Status begin(const std::vector<Begin>& tables, bool anew,
                const std::function<Status(const std::vector<Beginning>&)>& store);
+  // The first step of a load that begins in the stream itself, of a table that is another one from
+  // there on, or known under another name; it is loaded after look_again().
+  Result<LoadStep> step_anew(const std::string& table, const FirstLoad& load);
+  // The step that the table's load was begun with, if it is open.
+  Result<std::optional<LoadStep>> open_step(const std::string& table);
+  // Which loads are open is what the store says. For the thread of the stream, while nothing
+  // streams.
+  void look_again();
   // What was loaded stays. Code::not_found when the table is not being loaded.
   Result<std::uint64_t> cancel(const std::string& table);
   std::vector<LoadProgress> progress() const;

@@ -97,7 +97,7 @@ Status describe(Connection& connection, RelationCatalog& catalog, CapturedTable&
                                 static_cast<std::uint32_t>(type),
                                 static_cast<std::int32_t>(modifier)});
   }
-  TRY(table.schema, catalog.schema_of(relation, {}));
+  TRY(table.schema, catalog.schema_of(relation, {}, {latest}));
   TRY(const std::unique_ptr<RowTransform> transform, catalog.transform_of(relation));
   table.transform.reset();
   if (transform) table.transform = transform->without_left_out();

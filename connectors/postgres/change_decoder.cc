@@ -8,6 +8,26 @@
 
 namespace tidelog::postgres {
 
+namespace {
+
+// Whether its schema says something that is not in the message that describes it.
+bool may_change_unsent(const Relation& relation) {
+  return !flags_are_the_key(relation.identity) ||
+         std::ranges::any_of(relation.columns,
+                             [](const RelationColumn& c) { return c.type >= first_user_oid; });
+}
+
+std::string full_name(const std::string& schema, const std::string& table) {
+  return schema + "." + table;
+}
+
+// Streams that were stored before ids were kept have none.
+bool may_be(const ChangeHandler::KnownTable& known, std::uint32_t oid) {
+  return known.schema.table_id == oid || known.schema.table_id == 0;
+}
+
+}  // namespace
+
 ChangeDecoder::ChangeDecoder(PostgresResume resume, TableChoice captured, RelationCatalog& catalog,
                              ChangeHandler& handler)
     : resume_(std::move(resume)),
@@ -21,6 +41,7 @@ Status ChangeDecoder::decode(std::string_view message, Place place) {
   ByteReader in(message);
   const char letter = in.be<char>();
   if (in.failed()) return fail(Code::corrupt, "an empty message at " + print_lsn(place.lsn));
+  here_ = place.lsn;
   auto done = dispatch(letter, in, place);
   if (done || handler_failed_) return done;
   return fail_in(fmt::format("at lsn {}", print_lsn(place.lsn)), std::move(done).error());
@@ -207,6 +228,11 @@ Status ChangeDecoder::check_held(const CapturedRelation& relation) {
                   relation.name));
 }
 
+const TableDescription* ChangeDecoder::told_of(std::uint32_t oid) const {
+  const auto found = told_.find(oid);
+  return found == told_.end() ? nullptr : &found->second;
+}
+
 // A version is announced again unless nothing about it changed.
 Status ChangeDecoder::describe(CapturedRelation& relation) {
   const Relation& sent = relation.sent;
@@ -215,7 +241,7 @@ Status ChangeDecoder::describe(CapturedRelation& relation) {
   Schema schema;
   relation.transform.reset();
   if (relation.captured) {
-    TRY(schema, catalog_.schema_of(sent, sent_types_));
+    TRY(schema, catalog_.schema_of(sent, sent_types_, {here_, told_of(sent.oid)}));
     TRY(relation.transform, catalog_.transform_of(sent));
     TRY_DO(check_held(relation));
   }
@@ -223,7 +249,7 @@ Status ChangeDecoder::describe(CapturedRelation& relation) {
   relation.schema = std::move(schema);
   relation.has_key = relation.captured && relation.schema.has_key();
   relation.described = true;
-  relation.sent = {};  // there may be many relations
+  if (!relation.captured || !may_change_unsent(sent)) relation.sent = {};  // there may be many
   return {};
 }
 
@@ -240,6 +266,7 @@ Result<ChangeDecoder::CapturedRelation*> ChangeDecoder::relation_of(std::uint32_
 Status ChangeDecoder::announce(CapturedRelation& relation) {
   TRY_DO(begin_if_needed());
   if (relation.version) return {};
+  TRY_DO(notice_other_table(relation));
   TRY(relation.version, noted(handler_.schema(relation.name, relation.schema)));
   return {};
 }
@@ -380,6 +407,10 @@ Status ChangeDecoder::on_message(ByteReader in, Place place) {
   TRY(const LogicalMessage message, read_message(in));
   if (message.transactional) {
     TRY_DO(expect_transaction("a transactional message"));
+    if (message.prefix == ddl_prefix) {
+      TRY(const bool is_taken, take_ddl(message));
+      if (is_taken) return {};
+    }
     TRY_DO(begin_if_needed());
     return emit_message(message.lsn, message.prefix, message.content, next_ordinal_++);
   }
@@ -425,6 +456,116 @@ Status ChangeDecoder::emit_alone(const HeldMessage& message) {
 Status ChangeDecoder::emit_held() {
   for (const HeldMessage& message : std::exchange(held_, {})) TRY_DO(emit_alone(message));
   return {};
+}
+
+// -- what the event triggers say --
+
+// False: it is somebody else's message, like theirs or not.
+Result<bool> ChangeDecoder::take_ddl(const LogicalMessage& message) {
+  auto ddl = read_ddl_message(message.content);
+  if (!ddl) return false;
+  TRY(const bool is_theirs, catalog_.is_of_triggers(ddl->token));
+  if (!is_theirs) return false;
+  ++next_ordinal_;
+  if (!concerns(*ddl)) return true;
+  TRY_DO(begin_if_needed());
+  TRY_DO(emit_ddl(*ddl, message.lsn));
+  if (!ddl->problem.empty()) told_.clear();
+  for (const DroppedTable& dropped : ddl->dropped) TRY_DO(on_dropped(dropped));
+  for (TouchedTable& touched : ddl->touched) TRY_DO(on_touched(touched));
+  return true;
+}
+
+// Types and schemas belong to nobody's tables alone.
+bool ChangeDecoder::concerns(const DdlMessage& ddl) const {
+  if (ddl.touched.empty() && ddl.dropped.empty()) return true;
+  return std::ranges::any_of(ddl.touched,
+                             [&](const TouchedTable& t) {
+                               return choice_.has(t.now.schema, t.now.table) ||
+                                      choice_.has(t.was_schema, t.was_table);
+                             }) ||
+         std::ranges::any_of(ddl.dropped,
+                             [&](const DroppedTable& t) { return choice_.has(t.schema, t.table); });
+}
+
+Status ChangeDecoder::emit_ddl(const DdlMessage& ddl, Lsn lsn) {
+  if (!source_stream_) {
+    TRY(source_stream_, noted(handler_.source_stream()));
+  }
+  std::vector<std::string> tables;
+  for (const TouchedTable& t : ddl.touched) tables.push_back(full_name(t.now.schema, t.now.table));
+  for (const DroppedTable& t : ddl.dropped) tables.push_back(full_name(t.schema, t.table));
+  attributes_.clear();
+  put_attribute(attributes_, Attribute::name, ddl.command);
+  put_attribute(attributes_, Attribute::message_lsn, encode(lsn));
+  if (!ddl.problem.empty()) put_attribute(attributes_, Attribute::reason, ddl.problem);
+  if (!tables.empty()) put_attribute(attributes_, Attribute::tables, put_names(tables));
+  EventBody event;
+  event.type = EventType::ddl;
+  event.stream = *source_stream_;
+  event.ordinal = next_ordinal_ - 1;
+  event.body = ddl.statement;
+  event.attributes = attributes_;
+  return noted(handler_.event(event));
+}
+
+Status ChangeDecoder::on_touched(TouchedTable& touched) {
+  const TableDescription& now = touched.now;
+  const bool is_captured = choice_.has(now.schema, now.table);
+  const bool is_renamed = !touched.was_table.empty() &&
+                          (touched.was_schema != now.schema || touched.was_table != now.table);
+  if (is_renamed) TRY_DO(on_renamed(touched, is_captured));
+  const std::uint32_t oid = now.oid;
+  if (!is_captured) {
+    told_.erase(oid);
+    return {};
+  }
+  found_new_table_ = found_new_table_ || touched.was_table.empty();
+  told_[oid] = std::move(touched.now);
+  const auto relation = relations_.find(oid);
+  if (relation != relations_.end() && !relation->second->sent.columns.empty())
+    relation->second->described = false;
+  return {};
+}
+
+// Its rows go on under another name, and those that it has are not known there.
+Status ChangeDecoder::on_renamed(const TouchedTable& touched, bool is_captured) {
+  const std::string before = full_name(touched.was_schema, touched.was_table);
+  const std::string after = full_name(touched.now.schema, touched.now.table);
+  if (const auto known = handler_.known_table(before); known && may_be(*known, touched.now.oid))
+    TRY_DO(end_stream(*known, "the table was renamed to " + after));
+  if (!is_captured) return {};
+  if (const auto known = handler_.known_table(after))
+    TRY_DO(end_stream(*known, "the table is another one, which was " + before));
+  return noted(handler_.begin_load(after));
+}
+
+Status ChangeDecoder::on_dropped(const DroppedTable& dropped) {
+  told_.erase(dropped.oid);
+  if (!choice_.has(dropped.schema, dropped.table)) return {};
+  const auto known = handler_.known_table(full_name(dropped.schema, dropped.table));
+  if (!known || !may_be(*known, dropped.oid)) return {};
+  return end_stream(*known, "the table was dropped");
+}
+
+// -- what nobody says --
+
+// A stream that has ended, or was stored before ids were kept, is of no table.
+Status ChangeDecoder::notice_other_table(const CapturedRelation& relation) {
+  const std::uint32_t oid = relation.schema.table_id;
+  if (oid == 0) return {};
+  const auto of_name = handler_.known_table(relation.name);
+  if (of_name && of_name->schema.table_id == oid) return {};
+  const auto of_id = handler_.known_table(oid);
+  const bool is_another = of_name && of_name->schema.table_id != 0;
+  if (!of_id && !is_another) return {};
+  if (of_id) TRY_DO(end_stream(*of_id, "the table was renamed to " + relation.name));
+  if (is_another) TRY_DO(end_stream(*of_name, "the table is another one of the same name"));
+  return noted(handler_.begin_load(relation.name));
+}
+
+Status ChangeDecoder::end_stream(const ChangeHandler::KnownTable& known, std::string_view reason) {
+  return noted(handler_.end_table(known, reason, next_ordinal_ - 1));
 }
 
 }  // namespace tidelog::postgres

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "connectors/postgres/ddl_message.h"
 #include "connectors/postgres/pgoutput.h"
 #include "connectors/postgres/relation_catalog.h"
 #include "connectors/postgres/row_encoder.h"
@@ -68,6 +69,8 @@ class ChangeDecoder {
   std::optional<PostgresResume> behind_open_transaction() const;
   // An error of the handler is passed on as it is.
   bool handler_failed() const { return handler_failed_; }
+  // A table was made that is captured, and of which nothing is sent unless it is published.
+  bool found_new_table() const { return found_new_table_; }
 
   // Relations as the server described them on this connection. A transaction that is handed over
   // later than it was sent brings the descriptions of then, in a set of its own.
@@ -77,7 +80,9 @@ class ChangeDecoder {
 
  private:
   struct CapturedRelation {
-    Relation sent;  // until the first row comes: then the rest is made from it
+    // Until the first row comes: then the rest is made from it. After that only of one whose
+    // schema may change without being sent anew, as types may be renamed.
+    Relation sent;
     bool described = false;
     bool captured = true;
     std::string name;  // "public.orders"
@@ -113,6 +118,7 @@ class ChangeDecoder {
   Status expect_transaction(std::string_view message) const;
   Status begin_if_needed();
   Result<CapturedRelation*> relation_of(std::uint32_t oid);
+  const TableDescription* told_of(std::uint32_t oid) const;
   // The relation of a row message, announced; nothing if it is not captured. Counts the ordinal
   // either way.
   Result<CapturedRelation*> open_row(std::uint32_t oid, EventBody& event);
@@ -129,6 +135,16 @@ class ChangeDecoder {
   Status emit_message(Lsn lsn, std::string_view prefix, std::string_view content,
                       std::uint32_t ordinal);
   Status emit_alone(const HeldMessage& message);
+  // What the event triggers say.
+  Result<bool> take_ddl(const LogicalMessage& message);
+  bool concerns(const DdlMessage& ddl) const;
+  Status emit_ddl(const DdlMessage& ddl, Lsn lsn);
+  Status on_touched(TouchedTable& touched);
+  Status on_renamed(const TouchedTable& touched, bool is_captured);
+  Status on_dropped(const DroppedTable& dropped);
+  // What is not told: another table, or another name, under which rows come.
+  Status notice_other_table(const CapturedRelation& relation);
+  Status end_stream(const ChangeHandler::KnownTable& known, std::string_view reason);
   Status emit_held();
   std::string advance_to(Lsn end);
 
@@ -141,9 +157,13 @@ class ChangeDecoder {
   RelationMap relations_;
   SentTypes sent_types_;
   StreamNames stream_names_;
+  // Captured tables as the event triggers described them last, by oid.
+  absl::flat_hash_map<std::uint32_t, TableDescription> told_;
+  Lsn here_;  // of what is being decoded
   std::optional<StreamId> source_stream_;
 
   bool handler_failed_ = false;
+  bool found_new_table_ = false;
   bool in_transaction_ = false;
   bool begun_ = false;  // handler_.begin was called: an origin may still follow the begin message
   Begin begin_;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "connectors/postgres/column_check.h"
+#include "connectors/postgres/ddl_triggers.h"
 #include "connectors/postgres/retained_wal.h"
 #include "connectors/postgres/table_pattern.h"
 #include "connectors/postgres/timeline.h"
@@ -52,6 +53,7 @@ class Checks {
     if (!check_version()) return {};
     TRY_DO(check_wal_level());
     check_options();
+    TRY_DO(check_ddl_triggers());
     TRY_DO(check_tables());
     TRY_DO(check_identities());
     TRY_DO(check_publication());
@@ -127,6 +129,17 @@ class Checks {
             "the server is a standby; a standby can be read from PostgreSQL 16 on",
             "connect to the primary: add target_session_attrs=read-write to the connection");
     }
+    return {};
+  }
+
+  // They are wanted when they are there. Everything works without them, but for what is told then.
+  Status check_ddl_triggers() {
+    TRY(const DdlTriggers found, find_ddl_triggers(*sql_));
+    if (found == DdlTriggers::absent || found == DdlTriggers::installed) return {};
+    warning(fmt::format("the event triggers that write DDL into the log are {}: schemas may be "
+                        "of a later time than their rows",
+                        name_of(found)),
+            fmt::format("tidelog source ddl install {}, as a superuser", options_.name));
     return {};
   }
 

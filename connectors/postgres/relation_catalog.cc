@@ -7,13 +7,11 @@
 #include "connectors/postgres/table_pattern.h"
 #include "connectors/postgres/types.h"
 #include "core/invariant.h"
+#include "core/source_position.h"
 
 namespace tidelog::postgres {
 
 namespace {
-
-constexpr std::uint32_t first_user_oid =
-    16'384;  // FirstNormalObjectId: below it, names never change
 
 // How many types and keys are remembered. What is forgotten is asked again; only of a type or table
 // that was dropped since, more than so many others ago, nothing is known but what was sent.
@@ -48,6 +46,21 @@ select null, a.attname::text, null, null
  where c.oid = $3::oid
  order by 1 nulls last)";
 
+constexpr const char* history_sql = R"(
+select description from tidelog.table_history
+ where table_oid = $1::oid and lsn <= $2::pg_lsn
+   and lsn >= coalesce((select max(lsn) from tidelog.table_history
+                         where table_oid = 0 and lsn <= $2::pg_lsn), '0/0')
+ order by lsn desc limit 100)";
+
+constexpr const char* has_history_sql = R"(
+select coalesce(bool_and(has_schema_privilege(n.oid, 'USAGE')
+                         and has_table_privilege(c.oid, 'SELECT')), false)
+  from pg_namespace n join pg_class c on c.relnamespace = n.oid
+ where n.nspname = 'tidelog' and c.relname in ('table_history', 'installation'))";
+
+bool is_of_user(const RelationColumn& column) { return column.type >= first_user_oid; }
+
 bool has_column(const Relation& relation, const std::string& name) {
   return std::ranges::any_of(relation.columns,
                              [&](const RelationColumn& column) { return column.name == name; });
@@ -62,6 +75,14 @@ bool sends_of_old_rows(const Relation& relation, const std::string& name) {
   return none || std::ranges::any_of(relation.columns, [&](const RelationColumn& column) {
            return column.key && column.name == name;
          });
+}
+
+std::vector<std::string> primary_key_of(const TableDescription& table) {
+  std::vector<std::string> names;
+  for (const DescribedColumn& column : table.columns) {
+    if (column.primary_key) names.push_back(column.name);
+  }
+  return names;
 }
 
 bool has_columns(const Relation& relation, const std::vector<std::string>& names) {
@@ -187,20 +208,81 @@ Result<SqlRelationCatalog::Names> SqlRelationCatalog::key_of(const Relation& rel
                   relation.schema, relation.table, fmt::join(answered.key_columns, ", ")));
 }
 
-Result<Schema> SqlRelationCatalog::schema_of(const Relation& relation, const SentTypes& sent) {
+// `table` fits the relation that the column is of.
+void SqlRelationCatalog::note_type(const TableDescription& table, const RelationColumn& column) {
+  const auto found = std::ranges::find(table.columns, column.name, &DescribedColumn::name);
+  INVARIANT(found != table.columns.end(), "a description that fits has all columns");
+  types_.put({column.type, column.type_modifier},
+             {found->type_name,
+              found->is_enum ? ValueKind::enumeration : kind_of_type(found->bottom_type)});
+}
+
+Result<bool> SqlRelationCatalog::has_history() {
+  if (!has_history_) {
+    TRY(const QueryResult answer, query(has_history_sql, {}));
+    has_history_ = answer.boolean(0, 0);
+  }
+  return *has_history_;
+}
+
+Result<bool> SqlRelationCatalog::is_of_triggers(std::string_view token) {
+  if (!token_.empty() && token == token_) return true;
+  has_history_.reset();  // they may just have been installed
+  TRY(const bool is_there, has_history());
+  if (!is_there) return false;
+  TRY(const QueryResult answer, query("select token from tidelog.installation", {}));
+  if (answer.rows() != 0) token_ = answer.text(0, 0);
+  return !token_.empty() && token == token_;
+}
+
+// Nothing: the triggers were not there, or did not see what made it what it is.
+Result<std::optional<TableDescription>> SqlRelationCatalog::description_of(const Relation& relation,
+                                                                           RelationTime time) {
+  if (time.told != nullptr && fits(*time.told, relation)) return std::optional(*time.told);
+  TRY(const bool is_there, has_history());
+  if (!is_there) return std::optional<TableDescription>();
+  const auto answer = query(history_sql, {std::to_string(relation.oid), print_lsn(time.at)});
+  if (!answer) {
+    has_history_.reset();  // they may just have been removed
+    TRY(const bool is_still_there, has_history());
+    if (is_still_there) return tl::unexpected<Error>(answer.error());
+    return std::optional<TableDescription>();
+  }
+  for (std::size_t row = 0; row < answer->rows(); ++row) {
+    TRY(TableDescription description, read_table_description(answer->text(row, 0)));
+    if (fits(description, relation)) return std::optional(std::move(description));
+  }
+  return std::optional<TableDescription>();
+}
+
+Result<Schema> SqlRelationCatalog::schema_of(const Relation& relation, const SentTypes& sent,
+                                             RelationTime time) {
   TRY(const Names* const configured, configured_key(relation));
   Question question = question_of(relation);
   const bool by_flags = configured == nullptr && flags_are_the_key(relation.identity);
   question.key = configured == nullptr && !by_flags;
-  TRY_DO(ask(relation, sent, question));
+  const bool has_user_types = std::ranges::any_of(relation.columns, is_of_user);
+  std::optional<TableDescription> described;
+  if (has_user_types || question.key) {
+    TRY(described, description_of(relation, time));
+  }
+  if (described && question.key && !has_columns(relation, primary_key_of(*described)))
+    described.reset();
+  if (!described) TRY_DO(ask(relation, sent, question));
   Names key;
   if (configured != nullptr) {
     key = *configured;
+  } else if (!by_flags && described) {
+    key = primary_key_of(*described);
   } else if (!by_flags) {
     TRY(key, key_of(relation, question));
   }
   Schema schema{relation.schema, relation.table, relation.identity, {}};
+  schema.table_id = relation.oid;
+  schema.types_asked = has_user_types && !described;
+  schema.key_asked = question.key && !described;
   for (const RelationColumn& from : relation.columns) {
+    if (described) note_type(*described, from);
     const TypeFacts* type = types_.find({from.type, from.type_modifier});
     INVARIANT(type != nullptr, "a relation has fewer types than are remembered");
     const bool is_key = by_flags ? from.key : std::ranges::find(key, from.name) != key.end();

@@ -9,10 +9,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "connectors/postgres/connection.h"
+#include "connectors/postgres/ddl_message.h"
 #include "connectors/postgres/options.h"
 #include "connectors/postgres/pgoutput.h"
 #include "connectors/postgres/recent_map.h"
@@ -23,26 +25,44 @@
 
 namespace tidelog::postgres {
 
+// FirstNormalObjectId: what has a smaller one is built in, and is never renamed.
+inline constexpr std::uint32_t first_user_oid = 16'384;
+
 // Names of types that came as TYPE messages: as they were when the change was logged.
 using SentTypes = absl::flat_hash_map<std::uint32_t, std::string>;
+
+// When a relation was what it was sent as: at the row that needs it, and what the event triggers
+// said of it before, if they did on this connection.
+struct RelationTime {
+  Lsn at;
+  const TableDescription* told = nullptr;
+};
+inline constexpr Lsn latest{~std::uint64_t{0}};  // for one that is described as it is now
 
 class RelationCatalog {
  public:
   virtual ~RelationCatalog() = default;
-  virtual Result<Schema> schema_of(const Relation& relation, const SentTypes& sent) = 0;
+  virtual Result<Schema> schema_of(const Relation& relation, const SentTypes& sent,
+                                   RelationTime time) = 0;
   // What is made of its rows. Null: they are stored as they are sent.
   virtual Result<std::unique_ptr<RowTransform>> transform_of(const Relation& relation) = 0;
+  // Whether this is the token of the event triggers: anyone may write a message like theirs.
+  virtual Result<bool> is_of_triggers(std::string_view token) = 0;
 };
 
 // Asks the server, over a connection of its own that is opened when first needed: one query for a
 // relation that has types of users or does not flag its key, none for the others once their types
-// are known. The catalog is the one of now: what was dropped or renamed since the change was logged
-// is filled in from the TYPE message and from earlier answers. One thread.
+// are known. Where there are event triggers (ddl_triggers.h), what they wrote down of the
+// relation's time is the answer. Otherwise the catalog is the one of now: what was dropped or
+// renamed since the change was logged is filled in from the TYPE message and from earlier answers,
+// and the schema says that it was asked for. One thread.
 class SqlRelationCatalog : public RelationCatalog {
  public:
   explicit SqlRelationCatalog(const PostgresOptions& options);
-  Result<Schema> schema_of(const Relation& relation, const SentTypes& sent) override;
+  Result<Schema> schema_of(const Relation& relation, const SentTypes& sent,
+                           RelationTime time) override;
   Result<std::unique_ptr<RowTransform>> transform_of(const Relation& relation) override;
+  Result<bool> is_of_triggers(std::string_view token) override;
 
  private:
   struct TypeFacts {
@@ -68,6 +88,10 @@ class SqlRelationCatalog : public RelationCatalog {
   Result<Names> key_of(const Relation& relation, const Question& answered);
   Result<std::unique_ptr<RowTransform>> rules_for(const Relation& relation);
   Status check_name(const Relation& relation, bool is_transformed);
+  Result<std::optional<TableDescription>> description_of(const Relation& relation,
+                                                         RelationTime time);
+  Result<bool> has_history();
+  void note_type(const TableDescription& table, const RelationColumn& column);
 
   const PostgresOptions& options_;
   std::optional<Connection> connection_;
@@ -75,6 +99,8 @@ class SqlRelationCatalog : public RelationCatalog {
   RecentMap<std::uint32_t, Names> primary_keys_;                 // the last one seen
   std::optional<TransformRules> rules_;                          // once they are asked for
   absl::flat_hash_map<std::uint32_t, std::string> transformed_;  // relations, and their names
+  std::optional<bool> has_history_;  // whether the triggers' can be read
+  std::string token_;                // of the triggers, once one was seen
 };
 
 // The schema that follows from a relation, given the facts about its types; key columns by name.

@@ -152,6 +152,7 @@ Status ReplicationStream::run(const Settings& settings, std::stop_token stop) {
 // Between sending in pieces and sending as a whole, which takes another connection.
 bool ReplicationStream::must_change(const Settings& settings) const {
   if (assembly_.read_whole_until()) return true;
+  if (settings.publishes && assembly_.found_new_table() && !assembly_.in_transaction()) return true;
   return settings.whole_until && !assembly_.in_transaction() &&
          assembly_.position() >= *settings.whole_until;
 }

@@ -69,6 +69,7 @@ class ReplicationStream {
     std::optional<Lsn> whole_until = std::nullopt;
     bool two_phase = false;       // prepared transactions are wanted: changes the slot for good
     bool without_origin = false;  // only what was not replicated to the server from elsewhere
+    bool publishes = false;  // a table that was made is to be published, before the next stream
   };
   // All must outlive the stream.
   ReplicationStream(Connection& connection, TransactionAssembly& assembly, ChangeHandler& handler,
@@ -80,7 +81,7 @@ class ReplicationStream {
         waker_(waker) {}
 
   // Until stop (returns ok), an error, or (ok as well) until what was to be sent as a whole was, or
-  // something must be: TransactionAssembly::read_whole_until.
+  // something must be (TransactionAssembly::read_whole_until), or a table is to be published.
   Status run(const Settings& settings, std::stop_token stop);
   // The error that ended it is the server's; otherwise it is ours, about what the server sent.
   bool server_failed() const { return server_failed_; }

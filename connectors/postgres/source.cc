@@ -32,6 +32,13 @@ Result<std::optional<PostgresResume>> read_stored(std::string_view stored) {
   return std::optional(*std::move(resume));
 }
 
+// A savepoint made a table's file anew, and was rolled back: the server (18 at least) then fails to
+// send the transaction in pieces, and sends it as a whole.
+bool lost_its_place(const Error& error) {
+  return error.what.find("could not map filenumber") != std::string::npos ||
+         error.what.find("could not map filenode") != std::string::npos;
+}
+
 class PostgresSource : public Source {
  public:
   explicit PostgresSource(PostgresOptions options)
@@ -100,12 +107,14 @@ class PostgresSource : public Source {
     TransactionAssembly assembly(decoder, handler, options_.origins, stop);
     TRY_DO(assembly.go_on(resume));
     ReplicationStream stream(connection, assembly, handler, *clock_, waker_);
-    const Status ended = stream.run(
-        {slot_name(options_), publication_name(options_), from->end_lsn, options_.status_interval,
-         whole_until_, options_.two_phase, options_.origins == Origins::none},
-        stop);
+    const Status ended = stream.run({slot_name(options_), publication_name(options_), from->end_lsn,
+                                     options_.status_interval, whole_until_, options_.two_phase,
+                                     options_.origins == Origins::none, owns_publication(options_)},
+                                    stop);
     if (stop.stop_requested()) return ended;
     if (ended) return change_sending(assembly);
+    if (stream.server_failed() && !whole_until_ && lost_its_place(ended.error()))
+      return read_whole_from_here(ended.error());
     if (const auto behind = assembly.behind_failure()) behind_failure_ = encode(*behind);
     if (!stream.server_failed()) return ended;
     const std::string durable = handler.durable();
@@ -167,6 +176,8 @@ class PostgresSource : public Source {
 
   // The next connection is another kind of stream.
   Status change_sending(const TransactionAssembly& assembly) {
+    if (!assembly.read_whole_until() && assembly.found_new_table())
+      return fail(Code::unavailable, "a table was made that is captured: it is looked at anew");
     whole_until_ = assembly.read_whole_until();
     if (!whole_until_)
       return fail(Code::unavailable, "from here on transactions are read in pieces again");
@@ -175,6 +186,16 @@ class PostgresSource : public Source {
                             "savepoints that were rolled back, and does not tell which message was "
                             "of which: it is read again as a whole, up to {}",
                             print_lsn(*whole_until_)));
+  }
+
+  // Until all is passed that there is by now; the transaction may still be in progress then.
+  Status read_whole_from_here(const Error& error) {
+    TRY(Connection sql, Connection::open(options_, Connection::Kind::sql));
+    TRY(whole_until_, end_of_log(sql));
+    return fail(Code::unavailable,
+                fmt::format("the server cannot send a transaction in pieces ({}): it is read as a "
+                            "whole, up to {}",
+                            error.what, print_lsn(*whole_until_)));
   }
 
   // Every connection is made sure to be the server that prepare has seen.

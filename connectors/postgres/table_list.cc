@@ -30,7 +30,7 @@ select c.oid, n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), c.rel
        c.relrowsecurity and row_security_active(c.oid)
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'p', 'v', 'm', 'f')
-   and n.nspname not like 'pg\_%' and n.nspname <> 'information_schema'
+   and n.nspname not like 'pg\_%' and n.nspname not in ('information_schema', 'tidelog')
  order by 2, 3)";
 
 std::string_view name_of_kind(char kind) {

@@ -177,6 +177,7 @@ Result<TableChoice> parse_table_choice(const std::vector<std::string>& wanted,
 }
 
 bool TableChoice::has(std::string_view schema, std::string_view table) const {
+  if (schema == own_schema) return false;
   return (wanted.empty() || any_matches(wanted, schema, table)) && !leaves_out(schema, table);
 }
 

@@ -56,6 +56,9 @@ Result<const Item*> first_that_fits(const std::vector<Item>& items, std::string_
   return nullptr;
 }
 
+// Where what we make in the source's database is (ddl_triggers.h): never captured.
+inline constexpr std::string_view own_schema = "tidelog";
+
 // Which tables are captured: those that one of `wanted` matches, or every one when there is none,
 // but for those that one of `except` matches.
 struct TableChoice {

@@ -52,6 +52,7 @@ class TransactionAssembly {
   // was rolled back. Nothing of it was handed on. It must be read again, from the position before
   // it and without pieces, up to this one.
   std::optional<Lsn> read_whole_until() const { return read_whole_until_; }
+  bool found_new_table() const { return decoder_.found_new_table(); }
   // Everything before it was handed on.
   Lsn position() const { return decoder_.position(); }
 

@@ -29,6 +29,14 @@ Schema transformed() {
   return schema;
 }
 
+Schema of_a_table() {
+  Schema schema = orders();
+  schema.table_id = 16'384;
+  schema.types_asked = true;
+  schema.key_asked = true;
+  return schema;
+}
+
 std::string stored(const Schema& schema) {
   std::string out;
   put_schema(out, schema);
@@ -44,7 +52,9 @@ TEST_CASE("schema: it is read as it was stored") {
   extreme.identity = ReplicaIdentity::nothing;
   extreme.columns[0].type_id = std::numeric_limits<std::uint32_t>::max();
   extreme.columns[0].type_modifier = std::numeric_limits<std::int32_t>::min();
-  for (const Schema& schema : {orders(), extreme, transformed(), Schema{}}) {
+  Schema both = transformed();
+  both.key_asked = true;
+  for (const Schema& schema : {orders(), extreme, transformed(), of_a_table(), both, Schema{}}) {
     const auto again = read_schema(stored(schema));
     REQUIRE(again);
     CHECK(*again == schema);
@@ -69,13 +79,24 @@ TEST_CASE("schema: every prefix is corrupt, but for the one that leaves out no c
   });
 }
 
+TEST_CASE("schema: every prefix is corrupt, but for the one that does not say which table it is") {
+  for_each_prefix(stored(of_a_table()), [&](std::string_view prefix) {
+    CHECK(read_schema(prefix).has_value() == (prefix == stored(orders())));
+  });
+}
+
+TEST_CASE("schema: what would say nothing is corrupt") {
+  for (const std::string& end : {std::string("\0\0\0", 3), std::string("\0\1\4", 3)})
+    CHECK_FALSE(read_schema(stored(orders()) + end));
+}
+
 TEST_CASE("schema: bytes too many are corrupt") {
   CHECK_FALSE(read_schema(stored(orders()) + "x"));
   CHECK_FALSE(read_schema(stored(orders()) + '\0'));
 }
 
 TEST_CASE("schema: what is read from bytes with a flipped bit has a stored form") {
-  for (const Schema& good : {orders(), transformed()}) {
+  for (const Schema& good : {orders(), transformed(), of_a_table()}) {
     for_each_flipped_bit(stored(good), [](std::string_view flipped) {
       const auto schema = read_schema(flipped);
       if (schema) CHECK(read_schema(stored(*schema)));

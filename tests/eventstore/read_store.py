@@ -344,6 +344,8 @@ def read_schema(data):
     schema["columns"] = data.list(read_column)
     if data.left():
         schema["left_out"] = data.list(lambda d: d.name())
+        if data.left() or not schema["left_out"]:
+            schema.update({"table_id": data.varint(), "asked": data.u8()})
     data.end()
     return schema
 

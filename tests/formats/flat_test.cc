@@ -143,6 +143,25 @@ TEST_CASE("flat: events without rows") {
   CHECK(flat(message, nullptr) ==
         head("message") + R"(,"message":{"prefix":"audit","content":"Zm9v"})" + tail);
 
+  Event ended = event_of(EventType::truncate);
+  std::string why;
+  put_attribute(why, Attribute::reason, "the table was dropped");
+  ended.attributes = why;
+  CHECK(flat(ended, nullptr) == head("truncate") +
+                                    R"(,"truncate":{"cascade":false,"restart_identity":false,)" +
+                                    R"("reason":"the table was dropped"})" + tail);
+
+  Event ddl = event_of(EventType::ddl);
+  ddl.body = "alter table a add b int";
+  CHECK(flat(ddl, nullptr) == head("ddl") + R"(,"ddl":"alter table a add b int")" + tail);
+  std::string about;
+  put_attribute(about, Attribute::name, "ALTER TABLE");
+  put_attribute(about, Attribute::tables, put_names({"public.a", "public.\"b"}));
+  ddl.attributes = about;
+  CHECK(flat(ddl, nullptr) == head("ddl") +
+                                  R"(,"ddl":"alter table a add b int","command":"ALTER TABLE",)" +
+                                  R"("tables":["public.a","public.\"b"])" + tail);
+
   Event gap = event_of(EventType::gap);
   gap.body = "slot was dropped";
   CHECK(flat(gap, nullptr) == head("gap") + R"(,"gap":{"reason":"slot was dropped"})" + tail);
@@ -212,6 +231,25 @@ TEST_CASE("flat: a row alone names what is not known") {
   REQUIRE(print_row_json(out, row_of({std::int64_t{1}, Unchanged{}, Null{}}), schema, &unchanged));
   CHECK(out == R"({"id":1,"price":null})");
   CHECK(unchanged == R"(["note"])");
+}
+
+TEST_CASE("flat: a schema says which table it is of, and what may be of a later time") {
+  Schema schema = orders();
+  schema.table_id = 16'384;
+  const auto line_of = [&schema] {
+    std::string body;
+    put_schema(body, schema);
+    Event event = event_of(EventType::schema);
+    event.body = body;
+    return flat(event, nullptr);
+  };
+  const auto has = [&](std::string_view part) { return line_of().find(part) != std::string::npos; };
+  CHECK(has(R"("key":true)"));
+  CHECK(has(R"(],"table_id":16384})"));
+  schema.types_asked = true;
+  CHECK(has(R"("table_id":16384,"asked":["types"]})"));
+  schema.key_asked = true;
+  CHECK(has(R"("table_id":16384,"asked":["types","key"]})"));
 }
 
 }  // namespace tidelog

@@ -15,8 +15,9 @@ namespace {
 
 class Catalog : public postgres::RelationCatalog {
  public:
-  Result<Schema> schema_of(const postgres::Relation& relation,
-                           const postgres::SentTypes&) override {
+  Result<bool> is_of_triggers(std::string_view) override { return true; }
+  Result<Schema> schema_of(const postgres::Relation& relation, const postgres::SentTypes&,
+                           postgres::RelationTime) override {
     Schema schema{relation.schema, relation.table, relation.identity, {}};
     for (const auto& column : relation.columns) {
       schema.columns.push_back({column.name, "a type", postgres::kind_of_type(column.type),
@@ -54,6 +55,10 @@ class Handler : public ChangeHandler {
     return {};
   }
   Result<StreamId> source_stream() override { return StreamId{2}; }
+  std::optional<KnownTable> known_table(std::string_view) override { return std::nullopt; }
+  std::optional<KnownTable> known_table(std::uint32_t) override { return std::nullopt; }
+  Status end_table(const KnownTable&, std::string_view, std::uint32_t) override { return {}; }
+  Status begin_load(std::string_view) override { return {}; }
   Status commit(std::string_view) override {
     INVARIANT(std::exchange(open_, false), "what ends has begun");
     return {};

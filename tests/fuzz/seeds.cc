@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <charconv>
 #include <filesystem>
+#include <fstream>
 
 #include "core/value_text.h"
 #include "eventstore/batch_cursor.h"
@@ -213,7 +215,28 @@ void add_messages(Seeds& seeds) {
     seeds["pgoutput"].push_back(message);
     in_pieces += with_byte(message.size(), message);
   }
-  seeds["change_stream"] = {stream, stream + stream, in_pieces, stream + in_pieces};
+  const std::string drop = logical_message(
+      true, 99, "tidelog.ddl", "1:11:t0:10:DROP TABLE1:d1:17:dropped1:96:public6:orders");
+  std::string dropping = with_byte(messages[0].size(), messages[0]) + with_byte(drop.size(), drop);
+  dropping += with_byte(messages.back().size(), messages.back());
+  seeds["change_stream"] = {stream, stream + stream, in_pieces, stream + in_pieces,
+                            stream + dropping};
+}
+
+// Messages that event triggers wrote, and descriptions alone.
+void add_ddl(Seeds& seeds) {
+  std::ifstream file(testing::source_folder() / "tests/postgres/golden/ddl_18.hex");
+  for (std::string line; std::getline(file, line);) {
+    std::string content;
+    for (std::size_t at = 0; at + 1 < line.size(); at += 2) {
+      std::uint8_t byte = 0;
+      std::from_chars(&line[at], &line[at] + 2, byte, 16);
+      content.push_back(static_cast<char>(byte));
+    }
+    const std::size_t table = content.find("5:table0:0:");
+    if (table != std::string::npos) seeds["ddl_message"].push_back(content.substr(table + 11));
+    seeds["ddl_message"].push_back(std::move(content));
+  }
 }
 
 void add_texts(Seeds& seeds) {
@@ -280,6 +303,7 @@ Seeds all_seeds() {
   FileSeeds(made.disk, seeds).add_all();
   add_values(seeds);
   add_messages(seeds);
+  add_ddl(seeds);
   add_texts(seeds);
   add_configurations(seeds);
   add_commands(seeds);

@@ -20,9 +20,13 @@ class FakeCatalog : public postgres::RelationCatalog {
   std::string primary_key;
   std::vector<TransformRule> transforms;
 
-  Result<Schema> schema_of(const postgres::Relation& relation,
-                           const postgres::SentTypes& sent) override {
+  std::string token = "secret";  // of the event triggers
+
+  Result<bool> is_of_triggers(std::string_view one) override { return one == token; }
+  Result<Schema> schema_of(const postgres::Relation& relation, const postgres::SentTypes& sent,
+                           postgres::RelationTime time) override {
     ++asked;
+    told = time.told == nullptr ? "" : time.told->schema + "." + time.told->table;
     Schema schema{relation.schema, relation.table, relation.identity, {}};
     for (const postgres::RelationColumn& column : relation.columns) {
       const bool key =
@@ -34,6 +38,7 @@ class FakeCatalog : public postgres::RelationCatalog {
                                                      : "text";
       schema.columns.push_back({column.name, type, kind, key, column.type, column.type_modifier});
     }
+    if (has_ids) schema.table_id = relation.oid;
     TRY(const auto transform, transform_of(relation));
     if (transform) return transform->schema_of(schema);
     return schema;
@@ -44,6 +49,8 @@ class FakeCatalog : public postgres::RelationCatalog {
     return postgres::RowTransform::of(rules, relation);
   }
   int asked = 0;
+  std::string told;  // the table that the triggers had described, when it was asked last
+  bool has_ids = false;
 };
 
 }  // namespace tidelog::testing

@@ -2,6 +2,7 @@
 // was accepted becomes durable with idle(). Any thread may ask; the source's thread calls.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -89,6 +90,38 @@ class RecordingHandler : public ChangeHandler {
   }
 
   Result<StreamId> source_stream() override { return StreamId{source_stream_number}; }
+
+  // Of all that it was told.
+  std::optional<KnownTable> known_table(std::string_view table) override {
+    const std::scoped_lock lock(mutex_);
+    return find_last([&](std::size_t i) { return streams_[i] == table; });
+  }
+  std::optional<KnownTable> known_table(std::uint32_t table_id) override {
+    const std::scoped_lock lock(mutex_);
+    return find_last([&](std::size_t i) { return schemas_[i].table_id == table_id; });
+  }
+  Status end_table(const KnownTable& table, std::string_view reason,
+                   std::uint32_t ordinal) override {
+    const std::scoped_lock lock(mutex_);
+    RecordedEvent recorded;
+    recorded.type = EventType::truncate;
+    recorded.stream = table.table;
+    recorded.ordinal = ordinal;
+    put_attribute(recorded.attributes, Attribute::reason, reason);
+    open_->events.push_back(std::move(recorded));
+    streams_.push_back(table.table);
+    schemas_.push_back(table.schema);
+    schemas_.back().table_id = 0;
+    return {};
+  }
+  Status begin_load(std::string_view table) override {
+    const std::scoped_lock lock(mutex_);
+    RecordedEvent recorded;
+    recorded.type = EventType::load_step;
+    recorded.stream = table;
+    open_->events.push_back(std::move(recorded));
+    return {};
+  }
 
   Status commit(std::string_view resume) override {
     const std::scoped_lock lock(mutex_);
@@ -202,6 +235,17 @@ class RecordingHandler : public ChangeHandler {
   }
 
  private:
+  std::optional<KnownTable> find_last(const std::function<bool(std::size_t)>& fits) const {
+    std::vector<std::string> seen;  // a later schema of the same stream
+    for (std::size_t i = streams_.size(); i-- != 0;) {
+      if (std::ranges::count(seen, streams_[i]) != 0) continue;
+      seen.push_back(streams_[i]);
+      if (fits(i))
+        return KnownTable{StreamId{static_cast<std::uint32_t>(i + 1)}, streams_[i], schemas_[i]};
+    }
+    return std::nullopt;
+  }
+
   static constexpr std::uint32_t source_stream_number = 1'000'000;
 
   mutable std::mutex mutex_;  // guards everything

@@ -1,0 +1,235 @@
+// The change decoder with what event triggers say, and with tables that become others unsaid.
+#include <doctest/doctest.h>
+
+#include "connectors/postgres/change_decoder.h"
+#include "tests/postgres/fake_catalog.h"
+#include "tests/postgres/messages.h"
+#include "tests/support/recording_handler.h"
+
+namespace tidelog::testing {
+namespace {
+
+using namespace tidelog::postgres;
+
+constexpr std::uint32_t mood = 16'390;
+
+std::string field(std::string_view text) {
+  return std::to_string(text.size()) + ":" + std::string(text);
+}
+
+// A table with one key column.
+std::string touched(std::uint32_t oid, std::string_view was, std::string_view now) {
+  return field("table") + field(was.empty() ? "" : "public") + field(was) +
+         field(std::to_string(oid)) + field("public") + field(now) + field("d") + field("1") +
+         field("id") + field("23") + field("-1") + field("integer") + field("23") + field("np");
+}
+
+std::string dropped(std::uint32_t oid, std::string_view table) {
+  return field("dropped") + field(std::to_string(oid)) + field("public") + field(table);
+}
+
+std::string ddl(std::string_view command, const std::vector<std::string>& objects,
+                std::string_view token = "secret", std::string_view problem = "") {
+  std::string content = field("1") + field(token) + field(problem) + field(command) +
+                        field("alter …") + field(std::to_string(objects.size()));
+  for (const std::string& object : objects) content += object;
+  return logical_message(true, 0x2000, "tidelog.ddl", content);
+}
+
+std::string relation(std::uint32_t oid, std::string_view table,
+                     std::uint32_t type = testing::int4) {
+  return relation_message(oid, "public", table, 'd', {{true, "id", type}});
+}
+
+struct Fixture {
+  explicit Fixture(TableChoice choice = {})
+      : decoder({PostgresResume::Phase::streaming, 42, 1, Lsn{100}, "tidelog_shop"},
+                std::move(choice), catalog, handler) {
+    catalog.has_ids = true;
+  }
+  FakeCatalog catalog;
+  RecordingHandler handler;
+  ChangeDecoder decoder;
+  std::uint64_t next_lsn = 1'000;
+
+  void transaction(const std::vector<std::string>& messages) {
+    const auto decode = [this](const std::string& message) {
+      return decoder.decode(message, {Lsn{next_lsn}, UnixMicros{77}});
+    };
+    REQUIRE(decode(begin_message(next_lsn, 5, 771)));
+    for (const std::string& message : messages) REQUIRE(decode(message));
+    REQUIRE(decode(commit_message(next_lsn, next_lsn + 10, 5)));
+    next_lsn += 100;
+  }
+  // "insert public.orders", one for each event.
+  std::vector<std::string> events() const {
+    std::vector<std::string> all;
+    for (const RecordedEvent& event : handler.events())
+      all.push_back(std::string(name_of(event.type)) + " " + event.stream);
+    return all;
+  }
+  std::string reason(std::size_t event) const {
+    return std::string(
+        find_attribute(handler.events().at(event).attributes, Attribute::reason).value_or(""));
+  }
+};
+
+TableChoice only(const std::vector<std::string>& tables) {
+  auto choice = parse_table_choice(tables, {});
+  REQUIRE(choice);
+  return *std::move(choice);
+}
+
+TEST_CASE("ddl: a statement is an event of its transaction, between the rows before and after") {
+  Fixture f;
+  f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"}),
+                 ddl("ALTER TABLE", {touched(orders, "orders", "orders")}),
+                 relation(orders, "orders"), insert_message(orders, {"t2"})});
+  CHECK(f.events() ==
+        std::vector<std::string>{"insert public.orders", "ddl $source", "insert public.orders"});
+  const auto events = f.handler.events();
+  CHECK(events[1].ordinal == 1);
+  CHECK(events[2].ordinal == 2);
+  CHECK(events[1].body == "alter …");
+  CHECK(find_attribute(events[1].attributes, Attribute::name) == "ALTER TABLE");
+  const auto tables = read_names(find_attribute(events[1].attributes, Attribute::tables).value());
+  REQUIRE(tables);
+  CHECK(*tables == std::vector<std::string>{"public.orders"});
+}
+
+TEST_CASE("ddl: what was said of a table last is what its rows are described with") {
+  Fixture f;
+  f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"})});
+  CHECK(f.catalog.told.empty());
+  f.transaction({ddl("ALTER TABLE", {touched(orders, "orders", "orders")}),
+                 relation(orders, "orders"), insert_message(orders, {"t2"})});
+  CHECK(f.catalog.told == "public.orders");
+}
+
+TEST_CASE("ddl: a relation with types of users is described anew, also when it is not sent again") {
+  Fixture f;
+  f.transaction({relation(orders, "orders", mood), insert_message(orders, {"tsad"})});
+  CHECK(f.catalog.asked == 1);
+  f.transaction(
+      {ddl("ALTER TYPE", {touched(orders, "orders", "orders")}), insert_message(orders, {"tsad"})});
+  CHECK(f.catalog.asked == 2);
+}
+
+TEST_CASE("ddl: a message with another token is anybody's") {
+  Fixture f;
+  f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"}),
+                 ddl("DROP TABLE", {dropped(orders, "orders")}, "guessed")});
+  CHECK(f.events() == std::vector<std::string>{"insert public.orders", "message $source"});
+}
+
+TEST_CASE("ddl: a message that only begins like theirs is anybody's") {
+  Fixture f;
+  f.transaction({logical_message(true, 0x2000, "tidelog.ddl", "1:1 and more")});
+  CHECK(f.events() == std::vector<std::string>{"message $source"});
+}
+
+TEST_CASE("ddl: of tables that are not captured there is no event") {
+  Fixture f(only({"public.orders"}));
+  f.transaction({ddl("ALTER TABLE", {touched(9, "others", "others")}),
+                 ddl("DROP TABLE", {dropped(9, "others")}), ddl("CREATE TYPE", {})});
+  CHECK(f.events() == std::vector<std::string>{"ddl $source"});
+  CHECK(find_attribute(f.handler.events()[0].attributes, Attribute::name) == "CREATE TYPE");
+}
+
+TEST_CASE("ddl: what could not be described is told, and nothing said before counts any more") {
+  Fixture f;
+  f.transaction({ddl("ALTER TABLE", {touched(orders, "orders", "orders")}),
+                 ddl("ALTER TABLE", {}, "secret", "out of memory"), relation(orders, "orders"),
+                 insert_message(orders, {"t1"})});
+  CHECK(f.reason(1) == "out of memory");
+  CHECK(f.catalog.told.empty());
+}
+
+TEST_CASE("ddl: a table that is dropped ends its stream, which says why") {
+  Fixture f;
+  f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"})});
+  f.transaction({ddl("DROP TABLE", {dropped(orders, "orders")})});
+  CHECK(f.events() ==
+        std::vector<std::string>{"insert public.orders", "ddl $source", "truncate public.orders"});
+  CHECK(f.reason(2) == "the table was dropped");
+}
+
+TEST_CASE("ddl: a table that is made anew goes on in the stream that had ended") {
+  Fixture f;
+  f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"}),
+                 ddl("DROP TABLE", {dropped(orders, "orders")}),
+                 ddl("CREATE TABLE", {touched(orders + 1, "", "orders")}),
+                 relation(orders + 1, "orders"), insert_message(orders + 1, {"t2"})});
+  CHECK(f.events() == std::vector<std::string>{"insert public.orders", "ddl $source",
+                                               "truncate public.orders", "ddl $source",
+                                               "insert public.orders"});
+}
+
+TEST_CASE("ddl: a table that is renamed ends one stream, and begins the other with a load") {
+  Fixture f;
+  f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"})});
+  f.transaction({ddl("ALTER TABLE", {touched(orders, "orders", "purchases")}),
+                 relation(orders, "purchases"), insert_message(orders, {"t2"})});
+  CHECK(f.events() ==
+        std::vector<std::string>{"insert public.orders", "ddl $source", "truncate public.orders",
+                                 "load_step public.purchases", "insert public.purchases"});
+  CHECK(f.reason(2) == "the table was renamed to public.purchases");
+}
+
+TEST_CASE("ddl: a table that takes a name that is not captured only ends its stream") {
+  Fixture f(only({"public.orders"}));
+  f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"}),
+                 ddl("ALTER TABLE", {touched(orders, "orders", "old")}), relation(orders, "old"),
+                 insert_message(orders, {"t2"})});
+  CHECK(f.events() ==
+        std::vector<std::string>{"insert public.orders", "ddl $source", "truncate public.orders"});
+}
+
+TEST_CASE("ddl: two tables that change places are both loaded") {
+  Fixture f;
+  f.transaction({relation(orders, "a"), insert_message(orders, {"t1"}), relation(9, "b"),
+                 insert_message(9, {"t2"})});
+  f.transaction({ddl("ALTER TABLE", {touched(orders, "a", "c")}),
+                 ddl("ALTER TABLE", {touched(9, "b", "a")}),
+                 ddl("ALTER TABLE", {touched(orders, "c", "b")}), relation(orders, "b"),
+                 insert_message(orders, {"t3"}), relation(9, "a"), insert_message(9, {"t4"})});
+  const auto all = f.events();
+  CHECK(std::ranges::count(all, "load_step public.a") == 1);
+  CHECK(std::ranges::count(all, "load_step public.b") == 1);
+  CHECK(all.back() == "insert public.a");
+}
+
+TEST_CASE("decoder: another table under the same name ends the stream, and is loaded") {
+  Fixture f;
+  f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"})});
+  f.transaction({relation(orders + 1, "orders"), insert_message(orders + 1, {"t2"})});
+  f.transaction({insert_message(orders + 1, {"t3"})});
+  CHECK(f.events() == std::vector<std::string>{"insert public.orders", "truncate public.orders",
+                                               "load_step public.orders", "insert public.orders",
+                                               "insert public.orders"});
+  CHECK(f.reason(1) == "the table is another one of the same name");
+}
+
+TEST_CASE("decoder: a table that comes under another name ends one stream and begins the other") {
+  Fixture f;
+  f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"})});
+  f.transaction({relation(orders, "purchases"), insert_message(orders, {"t2"})});
+  f.transaction({relation(orders, "orders"), insert_message(orders, {"t3"})});
+  CHECK(f.events() == std::vector<std::string>{"insert public.orders", "truncate public.orders",
+                                               "load_step public.purchases",
+                                               "insert public.purchases",
+                                               "truncate public.purchases",
+                                               "load_step public.orders", "insert public.orders"});
+}
+
+TEST_CASE("decoder: a table whose id was not stored is taken for the same") {
+  Fixture f;
+  f.catalog.has_ids = false;
+  f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"})});
+  f.catalog.has_ids = true;
+  f.transaction({relation(orders, "orders"), insert_message(orders, {"t2"})});
+  CHECK(f.events() == std::vector<std::string>{"insert public.orders", "insert public.orders"});
+}
+
+}  // namespace
+}  // namespace tidelog::testing
