@@ -226,7 +226,7 @@ TEST_CASE(
   REQUIRE(capture.handler.wait_for_transactions(6));
   CHECK(capture.stop());
   const auto events = capture.handler.events();
-  REQUIRE(events.size() == 6);
+  REQUIRE(events.size() == 8);
   CHECK(summary(events[0]) == "insert public.a key=1 body=1|1");
   CHECK(summary(events[1]) == "insert public.a key=2 body=2|2|happy");
   CHECK(events[1].schema.columns.at(2).kind == ValueKind::enumeration);
@@ -234,7 +234,14 @@ TEST_CASE(
   CHECK(summary(events[2]) == "insert public.a key=3 body=3|sad");
   CHECK(summary(events[3]) == "insert public.a key=4 body=4|calm");
   CHECK(events[4].schema.columns.at(1).kind == ValueKind::text);
-  CHECK(summary(events[5]) == "insert public.b key=6 body=6|moved");
+  // The table goes on under its new name, where its older rows are not known.
+  CHECK(events[5].type == EventType::truncate);
+  CHECK(events[5].stream == "public.a");
+  CHECK(find_attribute(events[5].attributes, Attribute::reason) ==
+        "the table was renamed to public.b");
+  CHECK(events[6].type == EventType::load_step);
+  CHECK(events[6].stream == "public.b");
+  CHECK(summary(events[7]) == "insert public.b key=6 body=6|moved");
 }
 
 TEST_CASE("postgres: a table and a type that are gone by the time they are read") {
