@@ -292,7 +292,7 @@ void add_commands(Seeds& seeds) {
       R"( {"id":"6f1c8f9e-52c1-4d0b-9f7e-2b1d6a3c4e5f","correlation_id":"a","causation_id":"b"} )",
       R"({"data":[1e999,"\ud800"],"key":null,"type":"\ud83d\ude00"})",
       R"({"type":"\udc00"})",
-      std::string("{\"type\":\"x\"}\0 more", 19)};
+      std::string("{\"type\":\"x\"}\0 more", 18)};
 }
 
 }  // namespace
