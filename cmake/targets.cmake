@@ -13,7 +13,7 @@
 #     DEPENDS tidelog_eventstore tidelog_test_support
 #     PRIVATE PkgConfig::sqlite3
 #     LABELS unit threads               # default: unit
-#     TIMEOUT 120                       # seconds a test case, default 120; three times that under a sanitizer
+#     TIMEOUT 120                       # seconds a test case, default 300; three times that under a sanitizer
 #     RESOURCE_LOCK postgres            # such cases do not run beside each other
 #     ENVIRONMENT NAME=VALUE)
 # The main function comes with it. Each TEST_CASE becomes a ctest of its own. The words crash,
@@ -76,7 +76,7 @@ function(tidelog_discover_cases target labels timeout lock environment)
     set(labels unit)
   endif()
   if(NOT timeout)
-    set(timeout 120)
+    set(timeout 300)
   endif()
   if(TIDELOG_SANITIZE)
     math(EXPR timeout "${timeout} * 3")
