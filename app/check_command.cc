@@ -56,6 +56,7 @@ Status Report::line(std::string_view subject, std::string_view severity, std::st
 }
 
 Status Report::found(std::string_view subject, const Finding& finding) {
+  if (finding.severity == Finding::Severity::fine) return fine(subject, finding.what);
   if (finding.severity == Finding::Severity::warning) {
     return line(subject, "warning", finding.what, finding.mend);
   }

@@ -10,7 +10,7 @@ build=(g++ cmake ninja-build ccache pkg-config git ca-certificates libexpected-d
   libcli11-dev libspdlog-dev libfmt-dev libpq-dev libssl-dev libsqlite3-dev libzstd-dev liblz4-dev nlohmann-json3-dev doctest-dev)
 postgres=(postgresql-15 postgresql-client-15 util-linux procps)
 matrix=(maven unzip xz-utils)
-test=("${postgres[@]}" "${matrix[@]}" clang-format clang-tidy-16 sqlite3 python3 python3-lz4 python3-zstd strace)
+test=("${postgres[@]}" "${matrix[@]}" clang-format clang-tidy-16 sqlite3 python3 python3-lz4 python3-zstd strace openssl)
 bench=("${postgres[@]}" libbenchmark-dev python3)
 space=("${bench[@]}" mariadb-server-core mariadb-client-core default-jre-headless maven kcat)
 fuzz=(clang-16 libclang-rt-16-dev doctest-dev)

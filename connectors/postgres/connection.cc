@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "connectors/postgres/connect_failure.h"
 #include "connectors/postgres/wait.h"
 #include "core/invariant.h"
 
@@ -57,7 +58,7 @@ std::vector<Setting> with_ours(std::vector<Setting> settings, const PostgresOpti
                                Connection::Kind kind) {
   set(settings, "options", value_of(settings, "options") + std::string(session_settings));
   set(settings, "client_encoding", "UTF8");
-  set_default(settings, "application_name", slot_name(options));
+  set_default(settings, "fallback_application_name", slot_name(options));
   // A peer that vanished without a word is noticed after a minute, not after hours.
   set_default(settings, "keepalives_idle", "30");
   set_default(settings, "keepalives_interval", "10");
@@ -101,7 +102,7 @@ std::vector<std::vector<Setting>> per_host(const std::vector<Setting>& settings)
 // "prefer-standby" is two rounds over the hosts; every other wish is one.
 std::vector<std::string> rounds_of(const std::string& wished) {
   if (wished == "prefer-standby") return {"standby", "any"};
-  return {wished.empty() ? "any" : wished};
+  return {wished};  // empty: what a service file or the environment wishes
 }
 
 void replace_all(std::string& text, std::string_view what, std::string_view with) {
@@ -109,29 +110,6 @@ void replace_all(std::string& text, std::string_view what, std::string_view with
        at = text.find(what, at + with.size())) {
     text.replace(at, what.size(), with);
   }
-}
-
-std::string way_out_of(std::string_view sqlstate) {
-  if (sqlstate == "28P01") return "; correct the user or the password of the connection";
-  if (sqlstate == "28000") return "; allow the connection in the server's pg_hba.conf";
-  if (sqlstate == "3D000") return "; correct the database's name, or create it";
-  return "";
-}
-
-// What libpq itself refused, as opposed to a server that is not there.
-bool is_configuration(std::string_view text) {
-  constexpr std::string_view signs[] = {"no password supplied",
-                                        "certificate verify failed",
-                                        "does not match host name",
-                                        "server does not support SSL",
-                                        "root certificate file",
-                                        "could not load private key file",
-                                        "could not read certificate file",
-                                        "invalid sslmode",
-                                        "invalid connection option",
-                                        "definition of service"};
-  return std::ranges::any_of(signs,
-                             [&](std::string_view sign) { return text.find(sign) != text.npos; });
 }
 
 Error error_of_result(const PGresult* result) {
@@ -205,6 +183,15 @@ void Connection::Finish::operator()(pg_conn* connection) const { PQfinish(connec
 Connection::Connection(std::unique_ptr<pg_conn, Finish> connection, const PostgresOptions& options)
     : connection_(std::move(connection)), stop_(std::make_unique<StopSignal>(options.stop)) {}
 
+// Without it OpenSSL asks at the terminal for what opens an encrypted key, and waits.
+void never_ask_for_key_password() {
+  static const bool is_set = [] {
+    PQsetSSLKeyPassHook_OpenSSL(PQdefaultSSLKeyPassHook_OpenSSL);
+    return true;
+  }();
+  static_cast<void>(is_set);
+}
+
 // One try to reach one host.
 class HostAttempt {
  public:
@@ -212,6 +199,7 @@ class HostAttempt {
       : options_(options), settings_(settings), stop_(options.stop) {}
 
   Result<Connection> run() {
+    never_ask_for_key_password();
     std::vector<const char*> keywords;
     std::vector<const char*> values;
     for (const Setting& setting : settings_) {
@@ -258,11 +246,13 @@ class HostAttempt {
 
   Status failure() const {
     ConnectFailure failure = read_connect_failure(PQerrorMessage(connection_.get()));
-    const std::string password = value_of(settings_, "password");
-    if (password.size() > 3) replace_all(failure.text, password, "…");
-    Code code = code_of_sqlstate(failure.sqlstate);
-    if (failure.sqlstate.empty() && is_configuration(failure.text)) code = Code::misconfigured;
-    return fail(code, failure.text + way_out_of(failure.sqlstate));
+    for (const char* const secret : {"password", "sslpassword"}) {
+      const std::string value = value_of(settings_, secret);
+      if (value.size() > 3) replace_all(failure.text, value, "…");
+    }
+    const Refusal refusal = refusal_of(failure);
+    return fail(refusal.code,
+                failure.text + (refusal.way_out.empty() ? "" : "; " + refusal.way_out));
   }
 
   const PostgresOptions& options_;
@@ -275,7 +265,7 @@ Result<Connection> Connection::open(const PostgresOptions& options, Kind kind) {
   TRY(std::vector<Setting> settings, read_connection_settings(options.connection));
   settings = with_ours(std::move(settings), options, kind);
   std::string met;
-  Code code = Code::unavailable;
+  std::optional<Code> code;
   for (const std::string& round : rounds_of(value_of(settings, "target_session_attrs"))) {
     set(settings, "target_session_attrs", round);
     for (const std::vector<Setting>& one : per_host(settings)) {
@@ -283,10 +273,11 @@ Result<Connection> Connection::open(const PostgresOptions& options, Kind kind) {
       if (connection || connection.error().code == Code::cancelled) return connection;
       if (!met.empty()) met += "; ";
       met += connection.error().what;
-      code = connection.error().code;
+      // Another try helps when it may help with one of the hosts.
+      if (!code || action_for(*code) != Action::retry) code = connection.error().code;
     }
   }
-  return fail(code, std::move(met));
+  return fail(code.value_or(Code::unavailable), std::move(met));
 }
 
 void Connection::cancel() const {

@@ -113,14 +113,6 @@ struct ServerError {
 };
 Error error_of(const ServerError& said);
 
-// What a server or libpq said while connecting with verbose errors: its SQLSTATE, and the text
-// without it.
-struct ConnectFailure {
-  std::string sqlstate;  // empty: not an answer of the server
-  std::string text;
-};
-ConnectFailure read_connect_failure(std::string_view verbose);
-
 // The settings, checked: what libpq would misread (and then print) is refused here.
 struct Setting {
   std::string keyword;

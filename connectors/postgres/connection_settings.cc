@@ -1,4 +1,4 @@
-// The part of connection.h that reads settings and error texts: pure functions, without a server.
+// The part of connection.h that reads settings and error states: pure functions, without a server.
 #include <libpq-fe.h>
 
 #include <algorithm>
@@ -60,29 +60,6 @@ Status check_url_parts(std::string_view connection, const std::vector<Setting>& 
       "password write %40 for @, %2F for /, %3A for : and %25 for %");
 }
 
-bool is_sqlstate(std::string_view text) {
-  return text.size() == 5 && std::ranges::all_of(text, [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
-         });
-}
-
-// "FATAL:  28P01: text": takes the SQLSTATE out of the line.
-void take_sqlstate(std::string& line, std::string& sqlstate) {
-  constexpr std::string_view before = ":  ";
-  constexpr std::size_t code_bytes = 5;
-  for (std::size_t at = line.find(before); at != std::string::npos;
-       at = line.find(before, at + 1)) {
-    const std::size_t code = at + before.size();
-    if (line.size() < code + code_bytes + 2 || line.compare(code + code_bytes, 2, ": ") != 0)
-      continue;
-    const std::string found = line.substr(code, code_bytes);
-    if (!is_sqlstate(found)) continue;
-    sqlstate = found;
-    line.erase(code, code_bytes + 2);
-    return;
-  }
-}
-
 std::string quoted(std::string_view text, char quote) {
   std::string out(1, quote);
   for (const char c : text) {
@@ -131,20 +108,6 @@ Code code_of_sqlstate(std::string_view sqlstate) {
     if (sqlstate.starts_with(entry.prefix)) return entry.code;
   }
   return Code::failed;
-}
-
-ConnectFailure read_connect_failure(std::string_view verbose) {
-  ConnectFailure failure;
-  while (!verbose.empty()) {
-    const std::size_t end = std::min(verbose.find('\n'), verbose.size());
-    std::string line(verbose.substr(0, end));
-    verbose.remove_prefix(std::min(end + 1, verbose.size()));
-    if (line.empty() || line.starts_with("LOCATION:")) continue;
-    take_sqlstate(line, failure.sqlstate);
-    if (!failure.text.empty()) failure.text += "; ";
-    failure.text += line;
-  }
-  return failure;
 }
 
 Result<std::vector<Setting>> read_connection_settings(std::string_view connection) {

@@ -17,7 +17,11 @@ namespace tidelog {
 
 // One thing that a look at the server found, and the statement that mends it.
 struct Finding {
-  enum class Severity : std::uint8_t { warning, error };
+  enum class Severity : std::uint8_t {
+    fine,  // as it should be, and worth a line of `check`
+    warning,
+    error,
+  };
   Severity severity = Severity::error;
   Code code = Code::misconfigured;
   std::string what;

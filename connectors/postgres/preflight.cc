@@ -9,6 +9,7 @@
 
 #include "connectors/postgres/column_check.h"
 #include "connectors/postgres/ddl_triggers.h"
+#include "connectors/postgres/protection.h"
 #include "connectors/postgres/retained_wal.h"
 #include "connectors/postgres/table_pattern.h"
 #include "connectors/postgres/timeline.h"
@@ -51,6 +52,7 @@ class Checks {
     TRY(choice_, parse_table_choice(options_.tables, options_.except));
     TRY(sql_, Connection::open(options_, Connection::Kind::sql));
     if (!check_version()) return {};
+    TRY_DO(look_at_protection());
     TRY_DO(check_wal_level());
     check_options();
     TRY_DO(check_ddl_triggers());
@@ -100,6 +102,13 @@ class Checks {
                       sql_->server_version() / 10'000),
           "");
     return false;
+  }
+
+  Status look_at_protection() {
+    const Protection protection = protection_of(*sql_);
+    TRY(const QueryResult answer, sql_->query("select current_setting('ssl')::bool", {}));
+    found_.findings.push_back(judge(protection, options_.connection, answer.boolean(0, 0)));
+    return {};
   }
 
   // What the server does not know it would refuse, or worse, not do.

@@ -160,7 +160,9 @@ class PostgresSource : public Source {
 
   void warn_of(const std::vector<Finding>& findings) const {
     if (!options_.on_warning) return;
-    for (const Finding& finding : findings) options_.on_warning(finding);
+    for (const Finding& finding : findings) {
+      if (finding.severity != Finding::Severity::fine) options_.on_warning(finding);
+    }
   }
 
   // The server ended the stream for a reason that no other try mends: a look at it says whether the

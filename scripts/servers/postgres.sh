@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A throw-away PostgreSQL server for the quickstart, the tests and the benchmarks.
 #
-#   postgres.sh start DIR [--version 14|15|16|17|18] [--durable] [--die-with PID] [--option KEY=VALUE]... [--hba LINE]...
+#   postgres.sh start DIR [--version 14|15|16|17|18] [--durable] [--die-with PID] [--option KEY=VALUE]... [--hba LINE]... [--tls FOLDER]
 #       Makes a server that lives in DIR and waits until it answers; in a DIR that holds one, starts it again on its
 #       data and its port. Prints lines that a shell can eval:
 #       PGHOST (socket directory), PGPORT, PGUSER, PGDATABASE, URL (socket), URL_TCP (127.0.0.1), PID, LOG
@@ -9,6 +9,7 @@
 #       --die-with PID   when that process has ended, however it did, the server is stopped and its files removed
 #       --version        15 is Debian's; the others are fetched once, and kept in ~/.cache/tidelog
 #       --hba LINE       a line of pg_hba.conf that comes before "everybody here is trusted"
+#       --tls FOLDER     takes connections with TLS: its server.crt and server.key; root.crt is whom client certificates are signed by
 #   postgres.sh stop DIR [--immediate]      stops it; the data stays
 #   postgres.sh restart DIR [--immediate]   --immediate: without a checkpoint, like a crash
 #   postgres.sh remove DIR                  stops it and removes its files
@@ -200,6 +201,17 @@ add_hba() {
   rm "$dir/pg_hba.conf.new"
 }
 
+add_tls() {
+  local file folder="$1"
+  [[ -n "$folder" ]] || return 0
+  for file in server.crt server.key root.crt; do
+    cp "$folder/$file" "$home/data/$file"
+    chmod 600 "$home/data/$file"
+    own "$home/data/$file"
+  done
+  add_options ssl=on ssl_ca_file=root.crt
+}
+
 choose_port() {  # below the range that outgoing connections take theirs from
   port=0
   while ((port == 0)) || (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
@@ -312,7 +324,7 @@ remove_files() {
 # ---- commands --------------------------------------------------------------------------------------------------------
 
 start() {
-  local durable=off die_with="" options=() hba=()
+  local durable=off die_with="" tls="" options=() hba=()
   version=15
   while (($# > 0)); do
     case "$1" in
@@ -320,6 +332,7 @@ start() {
       --version) version="${2:?--version N}" && shift 2 ;;
       --die-with) die_with="${2:?--die-with PID}" && shift 2 ;;
       --option) options+=("${2:?--option KEY=VALUE}") && shift 2 ;;
+      --tls) tls="${2:?--tls FOLDER}" && shift 2 ;;
       --hba) hba+=("${2:?--hba LINE}") && shift 2 ;;
       *) fail "start: unknown argument '$1'" ;;
     esac
@@ -330,6 +343,7 @@ start() {
     [[ -d "$home/data" ]] || fail "the data of the server in $dir is gone: postgres.sh remove $dir"
     add_options "${options[@]}"
     add_hba "${hba[@]}"
+    add_tls "$tls"
     is_running && fail "the server in $dir is running (process $(postmaster))"
     launch || { cat "$dir/start.err" >&2 && tail -n 20 "$home/log" >&2 && fail "the server in $dir did not start"; }
   else
@@ -341,6 +355,7 @@ start() {
     configure "$durable"
     add_options "${options[@]}"
     add_hba "${hba[@]}"
+    add_tls "$tls"
     launch_on_a_free_port
     save
     trap - EXIT

@@ -25,25 +25,6 @@ TEST_CASE("sqlstate: each class has its meaning") {
   CHECK(code_of_sqlstate("XX000") == Code::failed);
 }
 
-TEST_CASE("connect failure: the state is taken out of the text, and the server's source line") {
-  const ConnectFailure failure = read_connect_failure(
-      "connection to server at \"127.0.0.1\", port 5432 failed: FATAL:  28P01: password "
-      "authentication failed for "
-      "user \"x\"\nLOCATION:  auth_failed, auth.c:338\n");
-  CHECK(failure.sqlstate == "28P01");
-  CHECK(failure.text ==
-        "connection to server at \"127.0.0.1\", port 5432 failed: FATAL:  password authentication "
-        "failed for user "
-        "\"x\"");
-}
-
-TEST_CASE("connect failure: without an answer of the server there is no state") {
-  const ConnectFailure failure = read_connect_failure(
-      "connection to server at \"::1\" failed: Connection refused\n\tIs it running?\n");
-  CHECK(failure.sqlstate.empty());
-  CHECK(failure.text.find("Connection refused") != std::string::npos);
-}
-
 TEST_CASE("settings: URL and connection string are both read") {
   for (const std::string_view text :
        {"postgresql://u:p@h1,h2:5433/db", "host=h1,h2 user=u password=p dbname=db"}) {

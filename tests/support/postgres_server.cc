@@ -89,6 +89,8 @@ PostgresServer::PostgresServer(const Options& options) : folder_(scratch_folder(
   }
   for (const std::string& line : options.hba) arguments.insert(arguments.end(), {"--hba", line});
   if (options.durable) arguments.emplace_back("--durable");
+  if (!options.certificates.empty())
+    arguments.insert(arguments.end(), {"--tls", options.certificates.string()});
   start_with(arguments);
 }
 

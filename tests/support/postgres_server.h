@@ -45,6 +45,8 @@ class PostgresServer {
     std::vector<std::string> hba;       // lines of pg_hba.conf, before "everybody here is trusted"
     std::string version = "15";
     bool durable = false;
+    // Of server.crt, server.key and root.crt, for TLS; empty: without.
+    std::filesystem::path certificates = {};
   };
   PostgresServer();
   explicit PostgresServer(const Options& options);
