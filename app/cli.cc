@@ -529,6 +529,7 @@ void add_source_load(CLI::App& source, CommandLine& line) {
       "reads the rows that a table has now, while its changes go on being captured",
       "  tidelog source load shop.public.orders -c shop.yaml\n"
       "  tidelog source load shop.public.orders --where \"placed >= '2026-01-01'\" -c shop.yaml\n"
+      "  tidelog source load shop.public.orders --anew -c shop.yaml\n"
       "  tidelog source load shop.public.orders --cancel -c shop.yaml\n\n"
       "`tidelog run` must be at work. The table is read in chunks, each in a short transaction;\n"
       "a run that ends meanwhile goes on with the load when it is started again. A table that is\n"
@@ -537,9 +538,17 @@ void add_source_load(CLI::App& source, CommandLine& line) {
   CLI::App& command = command_of(source, "load");
   add_table_stream(command, options->stream);
   add_store_options(command, options->common);
-  command.add_option("--where", options->where, "only these rows: a condition in the server's SQL")
-      ->type_name("SQL");
-  command.add_flag("--cancel", options->cancel, "ends the load; what was loaded stays");
+  CLI::Option* const where =
+      command
+          .add_option("--where", options->where, "only these rows: a condition in the server's SQL")
+          ->type_name("SQL");
+  CLI::Option* const anew = command.add_flag(
+      "--anew", options->anew,
+      "forgets the rows that are stored first, by a `truncate` event: for keys that are to be "
+      "stored in another way; also while the source is paused");
+  CLI::Option* const cancel =
+      command.add_flag("--cancel", options->cancel, "ends the load; what was loaded stays");
+  anew->excludes(where)->excludes(cancel);
   command.add_flag("--no-wait", options->no_wait, "returns as soon as the load has begun");
 }
 

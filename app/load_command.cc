@@ -38,6 +38,7 @@ Result<LoadRequest> request_of(const LoadOptions& options, const RunStatus& run)
     request.source = source.name;
     request.table = options.stream.substr(source.name.size() + 1);
     request.where = options.where;
+    request.anew = options.anew;
     return request;
   }
   return fail(Code::misconfigured,

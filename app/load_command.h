@@ -12,6 +12,7 @@ struct LoadOptions {
   CommonOptions common;
   std::string stream;  // "shop.public.orders"
   std::string where;
+  bool anew = false;
   bool cancel = false;
   bool no_wait = false;
 };

@@ -37,6 +37,7 @@ LoadRequest request_from(const Json& json) {
   request.source = json.at("source").get<std::string>();
   request.table = json.at("table").get<std::string>();
   request.where = json.at("where").get<std::string>();
+  request.anew = json.at("anew").get<bool>();
   return request;
 }
 
@@ -58,7 +59,8 @@ Result<std::string> ask(Disk& disk, const std::string& store, const LoadRequest&
   const Json json = {{"do", request.what == LoadRequest::What::cancel ? "cancel" : "load"},
                      {"source", request.source},
                      {"table", request.table},
-                     {"where", request.where}};
+                     {"where", request.where},
+                     {"anew", request.anew}};
   TRY_DO(replace_file(disk, folder_of(store), file_of(name, request_suffix), dump(json)));
   return name;
 }

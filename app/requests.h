@@ -20,6 +20,7 @@ struct LoadRequest {
   std::string source;
   std::string table;  // "public.orders"
   std::string where;
+  bool anew = false;  // the rows that are stored are forgotten first
 };
 
 struct LoadAnswer {

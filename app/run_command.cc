@@ -207,13 +207,16 @@ void Service::look_at_requests() {
 Result<std::uint64_t> Service::begin(const LoadRequest& request) {
   for (const auto& source : sources_) {
     if (source->name() != request.source || source->result()) continue;
+    const bool is_load = request.what == LoadRequest::What::load;
     if (source->status().state == "paused") {
+      if (is_load && request.anew)
+        return source->load_anew_while_paused({request.table, request.where});
       return fail(Code::conflict,
                   "the source " + request.source +
                       " is paused, and a load goes on beside its stream: resume it");
     }
-    if (request.what == LoadRequest::What::cancel) return source->cancel_load(request.table);
-    return source->load({request.table, request.where});
+    if (!is_load) return source->cancel_load(request.table);
+    return source->load({request.table, request.where}, request.anew);
   }
   return fail(Code::not_found, "the source " + request.source + " is not at work");
 }

@@ -246,6 +246,14 @@ bool SourceRun::wait_to_retry(const std::string& what, const Error& error) {
   return pause(retry_interval, stop_);
 }
 
+// With the lock, nothing begins to work meanwhile.
+Result<std::uint64_t> SourceRun::load_anew_while_paused(const TableToLoad& table) {
+  const std::scoped_lock lock(mutex_);
+  if (!rests_ || !order_.is_paused)
+    return fail(Code::conflict, "the source " + config_.name + " is no longer paused: ask again");
+  return capture_->ingest.load_anew(table);
+}
+
 std::optional<Status> SourceRun::result() const {
   const std::scoped_lock lock(mutex_);
   return result_;

@@ -55,9 +55,11 @@ class SourceRun {
   const SourceConfig& config() const { return config_; }
 
   // Loads a table beside the stream, or ends such a load; gives its number.
-  Result<std::uint64_t> load(const TableToLoad& table) {
-    return current()->ingest.loads().request(table);
+  Result<std::uint64_t> load(const TableToLoad& table, bool anew) {
+    return current()->ingest.loads().request(table, anew);
   }
+  // While it is paused: see Ingest::load_anew.
+  Result<std::uint64_t> load_anew_while_paused(const TableToLoad& table);
   Result<std::uint64_t> cancel_load(const std::string& table) {
     return current()->ingest.loads().cancel(table);
   }

@@ -89,4 +89,15 @@ Status ValueTransform::put(std::string& out, std::string_view text) {
   return {};
 }
 
+bool is_stored_alike(const Column& before, const Column& next) {
+  if (!changes_values(before.transform) && !changes_values(next.transform)) return true;
+  return before.transform == next.transform && before.transform_detail == next.transform_detail;
+}
+
+bool has_transforms(const Schema& schema) {
+  return !schema.left_out.empty() || std::ranges::any_of(schema.columns, [](const Column& column) {
+    return column.transform != Transform::none;
+  });
+}
+
 }  // namespace tidelog

@@ -50,6 +50,12 @@ class ValueTransform {
 std::uint64_t count_characters(std::string_view text);
 std::size_t bytes_of_characters(std::string_view text, std::uint64_t characters);
 
+// Whether equal values of both columns are stored as equal ones, as far as transforms go.
+bool is_stored_alike(const Column& before, const Column& next);
+
+// Whether the configuration says anything of the table's columns.
+bool has_transforms(const Schema& schema);
+
 // Tells keys apart, and tells nothing of them.
 Result<std::string> key_fingerprint(std::string_view key);
 

@@ -51,10 +51,10 @@ Result<ChangeHandler::Version> IngestHandler::schema(std::string_view table, con
   const std::string name = name_ + "." + std::string(table);
   const StreamId stream = store_.stream(name);
   const EventStore::Version version = store_.schema(stream, schema);
-  if (version.is_new) TRY_DO(check_key_transforms(store_, name, schema));
   const auto [known, is_first] =
       versions_.try_emplace(stream, version.is_new ? SchemaId{} : version.id);
   if (known->second == version.id) return Version{stream, version.id};
+  TRY_DO(check_keys(stream, name, schema));
 
   encoded_schema_.clear();
   put_schema(encoded_schema_, schema);
@@ -62,6 +62,18 @@ Result<ChangeHandler::Version> IngestHandler::schema(std::string_view table, con
   newest_[name_ + "." + std::string(table)] = schema;
   if (tables_by_id_) (*tables_by_id_)[schema.table_id] = table;
   return Version{stream, version.id};
+}
+
+// Rows that are not in the log yet count, too.
+Status IngestHandler::check_keys(StreamId stream, const std::string& name, const Schema& next) {
+  if (emptied_.contains(stream)) return {};
+  const auto waiting = newest_.find(name);
+  if (waiting != newest_.end()) return check_key_transforms(name, waiting->second, next);
+  const bool has_rows_waiting =
+      batch_.event_count(stream) != 0 || (staging_ && versions_[stream] != SchemaId{});
+  if (!has_rows_waiting) return check_key_transforms(store_, name, next);
+  const std::optional<Schema> before = store_.newest_schema(name);
+  return before ? check_key_transforms(name, *before, next) : Status();
 }
 
 Status IngestHandler::announce(StreamId stream, SchemaId schema, std::string_view encoded) {
@@ -148,6 +160,11 @@ Status IngestHandler::put_step(const LoadStep& step) {
 
 Status IngestHandler::event(const EventBody& event) {
   if (!mixed_.empty()) TRY_DO(announce_again(event));
+  if (event.type == EventType::truncate) {
+    emptied_.insert(event.stream);
+  } else if (!emptied_.empty() && is_row_event(event.type)) {
+    emptied_.erase(event.stream);
+  }
   reconciler_.see(event);
   if (staging_) return staging_->add(event);
   // One that alone is large is not copied twice.
@@ -246,9 +263,12 @@ Status IngestHandler::begin_tables(const std::vector<Beginning>& tables, std::st
   if (!tables.empty()) batch.begin(transaction);
   for (const Beginning& table : tables) {
     if (table.schema) {
-      const EventStore::Version version = store_.schema(table.stream, *table.schema);
       const std::string name = name_ + "." + table.step.table;
-      if (version.is_new) TRY_DO(check_key_transforms(store_, name, *table.schema));
+      const EventStore::Version version = store_.schema(table.stream, *table.schema);
+      if (version.is_new) {
+        TRY_DO(check_key_transforms(store_, name, *table.schema));
+        TRY_DO(check_rules_of_table(store_, name_, name, *table.schema));
+      }
       const std::string encoded = store_.encoded_schema(version.id);
       if (version.is_new) batch.add(announcement_of(table.stream, version.id, encoded));
       versions_[table.stream] = version.id;
@@ -271,7 +291,10 @@ Status IngestHandler::begin_tables(const std::vector<Beginning>& tables, std::st
 
 Status IngestHandler::put(LoadPart& part) {
   if (!batch_.empty()) TRY_DO(append());
-  if (part.schema_id != SchemaId{}) TRY_DO(announce_rows_of(part));
+  if (part.schema_id != SchemaId{}) {
+    emptied_.erase(part.stream);
+    TRY_DO(announce_rows_of(part));
+  }
   if (!part.staged && !part.batch.in_transaction()) {
     Transaction transaction;
     transaction.commit_time = clock_.now();

@@ -97,6 +97,7 @@ class IngestHandler final : public ChangeHandler {
   Status spill();
   Status append();
   void forget_released();
+  Status check_keys(StreamId stream, const std::string& name, const Schema& next);
   Status announce(StreamId stream, SchemaId schema, std::string_view encoded);
   Status announce_again(const EventBody& event);
   Status place_loads();
@@ -124,6 +125,7 @@ class IngestHandler final : public ChangeHandler {
   std::string encoded_schema_;
   // Of streams, in what is not in the log yet.
   std::map<std::string, Schema> newest_;
+  absl::flat_hash_set<StreamId> emptied_;  // truncated, and nothing of it came since
   // Tables by their ids, once asked for; a table may have another id by now.
   std::optional<absl::flat_hash_map<std::uint32_t, std::string>> tables_by_id_;
   const LoadSteps load_steps_;

@@ -161,6 +161,21 @@ Status Ingest::capture_new_tables(IngestHandler& handler) {
   });
 }
 
+Result<std::uint64_t> Ingest::load_anew(const TableToLoad& table) {
+  if (!store_.newest_schema(options_.name + "." + table.table)) {
+    return fail(Code::not_found, "nothing is stored of " + table.table + ": it needs no load anew");
+  }
+  IngestHandler handler = new_handler();
+  std::uint64_t number = 0;
+  TRY_DO(loads_.begin({{table.table, {FirstLoad::What::rows, table.where}, {}}}, true,
+                      [&](const std::vector<Beginning>& beginnings) {
+                        number = beginnings.front().step.number;
+                        return handler.begin_tables(beginnings,
+                                                    store_.source_position(options_.name));
+                      }));
+  return number;
+}
+
 Result<std::vector<Loads::Begin>> Ingest::first_loads_of(const std::vector<std::string>& tables) {
   std::vector<Loads::Begin> all;
   std::vector<std::string> to_describe;

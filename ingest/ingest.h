@@ -77,6 +77,10 @@ class Ingest {
   // Before end_with(): what the end waits for.
   void set_waiting(std::string problem);
   IngestProgress progress() const;
+  // While run() does not work: the stream goes on with a truncate of the table and the begin of its
+  // load, whose number this gives. For a table that the stream cannot go on with otherwise.
+  // Code::not_found when nothing is stored of it.
+  Result<std::uint64_t> load_anew(const TableToLoad& table);
   // What is loaded beside the stream. Any thread.
   Loads& loads() { return loads_; }
   const Loads& loads() const { return loads_; }

@@ -91,15 +91,16 @@ void Loads::stop() {
   threads_.clear();
 }
 
-Result<std::uint64_t> Loads::request(const TableToLoad& table) {
+Result<std::uint64_t> Loads::request(const TableToLoad& table, bool anew) {
   const std::scoped_lock lock(mutex_);
   TRY_DO(recover());
   if (open_of(table.table) != nullptr)
     return fail(Code::conflict, "the table " + table.table + " is being loaded");
   LoadState state;
   TRY(state.step, first_step(table));
+  state.step.fresh = state.step.fresh || anew;
   TableLoad& load = *add(std::move(state), false).load;
-  load.set_asked_for();
+  load.set_asked_for(anew);
   return load.progress().number;
 }
 

@@ -58,9 +58,10 @@ class Loads {
   // Ends the threads. What was not placed by then is read again by the next program.
   void stop();
 
-  // A table to be loaded, again or for the first time; gives the load's number. Code::conflict when
-  // it is being loaded.
-  Result<std::uint64_t> request(const TableToLoad& table);
+  // A table to be loaded, again or for the first time; gives the load's number. `anew`: it begins
+  // with a truncate, as the rows that are known can no longer be found. Code::conflict when it is
+  // being loaded.
+  Result<std::uint64_t> request(const TableToLoad& table, bool anew);
   // Tables that the source captures from here on: `store` puts what their streams go on with into
   // the store, and returns once they are captured; then they are loaded. What was known of them
   // before is forgotten, as changes in between are not. `anew`: so is an open load that has no rows

@@ -53,8 +53,7 @@ class TableLoad::Building final : public TableReader::Sink {
 
   Result<ChangeHandler::Version> schema(const Schema& schema) override {
     part_.schema = schema;
-    const EventStore::Version version = load_.store_.schema(part_.stream, schema);
-    if (version.is_new) TRY_DO(check_key_transforms(load_.store_, load_.stream_name_, schema));
+    TRY(const EventStore::Version version, version_of(schema));
     part_.schema_id = version.id;
     part_.order = order_;
     Transaction transaction;
@@ -85,6 +84,18 @@ class TableLoad::Building final : public TableReader::Sink {
   bool is_cut() const { return is_cut_; }
 
  private:
+  // Rows without keys begin with a truncate. What a person has to put back, the load waits for.
+  Result<EventStore::Version> version_of(const Schema& schema) {
+    const EventStore::Version version = load_.store_.schema(part_.stream, schema);
+    if (!version.is_new) return version;
+    auto checked = check_rules_of_table(load_.store_, load_.source_, load_.stream_name_, schema);
+    if (checked && order_ != TableReader::Order::keyless)
+      checked = check_key_transforms(load_.store_, load_.stream_name_, schema);
+    if (checked) return version;
+    if (checked.error().code != Code::misconfigured) return tl::unexpected<Error>(checked.error());
+    return fail(Code::unavailable, checked.error().what);
+  }
+
   // Equal rows cannot be told apart: those of before would be counted twice.
   Status forget_rows_before() {
     EventBody truncate;
@@ -143,6 +154,7 @@ TableLoad::TableLoad(EventStore& store, Reconciler& reconciler, TableReaders& re
     : store_(store),
       reconciler_(reconciler),
       readers_(readers),
+      source_(source),
       stream_(store.stream(source + "." + state.step.table)),
       stream_name_(source + "." + state.step.table),
       limits_(limits),
@@ -166,9 +178,10 @@ bool TableLoad::has_chunks() const {
   return state_.has_chunks();
 }
 
-void TableLoad::set_asked_for() {
+void TableLoad::set_asked_for(bool forgets) {
   const std::scoped_lock lock(mutex_);
   progress_.is_asked_for = true;
+  forgets_ = forgets;
 }
 
 void TableLoad::set_state(LoadProgress::State state, std::string problem) {
@@ -193,7 +206,7 @@ Status TableLoad::run(const std::stop_token& stop) {
     failed.kind = LoadStep::Kind::failed;
     failed.rows = state_.rows();
     failed.reason = error.what;
-    TRY_DO(place_step(failed, stop));
+    TRY_DO(place_step(failed, stop, false));
   }
   set_state(LoadProgress::State::failed, error.what);
   return {};
@@ -204,7 +217,7 @@ Status TableLoad::cancel(const std::stop_token& stop) {
     LoadStep step = state_.step;
     step.kind = LoadStep::Kind::cancelled;
     step.rows = state_.rows();
-    TRY_DO(place_step(step, stop));
+    TRY_DO(place_step(step, stop, false));
   }
   set_state(LoadProgress::State::cancelled, {});
   return {};
@@ -215,7 +228,7 @@ Status TableLoad::load(const std::stop_token& stop) {
   Reading reading(*this);
   TRY_DO(reading.open(stop));
   if (!has_begun_) {
-    TRY_DO(place_step(state_.step, stop));
+    TRY_DO(place_step(state_.step, stop, forgets_));
     has_begun_ = true;
     // What the stream brought before that step, and no snapshot shows yet, is waited for:
     // complete_rows does not look there.
@@ -229,7 +242,7 @@ Status TableLoad::load(const std::stop_token& stop) {
   LoadStep ended = state_.step;
   ended.kind = LoadStep::Kind::ended;
   ended.rows = state_.rows();
-  return place_step(ended, stop);
+  return place_step(ended, stop, false);
 }
 
 Status TableLoad::divide(Reading& reading, const std::stop_token& stop) {
@@ -245,7 +258,7 @@ Status TableLoad::divide(Reading& reading, const std::stop_token& stop) {
     divided.kind = LoadStep::Kind::divided;
     TRY(divided.bounds, reading.reader().divide(parts));
     if (!divided.bounds.empty()) {
-      TRY_DO(place_step(divided, stop));
+      TRY_DO(place_step(divided, stop, false));
       const std::scoped_lock lock(mutex_);
       state_.divide(divided.bounds);
       taken_.assign(state_.parts.size(), false);
@@ -519,11 +532,21 @@ void TableLoad::wait_to_read_again(Reading& reading, const std::stop_token& stop
   changed_.wait_for(lock, stop, pause, [] { return false; });
 }
 
-Status TableLoad::place_step(const LoadStep& step, const std::stop_token& stop) {
+// `forgets`: a truncate comes with it.
+Status TableLoad::place_step(const LoadStep& step, const std::stop_token& stop, bool forgets) {
   for (;;) {
     LoadPart part;
     part.step = step;
     part.stream = stream_;
+    if (forgets) {
+      Transaction transaction;
+      transaction.commit_time = store_.clock().now();
+      EventBody truncate;
+      truncate.type = EventType::truncate;
+      truncate.stream = stream_;
+      part.batch.begin(transaction);
+      part.batch.add(truncate);
+    }
     TRY(const Reconciler::Outcome outcome, reconciler_.place(part, stop));
     if (outcome == Reconciler::Outcome::placed) return {};
   }

@@ -66,7 +66,8 @@ class TableLoad {
   LoadProgress progress() const;
   // Whether rows of it are in the store.
   bool has_chunks() const;
-  void set_asked_for();
+  // Before it has begun. `forgets`: the rows that are known go as it begins.
+  void set_asked_for(bool forgets);
   void set_state(LoadProgress::State state, std::string problem);
 
  private:
@@ -93,18 +94,20 @@ class TableLoad {
   void begin_chunk(LoadPart& part, std::size_t number, const Reading& reading);
   Result<Reconciler::Outcome> place_chunk(LoadPart& part, Reading& reading,
                                           const std::stop_token& stop);
-  Status place_step(const LoadStep& step, const std::stop_token& stop);
+  Status place_step(const LoadStep& step, const std::stop_token& stop, bool forgets);
   void note_chunk(const LoadPart& placed);
   void wait_to_read_again(Reading& reading, const std::stop_token& stop);
 
   EventStore& store_;
   Reconciler& reconciler_;
   TableReaders& readers_;
+  const std::string source_;
   const StreamId stream_;
   const std::string stream_name_;
   const TableLoadLimits limits_;
   const std::function<void()> on_divided_;
   bool has_begun_;
+  bool forgets_ = false;  // set before a thread works on it
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable_any changed_;

@@ -5,6 +5,7 @@
 
 #include "core/value_codec.h"
 #include "core/value_text.h"
+#include "core/value_transform.h"
 
 namespace tidelog {
 namespace {
@@ -13,29 +14,34 @@ constexpr char unchanged_tag = static_cast<char>(ValueKind::unchanged);
 
 bool is_unchanged(std::string_view value) { return value.front() == unchanged_tag; }
 
-// The column's value in the row; Unchanged's bytes when the row's schema does not have it.
+// The values of a row for the columns of another schema. Unchanged's bytes when its own schema does
+// not have the column; or when what was stored there is made otherwise: it would be shown in clear
+// where it is to be masked, or masked where it is known.
 class ByName {
  public:
-  static Result<ByName> of(const ShapedRow& row) {
+  static Result<ByName> of(const ShapedRow& row, const Schema& to) {
     TRY(auto values, split_row(row.row, row.schema->columns.size()));
-    return ByName(*row.schema, std::move(values));
+    return ByName(*row.schema, to, std::move(values));
   }
 
-  // `hint`: where it is when both schemas are alike.
-  std::string_view find(const std::string& name, std::size_t hint) const {
-    const std::size_t index = index_of(name, hint);
-    return index < values_.size() ? values_[index] : std::string_view(&unchanged_tag, 1);
-  }
-
-  ValueKind kind(const std::string& name, std::size_t hint) const {
-    const std::size_t index = index_of(name, hint);
-    return index < values_.size() ? static_cast<ValueKind>(values_[index].front())
-                                  : ValueKind::unchanged;
+  // `place` of the column in `to`, which is its own where both schemas are alike.
+  std::string_view find(std::size_t place) const {
+    const Column& column = to_->columns[place];
+    const std::size_t index = index_of(column.name, place);
+    if (index >= values_.size()) return {&unchanged_tag, 1};
+    if (to_ != schema_ && !is_as_stored(schema_->columns[index], column))
+      return {&unchanged_tag, 1};
+    return values_[index];
   }
 
  private:
-  ByName(const Schema& schema, std::vector<std::string_view> values)
-      : schema_(&schema), values_(std::move(values)) {}
+  ByName(const Schema& schema, const Schema& to, std::vector<std::string_view> values)
+      : schema_(&schema), to_(&to), values_(std::move(values)) {}
+
+  // A key stays what it was: it tells rows apart.
+  static bool is_as_stored(const Column& stored, const Column& column) {
+    return column.key || is_stored_alike(stored, column);
+  }
 
   std::size_t index_of(const std::string& name, std::size_t hint) const {
     const auto& columns = schema_->columns;
@@ -46,6 +52,7 @@ class ByName {
   }
 
   const Schema* schema_;
+  const Schema* to_;
   std::vector<std::string_view> values_;
 };
 
@@ -78,19 +85,19 @@ Result<bool> has_unchanged(std::string_view row, const Schema& schema) {
 Status put_filled(std::string& out, const ShapedRow& row, const ShapedRow& known) {
   const auto& columns = row.schema->columns;
   TRY(const auto values, split_row(row.row, columns.size()));
-  TRY(const auto source, ByName::of(known));
+  TRY(const auto source, ByName::of(known, *row.schema));
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    out += is_unchanged(values[i]) ? source.find(columns[i].name, i) : values[i];
+    out += is_unchanged(values[i]) ? source.find(i) : values[i];
   }
   return {};
 }
 
 Status put_reshaped(std::string& out, const ShapedRow& row, const Schema& to) {
-  TRY(const auto source, ByName::of(row));
+  TRY(const auto source, ByName::of(row, to));
   for (std::size_t i = 0; i < to.columns.size(); ++i) {
     const Column& column = to.columns[i];
-    const std::string_view value = source.find(column.name, i);
-    if (needs_kind(column, source.kind(column.name, i))) {
+    const std::string_view value = source.find(i);
+    if (needs_kind(column, static_cast<ValueKind>(value.front()))) {
       put_as_kind(out, value, column.kind);
     } else {
       out += value;
@@ -111,9 +118,10 @@ bool same_key_shape(const Schema& a, const Schema& b) {
 }
 
 bool same_row_shape(const Schema& a, const Schema& b) {
-  return std::equal(
-      a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
-      [](const Column& x, const Column& y) { return x.name == y.name && x.kind == y.kind; });
+  return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
+                    [](const Column& x, const Column& y) {
+                      return x.name == y.name && x.kind == y.kind && is_stored_alike(x, y);
+                    });
 }
 
 bool must_reshape(const Schema& before, const Schema& next) {

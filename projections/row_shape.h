@@ -22,20 +22,22 @@ struct ShapedRow {
 Result<bool> has_unchanged(std::string_view row, const Schema& schema);
 
 // Appends `row` with each Unchanged value replaced by the one of the column of the same name in
-// `known`. What is not there either stays Unchanged. `out` may hold neither row.
+// `known`. What is not there either, or is stored there under another transform, stays Unchanged.
+// `out` may hold neither row.
 Status put_filled(std::string& out, const ShapedRow& row, const ShapedRow& known);
 
 // Appends the row in the shape of `to`, by column name. A column that the row does not have is
-// Unchanged: the log does not say whether the database gave old rows a default or null. The value
-// of a key column whose kind differs is read anew from its text, as equality is by bytes; other
-// values stay what they were.
+// Unchanged: the log does not say whether the database gave old rows a default or null; and so is
+// one that was stored under another transform, unless it is part of the key. The value of a key
+// column whose kind differs is read anew from its text, as equality is by bytes; other values stay
+// what they were.
 Status put_reshaped(std::string& out, const ShapedRow& row, const Schema& to);
 
 // Whether rows of both have equal keys for equal rows: the same key columns, in the same order, of
 // the same kinds.
 bool same_key_shape(const Schema& a, const Schema& b);
-// Whether the bytes of rows of both mean the same: columns of the same names and kinds in the same
-// order.
+// Whether the bytes of rows of both mean the same: columns of the same names, kinds and transforms
+// in the same order.
 bool same_row_shape(const Schema& a, const Schema& b);
 // Whether rows of `before` must take the shape of `next` at once. Keyed rows keep their own shape
 // until they are shown; whatever equality rests on must have the new one.

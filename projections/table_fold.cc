@@ -80,8 +80,10 @@ Status TableFold::apply_by_type(const Event& event) {
 // Rows that are loaded beside the stream come after changes of them, and bit by bit.
 Status TableFold::follow_load(const Event& event) {
   TRY(const LoadStep step, read_load_step(event.body.value_or("")));
-  if (step.kind == LoadStep::Kind::begun || step.kind == LoadStep::Kind::left_out)
-    loading_ = step.fresh || !loaded_;
+  if (step.kind == LoadStep::Kind::begun || step.kind == LoadStep::Kind::left_out) {
+    loaded_ = loaded_ && !step.fresh;  // the truncate before it was of what was known, not of rows
+    loading_ = !loaded_;
+  }
   if (step.kind == LoadStep::Kind::ended) {
     loading_ = false;
     loaded_ = loaded_ || step.where.empty();

@@ -532,12 +532,36 @@ Status ChangeDecoder::on_touched(TouchedTable& touched) {
 Status ChangeDecoder::on_renamed(const TouchedTable& touched, bool is_captured) {
   const std::string before = full_name(touched.was_schema, touched.was_table);
   const std::string after = full_name(touched.now.schema, touched.now.table);
-  if (const auto known = handler_.known_table(before); known && may_be(*known, touched.now.oid))
+  if (const auto known = handler_.known_table(before); known && may_be(*known, touched.now.oid)) {
+    if (is_captured) TRY_DO(check_rules_for(touched.now, *known, after));
     TRY_DO(end_stream(*known, "the table was renamed to " + after));
+  }
   if (!is_captured) return {};
   if (const auto known = handler_.known_table(after))
     TRY_DO(end_stream(*known, "the table is another one, which was " + before));
   return noted(handler_.begin_load(after));
+}
+
+Status ChangeDecoder::check_rules_for(const TableDescription& now,
+                                      const ChangeHandler::KnownTable& before,
+                                      std::string_view name) {
+  if (!has_transforms(before.schema)) return {};
+  Relation relation{now.oid, now.schema, now.table, now.identity, {}};
+  for (const DescribedColumn& column : now.columns)
+    relation.columns.push_back(
+        {column.primary_key, column.name, column.type, column.type_modifier});
+  TRY(const std::unique_ptr<RowTransform> transform, catalog_.transform_of(relation));
+  return check_rules_follow(before, transform != nullptr, name);
+}
+
+// A table that gets another name goes on, and must not lose what was said of it under the old one.
+Status ChangeDecoder::check_rules_follow(const ChangeHandler::KnownTable& before, bool has_rules,
+                                         std::string_view name) const {
+  if (has_rules || !has_transforms(before.schema)) return {};
+  return fail(Code::misconfigured,
+              fmt::format("the table {} is called {} now, and no rule of `transforms` is for that: "
+                          "its columns would be stored as they are. Name it there",
+                          before.table, name));
 }
 
 Status ChangeDecoder::on_dropped(const DroppedTable& dropped) {
@@ -559,7 +583,10 @@ Status ChangeDecoder::notice_other_table(const CapturedRelation& relation) {
   const auto of_id = handler_.known_table(oid);
   const bool is_another = of_name && of_name->schema.table_id != 0;
   if (!of_id && !is_another) return {};
-  if (of_id) TRY_DO(end_stream(*of_id, "the table was renamed to " + relation.name));
+  if (of_id) {
+    TRY_DO(check_rules_follow(*of_id, has_transforms(relation.schema), relation.name));
+    TRY_DO(end_stream(*of_id, "the table was renamed to " + relation.name));
+  }
   if (is_another) TRY_DO(end_stream(*of_name, "the table is another one of the same name"));
   return noted(handler_.begin_load(relation.name));
 }

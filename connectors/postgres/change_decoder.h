@@ -53,9 +53,12 @@ class ChangeDecoder {
   void no_longer_keeps(std::uint64_t id);
   Status passed(Lsn end);
 
-  // Of rows of this relation.
+  // Of rows of this relation. What does not fit the rules stops nothing where it is not captured,
+  // and is not held.
   Result<std::unique_ptr<RowTransform>> transform_of(const Relation& relation) {
-    return catalog_.transform_of(relation);
+    auto transform = catalog_.transform_of(relation);
+    if (transform || choice_.has(relation.schema, relation.table)) return transform;
+    return RowTransform::without_values(relation);
   }
   // Rows of a transaction that is handed over are held as they are stored (row_transform.h): behind
   // the description of their relation. Code::misconfigured when they would now be stored otherwise.
@@ -144,6 +147,10 @@ class ChangeDecoder {
   Status on_dropped(const DroppedTable& dropped);
   // What is not told: another table, or another name, under which rows come.
   Status notice_other_table(const CapturedRelation& relation);
+  Status check_rules_for(const TableDescription& now, const ChangeHandler::KnownTable& before,
+                         std::string_view name);
+  Status check_rules_follow(const ChangeHandler::KnownTable& before, bool has_rules,
+                            std::string_view name) const;
   Status end_stream(const ChangeHandler::KnownTable& known, std::string_view reason);
   Status emit_held();
   std::string advance_to(Lsn end);

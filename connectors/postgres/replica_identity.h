@@ -13,8 +13,8 @@
 
 namespace tidelog::postgres {
 
-// A table that has another identity than it is to have. Of a partitioned table, which has no rows
-// itself, one for each partition.
+// A table that has another identity than it is to have. Of a partitioned table also one for each
+// partition.
 struct IdentityChange {
   std::int64_t table = 0;     // oid of the captured table
   std::string sql_name;       // of the one that is changed

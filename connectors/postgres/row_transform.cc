@@ -77,6 +77,17 @@ std::unique_ptr<RowTransform> RowTransform::of(const TransformRules& rules,
   return any ? std::move(transform) : nullptr;
 }
 
+std::unique_ptr<RowTransform> RowTransform::without_values(const Relation& relation) {
+  auto transform = std::make_unique<RowTransform>();
+  transform->table_ = relation.schema + "." + relation.table;
+  for (const RelationColumn& column : relation.columns) {
+    ColumnAction& action = transform->columns_.emplace_back();
+    action.name = column.name;
+    action.is_left_out = true;
+  }
+  return transform;
+}
+
 bool RowTransform::changes_rows() const {
   return std::ranges::any_of(columns_, [](const ColumnAction& column) {
     return column.is_left_out || column.transform.has_value();
@@ -136,6 +147,11 @@ Status RowTransform::change_values(const Tuple& sent) {
   ends_.resize(row_.size());
   for (std::size_t i = 0; i < row_.size(); ++i) {
     if (columns_[i].is_left_out) row_[i] = {};
+    if (columns_[i].transform && row_[i].state == TupleColumn::State::binary) {
+      return fail(Code::unsupported,
+                  fmt::format("the column {} of {} is to be {}, and came in binary form",
+                              columns_[i].name, table_, name_of(columns_[i].kind)));
+    }
     if (columns_[i].transform && row_[i].state == TupleColumn::State::text)
       TRY_DO(columns_[i].transform->put(texts_, row_[i].bytes));
     ends_[i] = texts_.size();

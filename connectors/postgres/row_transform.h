@@ -24,6 +24,9 @@ class RowTransform {
   // Null when no rule says anything about a column of it.
   static std::unique_ptr<RowTransform> of(const TransformRules& rules, const Relation& relation);
 
+  // Leaves every column out.
+  static std::unique_ptr<RowTransform> without_values(const Relation& relation);
+
   // The schema of rows as they are stored, from that of rows as they are sent. Code::misconfigured
   // when rows would no longer be told apart by their keys.
   Result<Schema> schema_of(const Schema& sent) const;

@@ -51,7 +51,11 @@ class PostgresSource : public Source {
     note_server(found);
     TRY_DO(first_error(found.findings));
     if (!found.identities.empty()) {
-      TRY_DO(give_identities(found));
+      const Status given = give_identities(found);
+      // What was streamed so far can be streamed on; a table that is always busy must not end that.
+      if (!given && last_reader_ == 0) return tl::unexpected<Error>(given.error());
+      if (!given)
+        warn_of({{Finding::Severity::warning, given.error().code, given.error().what, {}}});
       found = check_server(options_, resume, last_reader_);
       TRY_DO(first_error(found.findings));
     }

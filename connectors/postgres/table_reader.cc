@@ -20,6 +20,7 @@
 #include "core/source_position.h"
 #include "core/value_codec.h"
 #include "core/value_text.h"
+#include "core/value_transform.h"
 
 namespace tidelog::postgres {
 
@@ -156,7 +157,7 @@ class PostgresTableReader final : public TableReader {
         stop_(std::move(stop)) {}
 
   Status prepare() {
-    TRY_DO(describe(connection_, catalog_, table_));
+    TRY_DO(look_at_table());
     TRY_DO(choose_order());
     TRY(const QueryResult size, connection_.query(size_sql, {table_.oid}));
     TRY(const std::int64_t bytes, size.integer(0, 0));
@@ -217,6 +218,14 @@ class PostgresTableReader final : public TableReader {
     bool is_cut = false;
   };
 
+  // What the configuration says of a column that is not there, a person puts right; the load waits
+  // for that.
+  Status look_at_table() {
+    auto done = describe(connection_, catalog_, table_);
+    if (done || done.error().code != Code::misconfigured) return done;
+    return fail(Code::unavailable, std::move(done).error().what);
+  }
+
   // By a key that an index has, if the events have keys, too: else rows that changed meanwhile
   // could not be told from others.
   Status choose_order() {
@@ -233,7 +242,10 @@ class PostgresTableReader final : public TableReader {
     for (std::size_t row = 0; row < found.rows(); ++row) {
       OrderColumn column{std::string(found.text(row, 0)), std::string(found.text(row, 1)), 0};
       const auto place = std::ranges::find(table_.schema.columns, column.name, &Column::name);
-      if (place == table_.schema.columns.end()) return {};  // not published, and so no key
+      if (place == table_.schema.columns.end()) {  // not published, and so no key
+        columns_.clear();
+        return {};
+      }
       // A row that moves in this order must be one that changes its key.
       if (!place->key) {
         columns_.clear();
@@ -326,7 +338,7 @@ class PostgresTableReader final : public TableReader {
     TRY(snapshot.time.value, taken.integer(0, 2));
     taken_ = snapshot.time;
     sink.snapshot(snapshot);
-    TRY_DO(describe(connection_, catalog_, table_));
+    TRY_DO(look_at_table());
     const Order before = order_;
     const std::vector<OrderColumn> columns = columns_;
     TRY_DO(choose_order());
@@ -418,8 +430,7 @@ class PostgresTableReader final : public TableReader {
   bool is_transformed_alike(const Column& stored) const {
     const auto now = std::ranges::find(table_.schema.columns, stored.name, &Column::name);
     if (now == table_.schema.columns.end()) return true;  // the server will say so
-    if (!changes_values(stored.transform) && !changes_values(now->transform)) return true;
-    return stored.transform == now->transform && stored.transform_detail == now->transform_detail;
+    return is_stored_alike(stored, *now);
   }
 
   // A hashed value cannot be asked for: rows with every value are read, and looked through.

@@ -34,22 +34,24 @@ Result<Prepare> read_about(std::string_view bytes) {
 
 char letter_of(std::string_view message) { return message.empty() ? '\0' : message.front(); }
 
+std::string_view after_letter(std::string_view message) {
+  return message.substr(std::min<std::size_t>(message.size(), 1));
+}
+
 // 'M' | u8 flags | …: one that belongs to no transaction, wherever it comes.
 bool is_message_alone(std::string_view message) {
   return message.size() > 1 && message[0] == 'M' && (message[1] & 1) == 0;
 }
 
-// The row message as it is held. Nothing: it is another message, or its row is stored as it is.
-Result<std::optional<std::string>> transformed(
-    std::string_view message,
+// What is made of the rows of a message (its letter, and what follows it). Null: it is another
+// message, or its row is stored as it is.
+RowTransform* transform_for(
+    char letter, std::string_view rest,
     const std::map<std::uint32_t, std::unique_ptr<RowTransform>>& transforms) {
-  const char letter = letter_of(message);
-  if (letter != 'I' && letter != 'U' && letter != 'D') return std::optional<std::string>();
-  ByteReader in(message.substr(1));
+  if (transforms.empty() || (letter != 'I' && letter != 'U' && letter != 'D')) return nullptr;
+  ByteReader in(rest);
   const auto transform = transforms.find(in.be<std::uint32_t>());
-  if (transform == transforms.end()) return std::optional<std::string>();
-  TRY(std::string held, held_message(message, *transform->second));
-  return std::optional(std::move(held));
+  return transform == transforms.end() ? nullptr : transform->second.get();
 }
 
 }  // namespace
@@ -77,7 +79,7 @@ Status TransactionAssembly::decode(std::string_view message, Place place) {
 }
 
 Status TransactionAssembly::dispatch(std::string_view message, Place place) {
-  const ByteReader in(message.substr(std::min<std::size_t>(message.size(), 1)));
+  const ByteReader in(after_letter(message));
   switch (letter_of(message)) {
     case 'S':
       return on_stream_start(in);
@@ -163,10 +165,10 @@ Status TransactionAssembly::take_streamed(std::string_view message, Place place)
     TRY_DO(note_description(whole, stream_->described));
     stream_->has_messages = stream_->has_messages || letter == 'M';
   }
-  if (!stream_->transforms.empty()) {
-    TRY(const std::optional<std::string> changed,
-        transformed(std::string(streamed.letter).append(streamed.rest), stream_->transforms));
-    if (changed) return noted(stream_->held->add(streamed.xid, *changed));
+  if (RowTransform* const transform = transform_for(letter, streamed.rest, stream_->transforms)) {
+    TRY(const std::string changed,
+        held_message(std::string(streamed.letter).append(streamed.rest), *transform));
+    return noted(stream_->held->add(streamed.xid, changed));
   }
   TRY_DO(noted(stream_->held->add(streamed.xid, streamed.letter, streamed.rest)));
   if (letter != 'R') return {};
@@ -287,9 +289,10 @@ Status TransactionAssembly::take_preparing(std::string_view message, Place place
   }
   if (!preparing_->held) return {};
   TRY_DO(describe_for_preparing(message));
-  if (!preparing_->transforms.empty()) {
-    TRY(const std::optional<std::string> changed, transformed(message, preparing_->transforms));
-    if (changed) return noted(preparing_->held->add(preparing_->begun.xid, *changed));
+  if (RowTransform* const transform =
+          transform_for(letter, after_letter(message), preparing_->transforms)) {
+    TRY(const std::string changed, held_message(message, *transform));
+    return noted(preparing_->held->add(preparing_->begun.xid, changed));
   }
   return noted(preparing_->held->add(preparing_->begun.xid, message));
 }

@@ -245,6 +245,135 @@ TEST_CASE("ingest: a new schema is an event before its first row, a repeated one
   CHECK(events[3].type == EventType::schema);
 }
 
+// Its key, or its only column that is none, hashed with a key that is called so.
+Schema hashed_items(const std::string& hash_key, bool has_key = true) {
+  Schema schema = items_schema();
+  schema.columns[0].key = has_key;
+  Column& column = schema.columns[has_key ? 0 : 1];
+  column.kind = ValueKind::text;
+  column.transform = Transform::hashed;
+  column.transform_detail = hash_key;
+  return schema;
+}
+
+// One transaction: rows of this schema, or a truncate.
+Status give_one(ChangeHandler& handler, std::uint64_t lsn, const Schema& schema,
+                EventType type = EventType::insert) {
+  Transaction transaction;
+  TRY_DO(handler.begin(transaction));
+  TRY(const auto version, handler.schema("public.items", schema));
+  std::string key;
+  put_value(key, Value(Text{std::to_string(lsn)}));
+  std::string row = key;
+  put_value(row, Value(Text{"text"}));
+  EventBody event;
+  event.type = type;
+  event.stream = version.stream;
+  event.schema = version.schema;
+  if (type == EventType::insert) {
+    if (schema.has_key()) event.key = key;
+    event.body = row;
+  }
+  TRY_DO(handler.event(event));
+  return handler.commit(resume_at(PostgresResume::Phase::streaming, lsn + 1));
+}
+
+// On connections of their own, or all on one.
+Status capture_in_turn(Fixture& f, const std::vector<ScriptedSource::Session>& sessions,
+                       bool on_one_connection) {
+  if (on_one_connection) {
+    f.source.sessions.push_back([&](std::uint64_t from, ChangeHandler& handler) -> Status {
+      for (const auto& session : sessions) TRY_DO(session(from, handler));
+      return handler.idle();
+    });
+  } else {
+    for (const auto& session : sessions) {
+      f.source.sessions.push_back([&](std::uint64_t from, ChangeHandler& handler) -> Status {
+        TRY_DO(session(from, handler));
+        return handler.idle();
+      });
+    }
+  }
+  return f.run();
+}
+
+ScriptedSource::Session one(std::uint64_t lsn, Schema schema, EventType type = EventType::insert) {
+  return
+      [=](std::uint64_t, ChangeHandler& handler) { return give_one(handler, lsn, schema, type); };
+}
+
+TEST_CASE("ingest: rows that would no longer be found by their keys stop the source") {
+  Schema other_type = hashed_items("one");
+  other_type.columns[0].type_modifier = 5;
+  Schema joins_hashed = items_schema();
+  joins_hashed.columns[1].key = true;
+  joins_hashed.columns[1].transform = Transform::hashed;
+  const std::vector<std::pair<Schema, Schema>> all = {
+      {hashed_items("one"), hashed_items("two")},
+      {items_schema(), hashed_items("one")},
+      {hashed_items("one"), items_schema()},
+      {hashed_items("one"), other_type},
+      {items_schema(), joins_hashed},
+      {hashed_items("one", false), hashed_items("two", false)},
+  };
+  for (const auto& [before, next] : all) {
+    for (const bool on_one_connection : {false, true}) {
+      CAPTURE(on_one_connection);
+      Fixture f;
+      f.source.tables.clear();
+      const Status ended = capture_in_turn(f,
+                                           {one(200, before), one(300, before, EventType::truncate),
+                                            one(400, before), one(500, next)},
+                                           on_one_connection);
+      REQUIRE_FALSE(ended);
+      CHECK(ended.error().code == Code::misconfigured);
+      CHECK(ended.error().what.find("`tidelog source load shop.public.items --anew") !=
+            std::string::npos);
+      CHECK(f.events().size() == 4);
+    }
+  }
+}
+
+TEST_CASE("ingest: keys may be stored in another way when there is no row, or nothing changes") {
+  Schema renamed = hashed_items("one");
+  renamed.columns[1].name = "other";
+  const std::vector<std::pair<Schema, Schema>> all = {{hashed_items("one"), hashed_items("two")},
+                                                      {items_schema(), hashed_items("one")}};
+  for (const bool on_one_connection : {false, true}) {
+    for (const auto& [before, next] : all) {
+      Fixture f;
+      f.source.tables.clear();
+      must(capture_in_turn(
+          f, {one(200, before), one(300, before, EventType::truncate), one(400, next)},
+          on_one_connection));
+      CHECK(f.events().size() == 5);
+    }
+    Fixture f;
+    f.source.tables.clear();
+    must(capture_in_turn(f, {one(200, hashed_items("one")), one(300, renamed)}, on_one_connection));
+    CHECK(f.events().size() == 4);
+  }
+}
+
+TEST_CASE("ingest: a load anew, while nothing works, lets keys be stored in another way") {
+  Fixture f;
+  f.source.tables.clear();
+  REQUIRE_FALSE(
+      capture_in_turn(f, {one(200, hashed_items("one")), one(300, hashed_items("two"))}, false));
+  Ingest ingest(*f.store, f.source, f.clock, Fixture::just_named());
+  CHECK(must(ingest.load_anew({"public.items", ""})) == 1);
+  CHECK(must(ingest.load_anew({"public.items", ""})) == 2);
+  CHECK(ingest.load_anew({"public.others", ""}).error().code == Code::not_found);
+  f.source.sessions = {one(300, hashed_items("two"))};
+  f.source.resumed_at.clear();
+  must(f.run());
+  const auto events = f.events();
+  REQUIRE(events.size() >= 8);
+  CHECK(events[2].type == EventType::truncate);
+  CHECK(events[3].type == EventType::load_step);
+  CHECK(events[4].type == EventType::truncate);
+}
+
 TEST_CASE("ingest: a schema announced in a transaction that was cut is announced again") {
   Fixture f;
   const auto announce = [](ChangeHandler& handler, bool commit) -> Status {

@@ -169,6 +169,9 @@ class StoreCheck {
     if (event.type != EventType::load_step) return;
     const LoadStep step = must(read_load_step(*event.body));
     const auto number = static_cast<std::size_t>(&table - tables_.data());
+    // One that begins anew forgets what was known.
+    if (step.kind == LoadStep::Kind::begun && step.fresh)
+      table.has_ended = table.was_emptied = false;
     if (step.kind == LoadStep::Kind::ended) {
       table.has_ended = true;
       check(number, table.fold, fmt::format("at the end of load {}", step.number));
@@ -313,7 +316,7 @@ class Model {
     const auto& tables = database_.options().tables;
     const std::string& table = tables[dice_.below(tables.size())].name;
     // Either may be refused.
-    if (dice_.one_in(40)) static_cast<void>(ingest.loads().request({table, ""}));
+    if (dice_.one_in(40)) static_cast<void>(ingest.loads().request({table, ""}, dice_.one_in(3)));
     if (dice_.one_in(100)) static_cast<void>(ingest.loads().cancel(table));
   }
 
@@ -342,7 +345,7 @@ class Model {
     for (const SimulatedTable& table : database_.options().tables) {
       const auto load = std::ranges::find(loads, table.name, &LoadProgress::table);
       if (load == loads.end() || load->state == State::cancelled)
-        static_cast<void>(ingest.loads().request({table.name, ""}));
+        static_cast<void>(ingest.loads().request({table.name, ""}, false));
       if (load == loads.end() || load->state != State::ended) return false;
     }
     return true;

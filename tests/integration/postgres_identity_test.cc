@@ -318,7 +318,7 @@ std::string identities_of(PostgresServer& server) {
   std::string all;
   for (const auto& row : server.sql(
            "select relname, relreplident from pg_class where relnamespace = 'public'::regnamespace "
-           "and relkind = 'r' order by 1"))
+           "and relkind in ('r', 'p') order by 1"))
     all += row.at(0) + " " + row.at(1) + ", ";
   return all;
 }
@@ -338,10 +338,10 @@ TEST_CASE("replica identity: what is configured is given to the tables, and only
   const auto findings = check_postgres(options, {});
   REQUIRE(findings);
   CHECK(errors_in(*findings) == "");
-  CHECK(identities_of(server) == "a d, b d, other d, p1 d, ");
+  CHECK(identities_of(server) == "a d, b d, other d, p d, p1 d, ");
   PostgresCapture capture(options);
   capture.run();
-  CHECK(identities_of(server) == "a i, b f, other d, p1 f, ");
+  CHECK(identities_of(server) == "a i, b f, other d, p f, p1 f, ");
   server.sql("begin; insert into b values (1); update b set x = 2; commit");
   REQUIRE(capture.handler.wait_for_transactions(1));
   CHECK(capture.stop());
@@ -350,7 +350,62 @@ TEST_CASE("replica identity: what is configured is given to the tables, and only
               "insert public.b moved key=2 before-key=1 body=2"});
   server.sql("alter table a replica identity default");
   REQUIRE(capture.prepare());
-  CHECK(identities_of(server) == "a i, b f, other d, p1 f, ");
+  CHECK(identities_of(server) == "a i, b f, other d, p f, p1 f, ");
+}
+
+TEST_CASE("replica identity: a partitioned table and its partitions get the same, indexes too") {
+  for (const std::string& version : postgres_versions()) {
+    for (const bool is_full : {true, false}) {
+      CAPTURE(version);
+      CAPTURE(is_full);
+      PostgresServer server({.settings = {}, .hba = {}, .version = version});
+      server.sql(
+          "create table p (id int not null, k int not null, n text) partition by list (k);"
+          "create table p1 partition of p for values in (1);"
+          "create table p2 partition of p for values in (2) partition by list (k);"
+          "create table p21 partition of p2 for values in (2);"
+          "create unique index of_p on p (k, id);"
+          "insert into p values (1, 1, 'a'), (2, 2, 'b')");
+      PostgresOptions options = options_for(server.url(), {"public.p"});
+      options.identities = {{"public.p", {ReplicaIdentity::index, "of_p"}}};
+      if (is_full) {
+        options.identities = {{"public.p", {ReplicaIdentity::full}}};
+        options.keys = {{"public.p", {"k", "id"}}};
+      }
+      PostgresCapture capture(options);
+      capture.run();
+      CHECK(identities_of(server) ==
+            (is_full ? "p f, p1 f, p2 f, p21 f, " : "p i, p1 i, p2 i, p21 i, "));
+      server.sql("begin; update p set n = 'c' where id = 1; delete from p where id = 2; commit");
+      REQUIRE(capture.handler.wait_for_transactions(1));
+      CHECK(capture.stop());
+      CHECK(summaries(capture.handler.events()) ==
+            (is_full ? Lines{"update public.p key=1|1 before=1|1|a body=1|1|c",
+                             "delete public.p key=2|2 before=2|2|b"}
+                     : Lines{"update public.p key=1|1 body=1|1|c",
+                             "delete public.p key=2|2 before-key=2|2"}));
+    }
+  }
+}
+
+TEST_CASE("replica identity: a table that is always busy does not end what is streamed already") {
+  PostgresServer server;
+  server.sql("create table a (id int primary key)");
+  PostgresOptions options = options_for(server.url(), {"public.a"});
+  options.identities = {{"public.a", {ReplicaIdentity::full}}};
+  PostgresCapture capture(options);
+  capture.run();
+  CHECK(capture.stop());
+  server.sql("alter table a replica identity default");
+  SqlSession busy = server.session();
+  busy.sql("begin; select * from a");
+  CHECK(capture.prepare());
+  CHECK(identities_of(server) == "a d, ");
+  // At the first look it is an error, which is tried again.
+  options.name = "other";
+  const auto first = postgres_source(options)->prepare({});
+  REQUIRE_FALSE(first);
+  CHECK(first.error().code == Code::timeout);
 }
 
 TEST_CASE(
@@ -371,17 +426,18 @@ TEST_CASE(
   CHECK(errors() ==
         "public.a has no unique index \"a_nothing\" over columns that are not null, without a "
         "condition and not deferrable -> correct `replica_identity`\n"
+        "public.p has no unique index \"a_nothing\" over columns that are not null, without a "
+        "condition and not deferrable -> correct `replica_identity`\n"
         "public.p1 has no unique index \"a_nothing\" over columns that are not null, without a "
-        "condition and not deferrable; an index of a partitioned table has other names in its "
-        "partitions -> correct `replica_identity`\n");
+        "condition and not deferrable -> correct `replica_identity`\n");
   options.identities = {{"public.*", {ReplicaIdentity::full}}};
   CHECK(errors() == "");
   const std::string url = server.url_tcp();  // postgresql://postgres@127.0.0.1:PORT/postgres
   options.connection = "postgresql://poor" + url.substr(url.find('@'));
   CHECK(errors().find("public.a has another replica identity than is configured, and role \"poor\" "
                       "does not own it -> ALTER TABLE public.a REPLICA IDENTITY FULL;\n"
-                      "public.p1 has another") != std::string::npos);
-  CHECK(identities_of(server) == "a d, b d, other d, p1 d, ");
+                      "public.p has another") != std::string::npos);
+  CHECK(identities_of(server) == "a d, b d, other d, p d, p1 d, ");
 
   // Of a publication whose tables are all that is captured, too.
   options.connection = server.url();
@@ -393,7 +449,7 @@ TEST_CASE(
   options.identities = {{"*.*", {ReplicaIdentity::full}}};
   options.keys = {{"public.a", {"k"}}};  // which needs it
   CHECK(postgres_source(options)->prepare({}));
-  CHECK(identities_of(server) == "a f, b d, other d, p1 f, ");
+  CHECK(identities_of(server) == "a f, b d, other d, p f, p1 f, ");
 }
 
 }  // namespace

@@ -239,12 +239,51 @@ TEST_CASE(
   people.server.sql(People::insert(4, 1));
   check_refused(people, 2,
                 {"the values of the key column code are not stored as they were",
-                 "take the table out of what the database sends"});
+                 "`tidelog source load shop.public.people --anew --no-wait`"});
+  // As the message says.
+  CHECK(people.tidelog({"source", "pause", "shop"}).code == 0);
+  run = people.start("paused");
+  REQUIRE(eventually(generous, [&] {
+    return contains(people.tidelog({"source", "status"}).output, "paused");
+  }));
+  const auto load = [&](std::vector<std::string> options) {
+    options.insert(options.begin(), {"source", "load", "shop.public.people"});
+    return people.tidelog(options);
+  };
+  REQUIRE(eventually(generous, [&] { return load({"--anew", "--no-wait"}).code == 0; }));
+  CHECK(people.tidelog({"source", "resume", "shop"}).code == 0);
+  REQUIRE_MESSAGE(eventually(generous, [&] { return people.is_the_same(); }), run->errors());
+  CHECK(people.in_store().size() == 4);
+  REQUIRE(eventually(generous, [&] { return people.streams(); }));
+
+  // Also while it streams; and a table that is taken out of the publication is forgotten, too.
+  CHECK(load({"--anew"}).code == 0);
+  CHECK(people.is_the_same());
+  CHECK(people.events("truncate") == 2);
+  CHECK(stopped(*run) == Exit{0, 0});
+  people.key = usual_key;
+  people.configure("[public.people]", people.settings());
   people.server.sql("alter publication tidelog_shop drop table people");
   run = people.start("again");
-  REQUIRE_MESSAGE(eventually(generous, [&] { return people.streams(); }), run->errors());
-  REQUIRE(eventually(generous, [&] { return people.is_the_same(); }));
+  REQUIRE(eventually(generous, [&] { return people.is_the_same() && people.streams(); }));
   CHECK(people.in_store().size() == 4);
+  CHECK(stopped(*run) == Exit{0, 0});
+
+  // A load waits for what a person has to put back.
+  people.key = "a third key of more than 16 bytes";
+  people.configure("[public.people]", people.settings());
+  run = people.start("waits");
+  REQUIRE(eventually(generous, [&] { return people.streams(); }));
+  CHECK(load({"--no-wait"}).code == 0);
+  REQUIRE(eventually(
+      generous, [&] { return contains(people.status(), "are not stored as they were so far"); }));
+  CHECK(stopped(*run) == Exit{0, 0});
+  people.key = usual_key;
+  people.configure("[public.people]", people.settings());
+  run = people.start("goes on");
+  REQUIRE(eventually(generous, [&] { return people.streams(); }));
+  CHECK(people.is_the_same());
+  CHECK_FALSE(contains(people.steps(), "\"step\":\"failed\""));
   CHECK(stopped(*run) == Exit{0, 0});
 }
 

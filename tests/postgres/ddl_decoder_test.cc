@@ -231,5 +231,37 @@ TEST_CASE("decoder: a table whose id was not stored is taken for the same") {
   CHECK(f.events() == std::vector<std::string>{"insert public.orders", "insert public.orders"});
 }
 
+TEST_CASE("decoder: a table that takes a name without rules stops, also on another connection") {
+  const std::string key = "a key of more than 16 bytes";
+  for (const bool has_triggers : {false, true}) {
+    for (const std::string columns : {"public.orders.id", "public.*.id"}) {
+      Fixture f;
+      f.catalog.transforms = {{TransformRule::Kind::hash, {columns}, {}, key}};
+      f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"})});
+      ChangeDecoder next({PostgresResume::Phase::streaming, 42, 1, Lsn{2'000}, "tidelog_shop"},
+                         TableChoice(), f.catalog, f.handler);
+      const auto decode = [&](const std::string& message) {
+        return next.decode(message, {Lsn{2'000}, UnixMicros{77}});
+      };
+      REQUIRE(decode(begin_message(2'000, 5, 772)));
+      Status done;
+      if (has_triggers) {
+        done = decode(ddl("ALTER TABLE", {touched(orders, "orders", "purchases")}));
+      } else {
+        REQUIRE(decode(relation(orders, "purchases")));
+        done = decode(insert_message(orders, {"t2"}));
+      }
+      if (columns == "public.*.id") {
+        CHECK(done);
+        continue;
+      }
+      REQUIRE_FALSE(done);
+      CHECK(done.error().code == Code::misconfigured);
+      CHECK(done.error().what.find("the table public.orders is called public.purchases now") !=
+            std::string::npos);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tidelog::testing

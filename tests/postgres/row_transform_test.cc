@@ -262,6 +262,31 @@ TEST_CASE("transforms: what was prepared before there were any is changed when i
   CHECK(f.bodies() == Lines{stored("3")});
 }
 
+TEST_CASE("transforms: a value in binary form is refused, as its text is not known") {
+  Fixture f;
+  f.take({begin_message(1'000, 5, 771), described()});
+  const Status refused = f.decode(insert_message(orders, {"t1", "n", "bsecret", "n", "tx"}));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::unsupported);
+  CHECK(refused.error().what.find("the column mail of public.orders") != std::string::npos);
+  CHECK(refused.error().what.find("secret") == std::string::npos);
+}
+
+TEST_CASE("transforms: of tables that are not captured nothing is looked at in pieces") {
+  Fixture f;
+  auto choice = parse_table_choice({"public.others"}, {});
+  REQUIRE(choice);
+  f.decoder = std::make_unique<ChangeDecoder>(
+      PostgresResume{PostgresResume::Phase::streaming, 42, 1, Lsn{100}, "tidelog_shop"},
+      *std::move(choice), f.catalog, f.handler);
+  f.assembly = std::make_unique<TransactionAssembly>(*f.decoder, f.handler, Origins::any);
+  f.catalog.transforms = {{Kind::mask, {"not a column"}}};  // which fails when it is asked for
+  f.take({stream_start_message(771, true), in_stream(771, described()),
+          in_stream(771, inserted("1")), stream_stop_message(),
+          stream_commit_message(771, 1'000, 1'010, 5)});
+  CHECK(f.bodies().empty());
+}
+
 TEST_CASE("transforms: the mark of held rows is no message of the server") {
   Fixture f;
   const std::string mark(1, transformed_mark);
