@@ -17,7 +17,8 @@ constexpr std::size_t column_bytes_min = 6;
 
 constexpr std::uint8_t flag_types_asked = 1;
 constexpr std::uint8_t flag_key_asked = 2;
-constexpr std::uint8_t schema_flags_known = flag_types_asked | flag_key_asked;
+constexpr std::uint8_t flag_ended = 4;
+constexpr std::uint8_t schema_flags_known = flag_types_asked | flag_key_asked | flag_ended;
 
 bool is_column_kind(std::uint8_t kind) {
   return kind > static_cast<std::uint8_t>(ValueKind::unchanged) && kind < value_kind_count;
@@ -77,7 +78,7 @@ ReplicaIdentity read_identity(ByteReader& in) {
 }
 
 bool knows_origin(const Schema& schema) {
-  return schema.table_id != 0 || schema.types_asked || schema.key_asked;
+  return schema.table_id != 0 || schema.types_asked || schema.key_asked || schema.ended;
 }
 
 void read_origin(ByteReader& in, Schema& schema) {
@@ -87,7 +88,8 @@ void read_origin(ByteReader& in, Schema& schema) {
   schema.table_id = static_cast<std::uint32_t>(id);
   schema.types_asked = (flags & flag_types_asked) != 0;
   schema.key_asked = (flags & flag_key_asked) != 0;
-  if (!knows_origin(schema)) in.fail();
+  schema.ended = (flags & flag_ended) != 0;
+  if (!knows_origin(schema) || (schema.ended && schema.table_id != 0)) in.fail();
 }
 
 std::string described(const Schema& schema) { return schema.table_schema + "." + schema.table; }
@@ -133,7 +135,7 @@ bool Schema::has_key() const {
 
 // schema: sized table schema | sized table | u8 identity | varint n | n * column
 // | nothing, or varint m | m * sized name of a column that is left out
-//   | nothing, or varint table id | u8 flags (1: types asked, 2: key asked)
+//   | nothing, or varint table id | u8 flags (1: types asked, 2: key asked, 4: ended)
 // What would say nothing is not there.
 void put_schema(std::string& out, const Schema& schema) {
   put_sized(out, schema.table_schema);
@@ -148,7 +150,8 @@ void put_schema(std::string& out, const Schema& schema) {
   if (!has_origin) return;
   put_varint(out, schema.table_id);
   out.push_back(static_cast<char>((schema.types_asked ? flag_types_asked : 0) |
-                                  (schema.key_asked ? flag_key_asked : 0)));
+                                  (schema.key_asked ? flag_key_asked : 0) |
+                                  (schema.ended ? flag_ended : 0)));
 }
 
 Result<Schema> read_schema(std::string_view bytes) {

@@ -57,6 +57,9 @@ struct Schema {
   // The log did not say it: the database was asked instead, perhaps when it was another already.
   bool types_asked = false;  // how a column's type is called
   bool key_asked = false;    // which columns are the key
+  // The table is gone, or is called otherwise now: of no table, whose id is 0. A row that comes
+  // after it is of a table that had rows before, of which the stream knows none.
+  bool ended = false;
   bool operator==(const Schema&) const = default;
 
   // Without a key column a stream folds to a multiset of rows.

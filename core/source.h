@@ -44,9 +44,11 @@ class ChangeHandler {
   virtual std::optional<KnownTable> known_table(std::string_view table) = 0;
   virtual std::optional<KnownTable> known_table(std::uint32_t table_id) = 0;
   // In the open transaction: what was known of the table is over, as `reason` says: a truncate, and
-  // a schema that is of no table. A load of it ends. `ordinal` is that of what says so.
+  // a schema that says `ended`. A load of it ends. `ordinal` is that of what says so.
   virtual Status end_table(const KnownTable& table, std::string_view reason,
                            std::uint32_t ordinal) = 0;
+  // In the open transaction: a load of the table ends, if one is open, as the table is no more.
+  virtual Status end_load(std::string_view table, std::string_view reason) = 0;
   // In the open transaction: the table has rows that the stream did not bring, which are loaded.
   virtual Status begin_load(std::string_view table) = 0;
   // The transaction is whole; `resume` is where to go on after it. Accepted, not yet durable.

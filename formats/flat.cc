@@ -164,6 +164,7 @@ void put_origin_of(std::string& out, const Schema& schema) {
     put_member(out, "table_id");
     put_json_number(out, std::uint64_t{schema.table_id});
   }
+  if (schema.ended) put_flag(out, "ended", true);
   if (!schema.types_asked && !schema.key_asked) return;
   put_member(out, "asked");
   out += schema.types_asked ? "[\"types\"" : "[";

@@ -8,7 +8,8 @@
 //                   "before_unchanged"). "before_is_key":true when `before` is only the old key.
 //                   "moved":true on both halves of a key change.
 //   schema          "schema":{table_schema, table, identity, columns:[{name, type, kind, key}]};
-//                   "table_id", and "asked":["types", "key"] for what may be of a later time
+//                   "table_id", or "ended":true when the table is gone; and
+//                   "asked":["types", "key"] for what may be of a later time
 //   truncate        "truncate":{cascade, restart_identity}; "reason" when the table was not
 //                   truncated, but dropped, renamed or replaced
 //   message         "message":{prefix, content (base64)}

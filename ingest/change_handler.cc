@@ -1,5 +1,6 @@
 #include "ingest/change_handler.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/invariant.h"
@@ -131,19 +132,36 @@ Status IngestHandler::end_table(const KnownTable& table, std::string_view reason
   TRY_DO(this->event(event));
   Schema of_no_table = table.schema;
   of_no_table.table_id = 0;
+  of_no_table.ended = true;
   TRY_DO(schema(table.table, of_no_table));
-  TRY(std::optional<LoadStep> step, load_steps_.open(table.table));
-  if (!step) return {};
+  return end_load(table.table, reason);
+}
+
+Status IngestHandler::end_load(std::string_view table, std::string_view reason) {
   LoadStep end;
   end.kind = LoadStep::Kind::ended;
-  end.number = step->number;
-  end.table = table.table;
+  end.table = table;
   end.reason = reason;
+  if (const auto here = other_loads_.find(end.table); here != other_loads_.end()) {
+    if (ends_load(here->second.kind)) return {};
+    end.number = here->second.number;
+  } else {
+    TRY(const std::optional<LoadStep> open, load_steps_.open(end.table));
+    if (!open) return {};
+    end.number = open->number;
+  }
   return put_step(end);
 }
 
+// The load is what brings the rows of a stream that had ended: the next row need not begin another.
 Status IngestHandler::begin_load(std::string_view table) {
-  TRY(const LoadStep step, load_steps_.first(std::string(table)));
+  if (std::optional<KnownTable> known = known_table(table); known && known->schema.ended) {
+    known->schema.ended = false;
+    TRY_DO(schema(table, known->schema));
+  }
+  TRY(LoadStep step, load_steps_.first(std::string(table)));
+  if (const auto here = other_loads_.find(step.table); here != other_loads_.end())
+    step.number = std::max(step.number, here->second.number + 1);
   return put_step(step);
 }
 
@@ -154,7 +172,7 @@ Status IngestHandler::put_step(const LoadStep& step) {
   const std::string body = encode(step);
   event.body = body;
   TRY_DO(this->event(event));
-  other_loads_.insert(step.table);
+  other_loads_[step.table] = step;
   return {};
 }
 
@@ -204,7 +222,7 @@ Status IngestHandler::commit(std::string_view resume) {
   if (other_loads_.empty()) return place_loads();
   has_other_loads_ = true;
   std::string tables;
-  for (const std::string& table : std::exchange(other_loads_, {}))
+  for (const auto& [table, step] : std::exchange(other_loads_, {}))
     tables += (tables.empty() ? "" : ", ") + table;
   return fail(Code::unavailable, "what is loaded beside the stream is another now: " + tables);
 }
@@ -255,13 +273,29 @@ Status IngestHandler::place_loads() {
   return reconciler_.between(reached_, [this](LoadPart& part) { return put(part); });
 }
 
-Status IngestHandler::begin_tables(const std::vector<Beginning>& tables, std::string_view resume) {
+// Between two connections: nothing waits to be appended.
+void IngestHandler::forget_table_id(std::string_view stream, Schema schema, BatchBuilder& batch) {
+  if (schema.table_id == 0 && !schema.ended) return;
+  schema.table_id = 0;
+  schema.ended = false;
+  const StreamId id = store_.stream(stream);
+  const EventStore::Version version = store_.schema(id, schema);
+  const std::string encoded = store_.encoded_schema(version.id);
+  batch.add(announcement_of(id, version.id, encoded));
+  versions_[id] = version.id;
+}
+
+// A row of a table whose id is not known is taken for one of the table that is loaded.
+Status IngestHandler::begin_tables(const std::vector<Beginning>& tables, std::string_view resume,
+                                   bool anew) {
   Transaction transaction;
   transaction.commit_time = clock_.now();
   transaction.position = resume;
   BatchBuilder batch;
+  std::map<std::string, Schema> known = store_.newest_schemas(name_ + ".");
   if (!tables.empty()) batch.begin(transaction);
   for (const Beginning& table : tables) {
+    const auto before = known.extract(name_ + "." + table.step.table);
     if (table.schema) {
       const std::string name = name_ + "." + table.step.table;
       const EventStore::Version version = store_.schema(table.stream, *table.schema);
@@ -272,6 +306,8 @@ Status IngestHandler::begin_tables(const std::vector<Beginning>& tables, std::st
       const std::string encoded = store_.encoded_schema(version.id);
       if (version.is_new) batch.add(announcement_of(table.stream, version.id, encoded));
       versions_[table.stream] = version.id;
+    } else if (!before.empty()) {
+      forget_table_id(before.key(), before.mapped(), batch);
     }
     EventBody event;
     event.stream = table.stream;
@@ -281,6 +317,9 @@ Status IngestHandler::begin_tables(const std::vector<Beginning>& tables, std::st
     event.type = EventType::load_step;
     event.body = body;
     batch.add(event);
+  }
+  if (!tables.empty() && anew) {
+    for (const auto& [stream, schema] : known) forget_table_id(stream, schema, batch);
   }
   if (!tables.empty()) batch.commit();
   batch.set_source(source_, resume);

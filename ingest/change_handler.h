@@ -74,6 +74,7 @@ class IngestHandler final : public ChangeHandler {
   // Code::unavailable: that is done between two.
   Status end_table(const KnownTable& table, std::string_view reason,
                    std::uint32_t ordinal) override;
+  Status end_load(std::string_view table, std::string_view reason) override;
   Status begin_load(std::string_view table) override;
   Status commit(std::string_view resume) override;
   Status progress(std::string_view resume) override;
@@ -86,7 +87,9 @@ class IngestHandler final : public ChangeHandler {
   void release(std::unique_ptr<HeldTransaction> held) override;
 
   // Tables that are captured from here on, and where the source goes on; on disk when this returns.
-  Status begin_tables(const std::vector<Beginning>& tables, std::string_view resume);
+  // Which tables they are is not known from here on: `anew`, as the database may be another one,
+  // not of any table of the source.
+  Status begin_tables(const std::vector<Beginning>& tables, std::string_view resume, bool anew);
 
   // The connection ended: what is whole becomes durable, the open transaction is forgotten.
   Status end();
@@ -104,6 +107,7 @@ class IngestHandler final : public ChangeHandler {
   Status put(LoadPart& part);
   Status put_step(const LoadStep& step);
   Status announce_rows_of(const LoadPart& part);
+  void forget_table_id(std::string_view stream, Schema schema, BatchBuilder& batch);
 
   EventStore& store_;
   Clock& clock_;
@@ -129,7 +133,8 @@ class IngestHandler final : public ChangeHandler {
   // Tables by their ids, once asked for; a table may have another id by now.
   std::optional<absl::flat_hash_map<std::uint32_t, std::string>> tables_by_id_;
   const LoadSteps load_steps_;
-  std::set<std::string> other_loads_;  // tables of the open transaction whose loads begin or end
+  // The last steps of the loads that the open transaction begins or ends, by table.
+  std::map<std::string, LoadStep> other_loads_;
   bool has_other_loads_ = false;
 };
 

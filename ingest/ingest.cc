@@ -138,7 +138,7 @@ Status Ingest::begin(IngestHandler& handler) {
   TRY(const Source::Begun begun, source_.begin());
   TRY(const auto tables, first_loads_of(begun.tables));
   return loads_.begin(tables, true, [&](const std::vector<Beginning>& beginnings) {
-    return handler.begin_tables(beginnings, begun.resume);
+    return handler.begin_tables(beginnings, begun.resume, true);
   });
 }
 
@@ -156,7 +156,7 @@ Status Ingest::capture_new_tables(IngestHandler& handler) {
   if (tables.empty()) return {};
   TRY(const auto loads, first_loads_of(tables));
   return loads_.begin(loads, false, [&](const std::vector<Beginning>& beginnings) -> Status {
-    TRY_DO(handler.begin_tables(beginnings, store_.source_position(options_.name)));
+    TRY_DO(handler.begin_tables(beginnings, store_.source_position(options_.name), false));
     return source_.capture(tables);
   });
 }
@@ -171,7 +171,7 @@ Result<std::uint64_t> Ingest::load_anew(const TableToLoad& table) {
                       [&](const std::vector<Beginning>& beginnings) {
                         number = beginnings.front().step.number;
                         return handler.begin_tables(beginnings,
-                                                    store_.source_position(options_.name));
+                                                    store_.source_position(options_.name), false);
                       }));
   return number;
 }

@@ -21,9 +21,13 @@ std::string full_name(const std::string& schema, const std::string& table) {
   return schema + "." + table;
 }
 
-// Streams that were stored before ids were kept have none.
+// Streams that were stored before ids were kept, or that are loaded anew, have none.
 bool may_be(const ChangeHandler::KnownTable& known, std::uint32_t oid) {
   return known.schema.table_id == oid || known.schema.table_id == 0;
+}
+
+bool has_ended(const std::optional<ChangeHandler::KnownTable>& known) {
+  return known && known->schema.ended;
 }
 
 }  // namespace
@@ -241,7 +245,7 @@ Status ChangeDecoder::describe(CapturedRelation& relation) {
   Schema schema;
   relation.transform.reset();
   if (relation.captured) {
-    TRY(schema, catalog_.schema_of(sent, sent_types_, {here_, told_of(sent.oid)}));
+    TRY(schema, catalog_.schema_of(sent, sent_types_, {here_, told_of(sent.oid), begin_.xid}));
     TRY(relation.transform, catalog_.transform_of(sent));
     TRY_DO(check_held(relation));
   }
@@ -265,9 +269,10 @@ Result<ChangeDecoder::CapturedRelation*> ChangeDecoder::relation_of(std::uint32_
 
 Status ChangeDecoder::announce(CapturedRelation& relation) {
   TRY_DO(begin_if_needed());
-  if (relation.version) return {};
+  if (relation.version && relation.endings_before == endings_) return {};
   TRY_DO(notice_other_table(relation));
   TRY(relation.version, noted(handler_.schema(relation.name, relation.schema)));
+  relation.endings_before = endings_;
   return {};
 }
 
@@ -462,10 +467,16 @@ Status ChangeDecoder::emit_held() {
 
 // False: it is somebody else's message, like theirs or not.
 Result<bool> ChangeDecoder::take_ddl(const LogicalMessage& message) {
-  auto ddl = read_ddl_message(message.content);
-  if (!ddl) return false;
-  TRY(const bool is_theirs, catalog_.is_of_triggers(ddl->token));
+  const std::string_view token = token_of(message.content);
+  if (token.empty()) return false;
+  TRY(const bool is_theirs, catalog_.is_of_triggers(token));
   if (!is_theirs) return false;
+  auto ddl = read_ddl_message(message.content);
+  if (!ddl) {  // of another version of the triggers
+    const std::string problem = ddl.error().what;
+    ddl = DdlMessage{};
+    ddl->problem = problem;
+  }
   ++next_ordinal_;
   if (!concerns(*ddl)) return true;
   TRY_DO(begin_if_needed());
@@ -504,7 +515,7 @@ Status ChangeDecoder::emit_ddl(const DdlMessage& ddl, Lsn lsn) {
   event.type = EventType::ddl;
   event.stream = *source_stream_;
   event.ordinal = next_ordinal_ - 1;
-  event.body = ddl.statement;
+  event.body = catalog_.keeps_statements() ? std::string_view(ddl.statement) : "";
   event.attributes = attributes_;
   return noted(handler_.event(event));
 }
@@ -520,7 +531,9 @@ Status ChangeDecoder::on_touched(TouchedTable& touched) {
     told_.erase(oid);
     return {};
   }
-  found_new_table_ = found_new_table_ || touched.was_table.empty();
+  if (touched.was_table.empty() && !found_new_table_) {
+    TRY(found_new_table_, catalog_.is_unpublished(oid));
+  }
   told_[oid] = std::move(touched.now);
   const auto relation = relations_.find(oid);
   if (relation != relations_.end() && !relation->second->sent.columns.empty())
@@ -528,18 +541,21 @@ Status ChangeDecoder::on_touched(TouchedTable& touched) {
   return {};
 }
 
-// Its rows go on under another name, and those that it has are not known there.
+// Its rows go on under another name, and those that it has are not known there: unless they came
+// already, as the triggers did not see the statement and only now say what it was called.
 Status ChangeDecoder::on_renamed(const TouchedTable& touched, bool is_captured) {
   const std::string before = full_name(touched.was_schema, touched.was_table);
   const std::string after = full_name(touched.now.schema, touched.now.table);
-  if (const auto known = handler_.known_table(before); known && may_be(*known, touched.now.oid)) {
-    if (is_captured) TRY_DO(check_rules_for(touched.now, *known, after));
-    TRY_DO(end_stream(*known, "the table was renamed to " + after));
-  }
+  const auto known = handler_.known_table(after);
+  if (known && known->schema.table_id == touched.now.oid) return {};
+  const auto was = handler_.known_table(before);
+  if (is_captured && was && may_be(*was, touched.now.oid))
+    TRY_DO(check_rules_for(touched.now, *was, after));
+  TRY_DO(end_table(before, touched.now.oid, "the table was renamed to " + after));
   if (!is_captured) return {};
-  if (const auto known = handler_.known_table(after))
+  if (known && !has_ended(known))
     TRY_DO(end_stream(*known, "the table is another one, which was " + before));
-  return noted(handler_.begin_load(after));
+  return begin_load(after);
 }
 
 Status ChangeDecoder::check_rules_for(const TableDescription& now,
@@ -567,14 +583,20 @@ Status ChangeDecoder::check_rules_follow(const ChangeHandler::KnownTable& before
 Status ChangeDecoder::on_dropped(const DroppedTable& dropped) {
   told_.erase(dropped.oid);
   if (!choice_.has(dropped.schema, dropped.table)) return {};
-  const auto known = handler_.known_table(full_name(dropped.schema, dropped.table));
-  if (!known || !may_be(*known, dropped.oid)) return {};
-  return end_stream(*known, "the table was dropped");
+  return end_table(full_name(dropped.schema, dropped.table), dropped.oid, "the table was dropped");
+}
+
+Status ChangeDecoder::end_table(const std::string& table, std::uint32_t oid,
+                                const std::string& reason) {
+  const auto known = handler_.known_table(table);
+  if (!known || has_ended(known)) return noted(handler_.end_load(table, reason));
+  return may_be(*known, oid) ? end_stream(*known, reason) : Status();
 }
 
 // -- what nobody says --
 
-// A stream that has ended, or was stored before ids were kept, is of no table.
+// A stream whose id is not known is taken for that of the table. One that has ended knows no row of
+// it: two tables may have swapped their names, and only one of them was noticed yet.
 Status ChangeDecoder::notice_other_table(const CapturedRelation& relation) {
   const std::uint32_t oid = relation.schema.table_id;
   if (oid == 0) return {};
@@ -582,17 +604,23 @@ Status ChangeDecoder::notice_other_table(const CapturedRelation& relation) {
   if (of_name && of_name->schema.table_id == oid) return {};
   const auto of_id = handler_.known_table(oid);
   const bool is_another = of_name && of_name->schema.table_id != 0;
-  if (!of_id && !is_another) return {};
+  if (!of_id && !is_another && !has_ended(of_name)) return {};
   if (of_id) {
     TRY_DO(check_rules_follow(*of_id, has_transforms(relation.schema), relation.name));
     TRY_DO(end_stream(*of_id, "the table was renamed to " + relation.name));
   }
   if (is_another) TRY_DO(end_stream(*of_name, "the table is another one of the same name"));
-  return noted(handler_.begin_load(relation.name));
+  return begin_load(relation.name);
 }
 
 Status ChangeDecoder::end_stream(const ChangeHandler::KnownTable& known, std::string_view reason) {
+  ++endings_;
   return noted(handler_.end_table(known, reason, next_ordinal_ - 1));
+}
+
+Status ChangeDecoder::begin_load(const std::string& table) {
+  ++endings_;
+  return noted(handler_.begin_load(table));
 }
 
 }  // namespace tidelog::postgres

@@ -94,6 +94,7 @@ class ChangeDecoder {
     std::unique_ptr<RowTransform> transform;        // null: rows are stored as they come
     std::optional<std::string> held_as;             // what was done to rows before they were held
     std::optional<ChangeHandler::Version> version;  // once announced on this connection
+    std::uint64_t endings_before = 0;               // of it
   };
   struct HeldMessage {
     Lsn lsn;
@@ -152,6 +153,9 @@ class ChangeDecoder {
   Status check_rules_follow(const ChangeHandler::KnownTable& before, bool has_rules,
                             std::string_view name) const;
   Status end_stream(const ChangeHandler::KnownTable& known, std::string_view reason);
+  // Of the table with this name and oid; what is known may be another one already.
+  Status end_table(const std::string& table, std::uint32_t oid, const std::string& reason);
+  Status begin_load(const std::string& table);
   Status emit_held();
   std::string advance_to(Lsn end);
 
@@ -167,6 +171,9 @@ class ChangeDecoder {
   // Captured tables as the event triggers described them last, by oid.
   absl::flat_hash_map<std::uint32_t, TableDescription> told_;
   Lsn here_;  // of what is being decoded
+  // Streams that were ended or begun anew on this connection: what was announced before may not be
+  // the newest of its stream any more.
+  std::uint64_t endings_ = 0;
   std::optional<StreamId> source_stream_;
 
   bool handler_failed_ = false;

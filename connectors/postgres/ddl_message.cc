@@ -8,6 +8,9 @@ namespace tidelog::postgres {
 
 namespace {
 
+constexpr std::size_t column_fields = 6;
+constexpr std::size_t object_fields_min = 4;  // of one that was dropped
+
 // After the first field that is not there all others are empty, and only finish() tells.
 class Fields {
  public:
@@ -33,13 +36,14 @@ class Fields {
     return value;
   }
 
-  // Of items that have at least one field each.
-  std::size_t count() {
+  // Of items that have at least so many fields each.
+  std::size_t count(std::size_t fields_min) {
     const auto items = number<std::size_t>();
-    if (items > text_.size() / field_bytes_min) fail();
+    if (items > text_.size() / (fields_min * field_bytes_min)) fail();
     return is_broken_ ? 0 : items;
   }
 
+  bool is_broken() const { return is_broken_; }
   void fail() {
     is_broken_ = true;
     text_ = {};
@@ -117,7 +121,8 @@ TableDescription read_description(Fields& in) {
   table.schema = in.text();
   table.table = in.text();
   table.identity = read_identity(in);
-  for (std::size_t left = in.count(); left != 0; --left) table.columns.push_back(read_column(in));
+  for (std::size_t left = in.count(column_fields); left != 0 && !in.is_broken(); --left)
+    table.columns.push_back(read_column(in));
   return table;
 }
 
@@ -154,6 +159,12 @@ bool is_flagged(const TableDescription& table, const DescribedColumn& column) {
 
 }  // namespace
 
+std::string_view token_of(std::string_view content) {
+  Fields in(content);
+  in.text();  // the version
+  return in.text();
+}
+
 Result<DdlMessage> read_ddl_message(std::string_view content) {
   Fields in(content);
   DdlMessage message;
@@ -162,7 +173,7 @@ Result<DdlMessage> read_ddl_message(std::string_view content) {
   message.problem = in.text();
   message.command = in.text();
   message.statement = in.text();
-  for (std::size_t left = in.count(); left != 0; --left) {
+  for (std::size_t left = in.count(object_fields_min); left != 0 && !in.is_broken(); --left) {
     const std::string_view what = in.text();
     if (what == "table") {
       message.touched.push_back(read_touched(in));

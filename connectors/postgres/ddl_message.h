@@ -51,13 +51,17 @@ struct DroppedTable {
 };
 
 struct DdlMessage {
-  std::string token;      // which only the triggers and their readers know
-  std::string problem;    // why nothing is described; empty: everything is
-  std::string command;    // "ALTER TABLE"
-  std::string statement;  // the client's text, which may hold more than this one
+  std::string token;    // which only the triggers and their readers know
+  std::string problem;  // why nothing is described; empty: everything is
+  std::string command;  // "ALTER TABLE"
+  // The client's text, which may hold more than this one, and is cut behind 65,536 characters.
+  std::string statement;
   std::vector<TouchedTable> touched;
   std::vector<DroppedTable> dropped;
 };
+
+// The token of what looks like their message; empty: it does not. Nothing else of it is looked at.
+std::string_view token_of(std::string_view content);
 
 // Fields are text in UTF-8: the number of bytes in decimal, a colon, the bytes.
 // message: "1" | token | problem | command | statement | n | n * (touched or dropped)

@@ -10,20 +10,39 @@ namespace {
 
 // `pg_catalog, pg_temp` as the search path keeps what others make in their schemas from being
 // called with the rights of the owner. They write their table as its owner, whoever's statement it
-// is.
-constexpr const char* install_sql = R"sql(CREATE SCHEMA IF NOT EXISTS tidelog;
+// is. Who owns the schema, or anything in it, can replace what they run.
+constexpr const char* install_sql = R"sql(SET LOCAL search_path = pg_catalog, pg_temp;
+DO $$
+declare
+  me oid := (select oid from pg_roles where rolname = current_user);
+  ours oid := (select oid from pg_namespace where nspname = 'tidelog');
+begin
+  if exists (select from pg_namespace where oid = ours and nspowner <> me)
+     or exists (select from pg_class where relnamespace = ours and relowner <> me)
+     or exists (select from pg_proc where pronamespace = ours and proowner <> me)
+     or exists (select from pg_type where typnamespace = ours and typowner <> me) then
+    raise exception 'the schema tidelog, or something in it, is of another role than %', current_user
+      using errcode = 'insufficient_privilege',
+            hint = 'Install as the role that owns it, or remove it: DROP SCHEMA tidelog CASCADE';
+  end if;
+end
+$$;
+CREATE SCHEMA IF NOT EXISTS tidelog;
 REVOKE ALL ON SCHEMA tidelog FROM PUBLIC;
 
 -- Only what carries the token is believed: anyone may write a logical message.
 CREATE TABLE IF NOT EXISTS tidelog.installation (
   one boolean PRIMARY KEY DEFAULT true CHECK (one), version int NOT NULL, token text NOT NULL);
-INSERT INTO tidelog.installation (version, token) VALUES (1, pg_catalog.gen_random_uuid()::text)
+INSERT INTO tidelog.installation (version, token) VALUES (2, pg_catalog.gen_random_uuid()::text)
   ON CONFLICT (one) DO UPDATE SET version = excluded.version;
 
 -- What each table was from a place in the log on. Table 0: from here on nothing before is valid.
 CREATE TABLE IF NOT EXISTS tidelog.table_history (
   table_oid oid, lsn pg_lsn, schema_name name, table_name name, description text NOT NULL,
   dropped pg_lsn, PRIMARY KEY (table_oid, lsn));
+-- Of the transaction that wrote it, of whose own rows it need not be the description.
+ALTER TABLE tidelog.table_history ADD COLUMN IF NOT EXISTS xid xid
+  DEFAULT pg_catalog.pg_current_xact_id()::xid;
 CREATE INDEX IF NOT EXISTS table_history_dropped ON tidelog.table_history (dropped)
   WHERE dropped IS NOT NULL;
 
@@ -67,23 +86,41 @@ CREATE OR REPLACE FUNCTION tidelog.describe(wanted oid) RETURNS text LANGUAGE sq
    group by c.oid, n.nspname, c.relname, c.relreplident
 $$;
 
-CREATE OR REPLACE FUNCTION tidelog.emit(problem text, command text, count int, objects text) RETURNS void
+DROP FUNCTION IF EXISTS tidelog.emit(text, text, int, text);
+CREATE OR REPLACE FUNCTION tidelog.emit(
+  problem text, command text, statement text, count int, objects text) RETURNS void
   LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
   select pg_logical_emit_message(true, 'tidelog.ddl', convert_to(
            tidelog.field('1') || tidelog.field(i.token) || tidelog.field(problem)
-           || tidelog.field(command) || tidelog.field(current_query())
+           || tidelog.field(command) || tidelog.field(statement)
            || tidelog.field(count::text) || objects, 'UTF8'))
     from tidelog.installation i
 $$;
 
--- What was not understood must not be taken for unchanged. The statement itself goes on.
+-- The client's whole text, which each of its statements would repeat: not more than 65536 characters.
+CREATE OR REPLACE FUNCTION tidelog.statement() RETURNS text
+  LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  select case when length(current_query()) > 65536 then left(current_query(), 65536) || ' …'
+              else current_query() end
+$$;
+
+-- What was not understood must not be taken for unchanged. The statement itself goes on, also when
+-- this cannot be noted or told.
 CREATE OR REPLACE FUNCTION tidelog.failed(problem text, command text) RETURNS void
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 begin
-  insert into tidelog.table_history values (0, pg_current_wal_insert_lsn(), '', '', '')
-    on conflict do nothing;
-  perform tidelog.emit(problem, command, 0, '');
   raise warning 'tidelog could not describe this statement to its reader: %', problem;
+  begin
+    insert into tidelog.table_history values (0, pg_current_wal_insert_lsn(), '', '', '')
+      on conflict do nothing;
+  exception when others then
+    raise warning 'tidelog could not note that: %', sqlerrm;
+  end;
+  begin
+    perform tidelog.emit(problem, command, '', 0, '');
+  exception when others then
+    raise warning 'tidelog could not tell that: %', sqlerrm;
+  end;
 end
 $$;
 
@@ -92,6 +129,9 @@ CREATE OR REPLACE FUNCTION tidelog.note(touched oid[], made oid[]) RETURNS text[
   LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 declare
   here pg_lsn := pg_current_wal_insert_lsn();
+  -- A table that is made was never another one: what it is holds from the beginning on.
+  since pg_lsn := coalesce((select max(h.lsn) from tidelog.table_history h where h.table_oid = 0),
+                           '0/0');
   behind pg_lsn;
   one record;
   was_schema name;
@@ -114,13 +154,13 @@ begin
       tidelog.field('table') || tidelog.field(was_schema::text) || tidelog.field(was_table::text)
       || one.description);
     insert into tidelog.table_history
-      values (one.oid, case when one.oid = any (made) then '0/0' else here end, one.nspname,
+      values (one.oid, case when one.oid = any (made) then since else here end, one.nspname,
               one.relname, one.description)
       on conflict (table_oid, lsn) do update
         set schema_name = excluded.schema_name, table_name = excluded.table_name,
-            description = excluded.description, dropped = null;
+            description = excluded.description, dropped = null, xid = excluded.xid;
   end loop;
-  select coalesce(min(s.confirmed_flush_lsn), here) into behind
+  select coalesce(min(s.restart_lsn), here) into behind
     from pg_replication_slots s where s.database = current_database() and s.slot_type = 'logical';
   delete from tidelog.table_history where ctid in (
     select h.ctid from tidelog.table_history h where h.dropped < behind for update skip locked);
@@ -180,7 +220,8 @@ begin
   if touched is null and not other then return; end if;
   objects := tidelog.note(coalesce(touched, '{}'), coalesce(made, '{}'));
   if objects = '{}' and not other then return; end if;
-  perform tidelog.emit('', tg_tag, cardinality(objects), array_to_string(objects, ''));
+  perform tidelog.emit('', tg_tag, tidelog.statement(), cardinality(objects),
+                       array_to_string(objects, ''));
 exception when others then
   perform tidelog.failed(sqlerrm, tg_tag);
 end
@@ -211,7 +252,8 @@ begin
   if touched is not null then objects := tidelog.note(touched, '{}'); end if;
   objects := objects || coalesce(dropped, '{}');
   if objects = '{}' and not other then return; end if;
-  perform tidelog.emit('', tg_tag, cardinality(objects), array_to_string(objects, ''));
+  perform tidelog.emit('', tg_tag, tidelog.statement(), cardinality(objects),
+                       array_to_string(objects, ''));
 exception when others then
   perform tidelog.failed(sqlerrm, tg_tag);
 end
@@ -245,6 +287,8 @@ DROP FUNCTION IF EXISTS tidelog.on_drop();
 DROP FUNCTION IF EXISTS tidelog.note(oid[], oid[]);
 DROP FUNCTION IF EXISTS tidelog.failed(text, text);
 DROP FUNCTION IF EXISTS tidelog.emit(text, text, int, text);
+DROP FUNCTION IF EXISTS tidelog.emit(text, text, text, int, text);
+DROP FUNCTION IF EXISTS tidelog.statement();
 DROP FUNCTION IF EXISTS tidelog.describe(oid);
 DROP FUNCTION IF EXISTS tidelog.field(text);
 DROP TABLE IF EXISTS tidelog.table_history;
@@ -253,13 +297,15 @@ DROP SCHEMA IF EXISTS tidelog;
 COMMIT;
 )sql";
 
-// Of catalogs that everybody may read, so that no right is missing to find out which are.
+// Of catalogs that everybody may read, so that no right is missing to find out which are. Only
+// what is all of one owner is ours: no ordinary role can own an event trigger.
 constexpr const char* find_sql = R"(
-select count(*) filter (where c.relname in ('table_history', 'installation')),
+select count(*) filter (where c.relowner = n.nspowner),
        coalesce(bool_and(has_schema_privilege(n.oid, 'USAGE')
                          and has_table_privilege(c.oid, 'SELECT')), false),
-       (select count(*) from pg_event_trigger where evtname in ('tidelog_ddl', 'tidelog_drop')
-          and evtenabled = 'A')
+       (select count(*) from pg_event_trigger e
+         where e.evtname in ('tidelog_ddl', 'tidelog_drop') and e.evtenabled = 'A'
+           and e.evtowner = (select o.nspowner from pg_namespace o where o.nspname = 'tidelog'))
   from pg_namespace n join pg_class c on c.relnamespace = n.oid
  where n.nspname = 'tidelog' and c.relname in ('table_history', 'installation'))";
 

@@ -17,10 +17,11 @@
 namespace tidelog::postgres {
 
 // Of what is installed: rises with every change of it.
-inline constexpr std::int64_t ddl_triggers_version = 1;
+inline constexpr std::int64_t ddl_triggers_version = 2;
 
-// SQL, one transaction, for a superuser or an owner of the like. May be run again: it brings what
-// is there up to date, describes all tables anew, and lets `reader` read it, too.
+// SQL, one transaction, for a superuser or an owner of the like. May be run again by the same role:
+// it brings what is there up to date, describes all tables anew, and lets `reader` read it, too. It
+// refuses a schema `tidelog` that holds anything of another role: that would run with its rights.
 std::string install_ddl_triggers_sql(std::string_view reader);
 std::string remove_ddl_triggers_sql();
 

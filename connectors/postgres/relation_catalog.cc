@@ -48,16 +48,34 @@ select null, a.attname::text, null, null
 
 constexpr const char* history_sql = R"(
 select description from tidelog.table_history
- where table_oid = $1::oid and lsn <= $2::pg_lsn
+ where table_oid = $1::oid and lsn <= $2::pg_lsn and xid is distinct from $3::xid
    and lsn >= coalesce((select max(lsn) from tidelog.table_history
                          where table_oid = 0 and lsn <= $2::pg_lsn), '0/0')
  order by lsn desc limit 100)";
 
+// Anyone with the right to make a schema may make one of this name. The triggers' own has an owner
+// who can own event triggers: no ordinary role.
 constexpr const char* has_history_sql = R"(
-select coalesce(bool_and(has_schema_privilege(n.oid, 'USAGE')
-                         and has_table_privilege(c.oid, 'SELECT')), false)
+select count(*) = 2
+       and coalesce(bool_and(has_schema_privilege(n.oid, 'USAGE')
+                             and has_table_privilege(c.oid, 'SELECT')
+                             and c.relowner = n.nspowner
+                             and (c.relname = 'installation'
+                                  or exists (select from pg_attribute a
+                                              where a.attrelid = c.oid and a.attname = 'xid'))
+                             and 2 = (select count(*) from pg_event_trigger e
+                                       where e.evtname in ('tidelog_ddl', 'tidelog_drop')
+                                         and e.evtowner = n.nspowner)), false)
   from pg_namespace n join pg_class c on c.relnamespace = n.oid
  where n.nspname = 'tidelog' and c.relname in ('table_history', 'installation'))";
+
+constexpr const char* is_unpublished_sql = R"(
+select exists (select from pg_class where oid = $1::oid)
+       and not exists (
+         select from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
+          where p.pubname = $2
+            and (r.prrelid = $1::oid
+                 or r.prrelid in (select relid from pg_partition_ancestors($1::oid::regclass)))))";
 
 bool is_of_user(const RelationColumn& column) { return column.type >= first_user_oid; }
 
@@ -235,13 +253,21 @@ Result<bool> SqlRelationCatalog::is_of_triggers(std::string_view token) {
   return !token_.empty() && token == token_;
 }
 
+Result<bool> SqlRelationCatalog::is_unpublished(std::uint32_t oid) {
+  if (!owns_publication(options_)) return false;
+  TRY(const QueryResult answer,
+      query(is_unpublished_sql, {std::to_string(oid), publication_name(options_)}));
+  return answer.boolean(0, 0);
+}
+
 // Nothing: the triggers were not there, or did not see what made it what it is.
 Result<std::optional<TableDescription>> SqlRelationCatalog::description_of(const Relation& relation,
                                                                            RelationTime time) {
   if (time.told != nullptr && fits(*time.told, relation)) return std::optional(*time.told);
   TRY(const bool is_there, has_history());
   if (!is_there) return std::optional<TableDescription>();
-  const auto answer = query(history_sql, {std::to_string(relation.oid), print_lsn(time.at)});
+  const auto answer = query(
+      history_sql, {std::to_string(relation.oid), print_lsn(time.at), std::to_string(time.xid)});
   if (!answer) {
     has_history_.reset();  // they may just have been removed
     TRY(const bool is_still_there, has_history());
@@ -249,8 +275,8 @@ Result<std::optional<TableDescription>> SqlRelationCatalog::description_of(const
     return std::optional<TableDescription>();
   }
   for (std::size_t row = 0; row < answer->rows(); ++row) {
-    TRY(TableDescription description, read_table_description(answer->text(row, 0)));
-    if (fits(description, relation)) return std::optional(std::move(description));
+    auto description = read_table_description(answer->text(row, 0));  // of another version, perhaps
+    if (description && fits(*description, relation)) return std::optional(*std::move(description));
   }
   return std::optional<TableDescription>();
 }

@@ -36,6 +36,9 @@ using SentTypes = absl::flat_hash_map<std::uint32_t, std::string>;
 struct RelationTime {
   Lsn at;
   const TableDescription* told = nullptr;
+  // Of its transaction: what the triggers wrote down in the same one may be of later than the row.
+  // 0: of none.
+  std::uint32_t xid = 0;
 };
 inline constexpr Lsn latest{~std::uint64_t{0}};  // for one that is described as it is now
 
@@ -48,6 +51,10 @@ class RelationCatalog {
   virtual Result<std::unique_ptr<RowTransform>> transform_of(const Relation& relation) = 0;
   // Whether this is the token of the event triggers: anyone may write a message like theirs.
   virtual Result<bool> is_of_triggers(std::string_view token) = 0;
+  // Whether texts of statements are stored: they hold values as the client wrote them.
+  virtual bool keeps_statements() const = 0;
+  // Whether there is a table with this oid, of which nothing is sent as it is not published.
+  virtual Result<bool> is_unpublished(std::uint32_t oid) = 0;
 };
 
 // Asks the server, over a connection of its own that is opened when first needed: one query for a
@@ -63,6 +70,8 @@ class SqlRelationCatalog : public RelationCatalog {
                            RelationTime time) override;
   Result<std::unique_ptr<RowTransform>> transform_of(const Relation& relation) override;
   Result<bool> is_of_triggers(std::string_view token) override;
+  bool keeps_statements() const override { return options_.transforms.empty(); }
+  Result<bool> is_unpublished(std::uint32_t oid) override;
 
  private:
   struct TypeFacts {

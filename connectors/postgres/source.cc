@@ -140,8 +140,17 @@ class PostgresSource : public Source {
     });
     if (wanted.empty()) return {};
     TRY(Connection sql, Connection::open(options_, Connection::Kind::sql));
-    TRY_DO(sql.command(add_tables_sql(publication_name(options_), published(wanted))));
-    return {};
+    const auto added = sql.command(add_tables_sql(publication_name(options_), published(wanted)));
+    if (added) return {};
+    TRY(const std::vector<DatabaseTable> all, list_tables(sql));
+    for (const DatabaseTable& table : wanted) {
+      const bool is_there = std::ranges::any_of(
+          all, [&](const DatabaseTable& one) { return name_of(one) == name_of(table); });
+      if (is_there) continue;
+      return fail(Code::unavailable,
+                  "the table " + name_of(table) + " was dropped while it was to be published");
+    }
+    return tl::unexpected<Error>(added.error());
   }
 
   TableReaders& table_readers() override { return table_readers_; }

@@ -54,7 +54,10 @@ TEST_CASE("schema: it is read as it was stored") {
   extreme.columns[0].type_modifier = std::numeric_limits<std::int32_t>::min();
   Schema both = transformed();
   both.key_asked = true;
-  for (const Schema& schema : {orders(), extreme, transformed(), of_a_table(), both, Schema{}}) {
+  Schema ended = orders();
+  ended.ended = true;
+  for (const Schema& schema :
+       {orders(), extreme, transformed(), of_a_table(), both, ended, Schema{}}) {
     const auto again = read_schema(stored(schema));
     REQUIRE(again);
     CHECK(*again == schema);

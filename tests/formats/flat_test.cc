@@ -250,6 +250,9 @@ TEST_CASE("flat: a schema says which table it is of, and what may be of a later 
   CHECK(has(R"("table_id":16384,"asked":["types"]})"));
   schema.key_asked = true;
   CHECK(has(R"("table_id":16384,"asked":["types","key"]})"));
+  schema.table_id = 0;
+  schema.ended = true;
+  CHECK(has(R"("ended":true,"asked":["types","key"]})"));
 }
 
 }  // namespace tidelog

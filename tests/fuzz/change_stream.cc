@@ -16,6 +16,8 @@ namespace {
 class Catalog : public postgres::RelationCatalog {
  public:
   Result<bool> is_of_triggers(std::string_view) override { return true; }
+  bool keeps_statements() const override { return true; }
+  Result<bool> is_unpublished(std::uint32_t) override { return false; }
   Result<Schema> schema_of(const postgres::Relation& relation, const postgres::SentTypes&,
                            postgres::RelationTime) override {
     Schema schema{relation.schema, relation.table, relation.identity, {}};
@@ -58,6 +60,7 @@ class Handler : public ChangeHandler {
   std::optional<KnownTable> known_table(std::string_view) override { return std::nullopt; }
   std::optional<KnownTable> known_table(std::uint32_t) override { return std::nullopt; }
   Status end_table(const KnownTable&, std::string_view, std::uint32_t) override { return {}; }
+  Status end_load(std::string_view, std::string_view) override { return {}; }
   Status begin_load(std::string_view) override { return {}; }
   Status commit(std::string_view) override {
     INVARIANT(std::exchange(open_, false), "what ends has begun");

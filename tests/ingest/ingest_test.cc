@@ -374,6 +374,82 @@ TEST_CASE("ingest: a load anew, while nothing works, lets keys be stored in anot
   CHECK(events[4].type == EventType::truncate);
 }
 
+TEST_CASE("ingest: a table that ends, and whose load begins anew, is not known by its id") {
+  Fixture f;
+  Schema schema = items_schema();
+  schema.table_id = 16'384;
+  const auto begin = [](ChangeHandler& handler) { return handler.begin({}); };
+  const auto commit = [](ChangeHandler& handler, std::uint64_t lsn) {
+    return handler.commit(resume_at(PostgresResume::Phase::streaming, lsn));
+  };
+  f.source.sessions.push_back([&](std::uint64_t, ChangeHandler& handler) -> Status {
+    TRY_DO(begin(handler));
+    TRY_DO(handler.schema("public.items", schema));
+    TRY_DO(commit(handler, 201));
+    const auto known = handler.known_table(16'384);
+    REQUIRE(known);
+    CHECK(known->table == "public.items");
+    TRY_DO(begin(handler));
+    TRY_DO(handler.end_table(*known, "the table was dropped", 0));
+    CHECK(handler.known_table("public.items")->schema.ended);
+    CHECK_FALSE(handler.known_table(16'384));
+    TRY_DO(handler.begin_load("public.items"));
+    CHECK_FALSE(handler.known_table("public.items")->schema.ended);
+    TRY_DO(handler.end_load("public.items", "the table was dropped"));
+    TRY_DO(handler.begin_load("public.items"));
+    return commit(handler, 301);
+  });
+  f.source.sessions.push_back([&](std::uint64_t, ChangeHandler& handler) -> Status {
+    CHECK(handler.known_table("public.items")->schema.table_id == 0);
+    CHECK_FALSE(handler.known_table("public.items")->schema.ended);
+    return handler.idle();
+  });
+  must(f.run());
+  std::vector<std::pair<LoadStep::Kind, std::uint64_t>> steps;
+  const auto reader = must(f.store->reader());
+  EventFilter filter;
+  filter.types = {"load_step"};
+  reader->set_filter(std::move(filter));
+  for (;;) {
+    const Event* const event = must(reader->next());
+    if (event == nullptr) break;
+    const LoadStep step = must(read_load_step(event->body.value()));
+    steps.emplace_back(step.kind, step.number);
+  }
+  CHECK(steps ==
+        std::vector<std::pair<LoadStep::Kind, std::uint64_t>>{{LoadStep::Kind::left_out, 1},
+                                                              {LoadStep::Kind::left_out, 2},
+                                                              {LoadStep::Kind::left_out, 3}});
+}
+
+TEST_CASE("ingest: a source that begins anew forgets which tables its streams were of") {
+  Fixture f;
+  Schema schema = items_schema();
+  schema.table_id = 16'384;
+  f.source.sessions.push_back([&](std::uint64_t, ChangeHandler& handler) -> Status {
+    TRY_DO(handler.begin({}));
+    TRY_DO(handler.schema("public.items", schema));
+    TRY_DO(handler.schema("public.no_longer_captured", schema));
+    TRY_DO(handler.commit(resume_at(PostgresResume::Phase::streaming, 201)));
+    CHECK(handler.known_table(16'384));
+    return fail(Code::history_lost, "the slot is gone");
+  });
+  f.source.sessions.push_back([&](std::uint64_t, ChangeHandler& handler) -> Status {
+    CHECK(handler.known_table("public.items")->schema.table_id == 0);
+    CHECK(handler.known_table("public.no_longer_captured")->schema.table_id == 0);
+    CHECK_FALSE(handler.known_table(16'384));
+    return handler.idle();
+  });
+  IngestOptions options = Fixture::just_named();
+  options.first_load = [](const std::string&) { return FirstLoad{FirstLoad::What::nothing, {}}; };
+  options.begins_anew = true;
+  options.transaction_bytes_max = 4096;
+  options.batch_bytes = 1024;
+  options.retry_min = options.retry_max = std::chrono::milliseconds(1);
+  must(Ingest(*f.store, f.source, f.clock, options).run(f.source.stop.get_token()));
+  CHECK(f.source.begun == 2);
+}
+
 TEST_CASE("ingest: a schema announced in a transaction that was cut is announced again") {
   Fixture f;
   const auto announce = [](ChangeHandler& handler, bool commit) -> Status {

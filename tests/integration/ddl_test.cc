@@ -254,6 +254,26 @@ TEST_CASE("ddl: without, what changes while it is written ends up as the server 
   check_live(false);
 }
 
+TEST_CASE("ddl: two tables that swap names unsaid end up as the server has them") {
+  DdlShop shop("15");
+  shop.server.sql(
+      "create table things (id int primary key); insert into things values (1), (2);"
+      "create table things_new (id int primary key); insert into things_new values (3), (4)");
+  const auto run = shop.streaming();
+  shop.server.sql("insert into things values (5); insert into things_new values (6)");
+  shop.server.sql(
+      "begin; alter table things rename to turned; alter table things_new rename to things;"
+      "alter table turned rename to things_new; commit");
+  shop.server.sql("insert into things values (7)");
+  shop.server.sql("insert into things_new values (8)");
+  const auto is_same = [&](const std::string& table) {
+    return shop.in_store(table) == shop.in_table(table);
+  };
+  CHECK_MESSAGE(eventually(patiently, [&] { return is_same("things") && is_same("things_new"); }),
+                run->errors());
+  CHECK(stopped(*run) == Exit{0, 0});
+}
+
 // A table's file is made anew in a savepoint that is rolled back, while the transaction is sent.
 TEST_CASE(
     "ddl: a rolled-back rewrite inside of a transaction that comes in pieces is no obstacle") {
@@ -310,6 +330,32 @@ TEST_CASE(
   CHECK_MESSAGE(contains(refused.errors, "--dry-run"), refused.errors);
   CHECK(shop.server.sql("select count(*) from pg_namespace where nspname = 'tidelog'")[0][0] ==
         "0");
+}
+
+TEST_CASE("ddl: a schema of the same name that somebody else made is neither filled nor believed") {
+  DdlShop shop("15");
+  shop.server.sql("create role worker login; grant create on database postgres to worker");
+  SqlSession worker = shop.server.session();
+  worker.sql(
+      "set role worker; create schema tidelog; grant usage on schema tidelog to public;"
+      "create table tidelog.installation (version int, token text);"
+      "insert into tidelog.installation values (2, 'forged');"
+      "create table tidelog.table_history (table_oid oid, lsn pg_lsn, xid xid, description text);"
+      "grant select on all tables in schema tidelog to public");
+  shop.server.sql("create table things (id int primary key); insert into things values (1)");
+  const auto run = shop.streaming();
+  worker.sql(
+      "select pg_logical_emit_message(true, 'tidelog.ddl',"
+      " '1:16:forged0:10:DROP TABLE1:x1:17:dropped5:' || 'things'::regclass::oid || "
+      "'6:public6:things')");
+  REQUIRE(eventually(patiently, [&] { return shop.events("message") == 1; }));
+  CHECK(shop.in_store("things") == shop.in_table("things"));
+  CHECK(shop.events("ddl") == 0);
+  CHECK(stopped(*run) == Exit{0, 0});
+  const Finished refused = shop.tidelog({"source", "ddl", "install", "shop"});
+  CHECK(refused.code == 2);
+  CHECK_MESSAGE(contains(refused.errors, "of another role"), refused.errors);
+  CHECK(shop.server.sql("select count(*) from pg_event_trigger")[0][0] == "0");
 }
 
 TEST_CASE("ddl: roles without rights change their tables, and forge nothing") {

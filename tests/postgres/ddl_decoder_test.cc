@@ -1,6 +1,8 @@
 // The change decoder with what event triggers say, and with tables that become others unsaid.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "connectors/postgres/change_decoder.h"
 #include "tests/postgres/fake_catalog.h"
 #include "tests/postgres/messages.h"
@@ -145,6 +147,24 @@ TEST_CASE("ddl: what could not be described is told, and nothing said before cou
   CHECK(f.catalog.told.empty());
 }
 
+TEST_CASE("ddl: a message of the triggers that cannot be read is told, and is nobody else's") {
+  Fixture f;
+  f.transaction({ddl("ALTER TABLE", {touched(orders, "orders", "orders")}),
+                 logical_message(true, 0x2000, "tidelog.ddl", "1:26:secretand more"),
+                 relation(orders, "orders"), insert_message(orders, {"t1"})});
+  CHECK(f.events() ==
+        std::vector<std::string>{"ddl $source", "ddl $source", "insert public.orders"});
+  CHECK_FALSE(f.reason(1).empty());
+  CHECK(f.catalog.told.empty());
+}
+
+TEST_CASE("ddl: where values are transformed, texts of statements are not stored") {
+  Fixture f;
+  f.catalog.transforms = {{TransformRule::Kind::mask, {"*.*.note"}}};
+  f.transaction({ddl("ALTER TABLE", {touched(orders, "orders", "orders")})});
+  CHECK(f.handler.events().at(0).body == "");
+}
+
 TEST_CASE("ddl: a table that is dropped ends its stream, which says why") {
   Fixture f;
   f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"})});
@@ -154,7 +174,7 @@ TEST_CASE("ddl: a table that is dropped ends its stream, which says why") {
   CHECK(f.reason(2) == "the table was dropped");
 }
 
-TEST_CASE("ddl: a table that is made anew goes on in the stream that had ended") {
+TEST_CASE("ddl: a table that is made anew goes on in the stream that had ended, with a load") {
   Fixture f;
   f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"}),
                  ddl("DROP TABLE", {dropped(orders, "orders")}),
@@ -162,7 +182,7 @@ TEST_CASE("ddl: a table that is made anew goes on in the stream that had ended")
                  relation(orders + 1, "orders"), insert_message(orders + 1, {"t2"})});
   CHECK(f.events() == std::vector<std::string>{"insert public.orders", "ddl $source",
                                                "truncate public.orders", "ddl $source",
-                                               "insert public.orders"});
+                                               "load_step public.orders", "insert public.orders"});
 }
 
 TEST_CASE("ddl: a table that is renamed ends one stream, and begins the other with a load") {
@@ -220,6 +240,56 @@ TEST_CASE("decoder: a table that comes under another name ends one stream and be
                                                "insert public.purchases",
                                                "truncate public.purchases",
                                                "load_step public.orders", "insert public.orders"});
+}
+
+TEST_CASE("decoder: two tables that swap names unsaid both end, and both are loaded") {
+  for (const bool first_is_orders : {false, true}) {
+    CAPTURE(first_is_orders);
+    Fixture f;
+    f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"})});
+    f.transaction({relation(orders + 1, "orders_new"), insert_message(orders + 1, {"t2"})});
+    std::vector<std::string> rows = {relation(orders + 1, "orders"),
+                                     insert_message(orders + 1, {"t3"})};
+    const std::vector<std::string> others = {relation(orders, "orders_new"),
+                                             insert_message(orders, {"t4"})};
+    rows.insert(first_is_orders ? rows.end() : rows.begin(), others.begin(), others.end());
+    f.transaction(rows);
+    f.transaction({insert_message(orders, {"t5"}), insert_message(orders + 1, {"t6"})});
+    std::vector<std::string> events = f.events();
+    CHECK(std::ranges::count(events, "load_step public.orders") == 1);
+    CHECK(std::ranges::count(events, "load_step public.orders_new") == 1);
+    CHECK(std::ranges::count(events, "truncate public.orders") == 1);
+    CHECK(std::ranges::count(events, "truncate public.orders_new") == 1);
+  }
+}
+
+TEST_CASE("decoder: a table that is renamed and gets its name back is announced anew") {
+  Fixture f;
+  f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"})});
+  f.transaction({ddl("ALTER TABLE", {touched(orders, "orders", "turned")}),
+                 ddl("ALTER TABLE", {touched(orders, "turned", "orders")}),
+                 relation(orders, "orders"), insert_message(orders, {"t2"})});
+  CHECK(f.handler.known_table("public.orders")->schema.table_id == orders);
+  CHECK_FALSE(f.handler.known_table("public.orders")->schema.ended);
+}
+
+TEST_CASE("ddl: a rename that is told when its rows came already ends nothing") {
+  Fixture f;
+  f.transaction({relation(orders, "orders"), insert_message(orders, {"t1"})});
+  f.transaction({relation(orders, "purchases"), insert_message(orders, {"t2"})});
+  const std::size_t before = f.events().size();
+  f.transaction({ddl("ALTER TABLE", {touched(orders, "orders", "purchases")}),
+                 relation(orders, "purchases"), insert_message(orders, {"t3"})});
+  const std::vector<std::string> events = f.events();
+  CHECK(std::vector(events.begin() + static_cast<std::ptrdiff_t>(before), events.end()) ==
+        std::vector<std::string>{"ddl $source", "insert public.purchases"});
+}
+
+TEST_CASE("ddl: a table without a row that is dropped or renamed ends its load") {
+  Fixture f;
+  f.transaction({ddl("DROP TABLE", {dropped(orders, "orders")}),
+                 ddl("ALTER TABLE", {touched(orders + 1, "before", "after")})});
+  CHECK(f.handler.ended_loads() == std::vector<std::string>{"public.orders", "public.before"});
 }
 
 TEST_CASE("decoder: a table whose id was not stored is taken for the same") {

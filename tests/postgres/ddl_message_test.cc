@@ -105,6 +105,20 @@ TEST_CASE("ddl message: another version, letter or kind is corrupt") {
   CHECK_FALSE(read_ddl_message(replaced(good, "1:15:table", "9:9999999995:table")));
 }
 
+TEST_CASE("ddl message: its token is known whatever else it says") {
+  CHECK(token_of(golden()[0]) == read_ddl_message(golden()[0])->token);
+  CHECK(token_of("1:26:secret9:nothing") == "secret");
+  CHECK(token_of("1:16:secre").empty());
+  CHECK(token_of("no message of theirs").empty());
+}
+
+TEST_CASE("ddl message: what claims more objects or columns than there are bytes is corrupt") {
+  const std::string head = "1:16:secret0:11:ALTER TABLE1:x";
+  CHECK_FALSE(read_ddl_message(head + "9:999999999" + std::string(1'000'000, '0')));
+  CHECK_FALSE(read_ddl_message(head + "6:999999" + std::string(1'000'000, '0')));
+  CHECK_FALSE(read_table_description("1:96:public1:t1:d6:999999" + std::string(2'000'000, '0')));
+}
+
 TEST_CASE(
     "ddl message: a description fits a relation that was sent as it says, or with less of it") {
   auto message = read_ddl_message(golden()[0]);

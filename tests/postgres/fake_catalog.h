@@ -23,6 +23,8 @@ class FakeCatalog : public postgres::RelationCatalog {
   std::string token = "secret";  // of the event triggers
 
   Result<bool> is_of_triggers(std::string_view one) override { return one == token; }
+  bool keeps_statements() const override { return transforms.empty(); }
+  Result<bool> is_unpublished(std::uint32_t /*oid*/) override { return true; }
   Result<Schema> schema_of(const postgres::Relation& relation, const postgres::SentTypes& sent,
                            postgres::RelationTime time) override {
     ++asked;

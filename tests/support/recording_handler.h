@@ -112,7 +112,17 @@ class RecordingHandler : public ChangeHandler {
     streams_.push_back(table.table);
     schemas_.push_back(table.schema);
     schemas_.back().table_id = 0;
+    schemas_.back().ended = true;
     return {};
+  }
+  Status end_load(std::string_view table, std::string_view /*reason*/) override {
+    const std::scoped_lock lock(mutex_);
+    ended_loads_.emplace_back(table);
+    return {};
+  }
+  std::vector<std::string> ended_loads() const {
+    const std::scoped_lock lock(mutex_);
+    return ended_loads_;
   }
   Status begin_load(std::string_view table) override {
     const std::scoped_lock lock(mutex_);
@@ -120,6 +130,11 @@ class RecordingHandler : public ChangeHandler {
     recorded.type = EventType::load_step;
     recorded.stream = table;
     open_->events.push_back(std::move(recorded));
+    const auto known = find_last([&](std::size_t i) { return streams_[i] == table; });
+    if (!known || !known->schema.ended) return {};
+    streams_.emplace_back(table);
+    schemas_.push_back(known->schema);
+    schemas_.back().ended = false;
     return {};
   }
 
@@ -255,6 +270,7 @@ class RecordingHandler : public ChangeHandler {
   std::optional<RecordedTransaction> open_;
   std::vector<RecordedTransaction> transactions_;
   std::vector<RecordedEvent> loaded_;
+  std::vector<std::string> ended_loads_;
   std::vector<std::string> progress_;
   std::string accepted_;
   std::string durable_;
