@@ -37,7 +37,7 @@ LoadRequest request_from(const Json& json) {
   request.source = json.at("source").get<std::string>();
   request.table = json.at("table").get<std::string>();
   request.where = json.at("where").get<std::string>();
-  request.anew = json.at("anew").get<bool>();
+  request.anew = json.value("anew", false);  // one of an older program lacks it
   return request;
 }
 

@@ -293,7 +293,8 @@ Status IngestHandler::begin_tables(const std::vector<Beginning>& tables, std::st
   transaction.position = resume;
   BatchBuilder batch;
   std::map<std::string, Schema> known = store_.newest_schemas(name_ + ".");
-  if (!tables.empty()) batch.begin(transaction);
+  const bool has_events = !tables.empty() || (anew && !known.empty());
+  if (has_events) batch.begin(transaction);
   for (const Beginning& table : tables) {
     const auto before = known.extract(name_ + "." + table.step.table);
     if (table.schema) {
@@ -301,12 +302,13 @@ Status IngestHandler::begin_tables(const std::vector<Beginning>& tables, std::st
       const EventStore::Version version = store_.schema(table.stream, *table.schema);
       if (version.is_new) {
         TRY_DO(check_key_transforms(store_, name, *table.schema));
-        TRY_DO(check_rules_of_table(store_, name_, name, *table.schema));
+        // The ids of another server say nothing.
+        if (!anew) TRY_DO(check_rules_of_table(store_, name_, name, *table.schema));
       }
       const std::string encoded = store_.encoded_schema(version.id);
       if (version.is_new) batch.add(announcement_of(table.stream, version.id, encoded));
       versions_[table.stream] = version.id;
-    } else if (!before.empty()) {
+    } else if (!before.empty() && (anew || table.forgets)) {
       forget_table_id(before.key(), before.mapped(), batch);
     }
     EventBody event;
@@ -318,10 +320,10 @@ Status IngestHandler::begin_tables(const std::vector<Beginning>& tables, std::st
     event.body = body;
     batch.add(event);
   }
-  if (!tables.empty() && anew) {
+  if (anew) {
     for (const auto& [stream, schema] : known) forget_table_id(stream, schema, batch);
   }
-  if (!tables.empty()) batch.commit();
+  if (has_events) batch.commit();
   batch.set_source(source_, resume);
   TRY_DO(store_.append(batch));
   reached_ = durable_ = resume;

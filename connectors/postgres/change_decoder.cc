@@ -417,7 +417,10 @@ Status ChangeDecoder::on_message(ByteReader in, Place place) {
       if (is_taken) return {};
     }
     TRY_DO(begin_if_needed());
-    return emit_message(message.lsn, message.prefix, message.content, next_ordinal_++);
+    // Of triggers that are not believed, it has the statement all the same.
+    const bool is_kept = message.prefix != ddl_prefix || catalog_.keeps_statements();
+    return emit_message(message.lsn, message.prefix, is_kept ? message.content : "",
+                        next_ordinal_++);
   }
   if (message.prefix == heartbeat_prefix && message.content == heartbeat_content)
     return reached(message.lsn);
@@ -551,7 +554,8 @@ Status ChangeDecoder::on_renamed(const TouchedTable& touched, bool is_captured) 
   const auto was = handler_.known_table(before);
   if (is_captured && was && may_be(*was, touched.now.oid))
     TRY_DO(check_rules_for(touched.now, *was, after));
-  TRY_DO(end_table(before, touched.now.oid, "the table was renamed to " + after));
+  TRY_DO(end_table({touched.now.oid, touched.was_schema, touched.was_table},
+                   "the table was renamed to " + after));
   if (!is_captured) return {};
   if (known && !has_ended(known))
     TRY_DO(end_stream(*known, "the table is another one, which was " + before));
@@ -583,14 +587,24 @@ Status ChangeDecoder::check_rules_follow(const ChangeHandler::KnownTable& before
 Status ChangeDecoder::on_dropped(const DroppedTable& dropped) {
   told_.erase(dropped.oid);
   if (!choice_.has(dropped.schema, dropped.table)) return {};
-  return end_table(full_name(dropped.schema, dropped.table), dropped.oid, "the table was dropped");
+  return end_table(dropped, "the table was dropped");
 }
 
-Status ChangeDecoder::end_table(const std::string& table, std::uint32_t oid,
-                                const std::string& reason) {
-  const auto known = handler_.known_table(table);
-  if (!known || has_ended(known)) return noted(handler_.end_load(table, reason));
-  return may_be(*known, oid) ? end_stream(*known, reason) : Status();
+// Another table may have the name by now, and its load may have begun before this was read: that is
+// begun once more, as it cannot be told from one of the table that is over.
+Status ChangeDecoder::end_table(const DroppedTable& over, const std::string& reason) {
+  const std::string name = full_name(over.schema, over.table);
+  const auto known = handler_.known_table(name);
+  if (!known || has_ended(known)) {
+    TRY_DO(noted(handler_.end_load(name, reason)));
+  } else if (may_be(*known, over.oid)) {
+    TRY_DO(end_stream(*known, reason));
+  } else {
+    return {};
+  }
+  if (!choice_.has(over.schema, over.table)) return {};
+  TRY(const bool has_successor, catalog_.has_successor(over));
+  return has_successor ? begin_load(name) : Status();
 }
 
 // -- what nobody says --

@@ -154,7 +154,7 @@ class ChangeDecoder {
                             std::string_view name) const;
   Status end_stream(const ChangeHandler::KnownTable& known, std::string_view reason);
   // Of the table with this name and oid; what is known may be another one already.
-  Status end_table(const std::string& table, std::uint32_t oid, const std::string& reason);
+  Status end_table(const DroppedTable& over, const std::string& reason);
   Status begin_load(const std::string& table);
   Status emit_held();
   std::string advance_to(Lsn end);

@@ -77,6 +77,14 @@ select exists (select from pg_class where oid = $1::oid)
             and (r.prrelid = $1::oid
                  or r.prrelid in (select relid from pg_partition_ancestors($1::oid::regclass)))))";
 
+// The list of what is published is only made when there is such a table.
+constexpr const char* has_successor_sql = R"(
+select exists (
+  select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+   where n.nspname = $1 and c.relname = $2 and c.oid <> $3::oid and c.relkind in ('r', 'p')
+     and exists (select from pg_publication_tables p
+                  where p.pubname = $4 and p.schemaname = $1 and p.tablename = $2)))";
+
 bool is_of_user(const RelationColumn& column) { return column.type >= first_user_oid; }
 
 bool has_column(const Relation& relation, const std::string& name) {
@@ -257,6 +265,13 @@ Result<bool> SqlRelationCatalog::is_unpublished(std::uint32_t oid) {
   if (!owns_publication(options_)) return false;
   TRY(const QueryResult answer,
       query(is_unpublished_sql, {std::to_string(oid), publication_name(options_)}));
+  return answer.boolean(0, 0);
+}
+
+Result<bool> SqlRelationCatalog::has_successor(const DroppedTable& over) {
+  TRY(const QueryResult answer,
+      query(has_successor_sql,
+            {over.schema, over.table, std::to_string(over.oid), publication_name(options_)}));
   return answer.boolean(0, 0);
 }
 

@@ -55,6 +55,8 @@ class RelationCatalog {
   virtual bool keeps_statements() const = 0;
   // Whether there is a table with this oid, of which nothing is sent as it is not published.
   virtual Result<bool> is_unpublished(std::uint32_t oid) = 0;
+  // Whether another table has this one's name now, and is published.
+  virtual Result<bool> has_successor(const DroppedTable& over) = 0;
 };
 
 // Asks the server, over a connection of its own that is opened when first needed: one query for a
@@ -72,6 +74,7 @@ class SqlRelationCatalog : public RelationCatalog {
   Result<bool> is_of_triggers(std::string_view token) override;
   bool keeps_statements() const override { return options_.transforms.empty(); }
   Result<bool> is_unpublished(std::uint32_t oid) override;
+  Result<bool> has_successor(const DroppedTable& over) override;
 
  private:
   struct TypeFacts {

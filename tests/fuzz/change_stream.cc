@@ -18,6 +18,7 @@ class Catalog : public postgres::RelationCatalog {
   Result<bool> is_of_triggers(std::string_view) override { return true; }
   bool keeps_statements() const override { return true; }
   Result<bool> is_unpublished(std::uint32_t) override { return false; }
+  Result<bool> has_successor(const postgres::DroppedTable&) override { return true; }
   Result<Schema> schema_of(const postgres::Relation& relation, const postgres::SentTypes&,
                            postgres::RelationTime) override {
     Schema schema{relation.schema, relation.table, relation.identity, {}};

@@ -163,6 +163,10 @@ TEST_CASE("ddl: where values are transformed, texts of statements are not stored
   f.catalog.transforms = {{TransformRule::Kind::mask, {"*.*.note"}}};
   f.transaction({ddl("ALTER TABLE", {touched(orders, "orders", "orders")})});
   CHECK(f.handler.events().at(0).body == "");
+  // Also of triggers that are not believed.
+  f.transaction({ddl("ALTER TABLE", {touched(orders, "orders", "orders")}, "another")});
+  CHECK(f.events().at(1) == "message $source");
+  CHECK(f.handler.events().at(1).body == "");
 }
 
 TEST_CASE("ddl: a table that is dropped ends its stream, which says why") {
@@ -290,6 +294,22 @@ TEST_CASE("ddl: a table without a row that is dropped or renamed ends its load")
   f.transaction({ddl("DROP TABLE", {dropped(orders, "orders")}),
                  ddl("ALTER TABLE", {touched(orders + 1, "before", "after")})});
   CHECK(f.handler.ended_loads() == std::vector<std::string>{"public.orders", "public.before"});
+}
+
+// It was published, and its load begun, before what happened to the one before it was read.
+TEST_CASE("ddl: a table that has the name of one that is over by now is loaded") {
+  Fixture f;
+  f.catalog.replaced = "orders";
+  f.transaction({ddl("DROP TABLE", {dropped(orders, "orders")})});
+  CHECK(f.handler.ended_loads() == std::vector<std::string>{"public.orders"});
+  CHECK(f.events() == std::vector<std::string>{"ddl $source", "load_step public.orders"});
+  Fixture with_rows;
+  with_rows.catalog.replaced = "orders";
+  with_rows.transaction({relation(orders, "orders"), insert_message(orders, {"t1"})});
+  with_rows.transaction({ddl("ALTER TABLE", {touched(orders, "orders", "before")})});
+  CHECK(with_rows.events() ==
+        std::vector<std::string>{"insert public.orders", "ddl $source", "truncate public.orders",
+                                 "load_step public.orders", "load_step public.before"});
 }
 
 TEST_CASE("decoder: a table whose id was not stored is taken for the same") {

@@ -21,10 +21,14 @@ class FakeCatalog : public postgres::RelationCatalog {
   std::vector<TransformRule> transforms;
 
   std::string token = "secret";  // of the event triggers
+  std::string replaced;          // the name that another table has now
 
   Result<bool> is_of_triggers(std::string_view one) override { return one == token; }
   bool keeps_statements() const override { return transforms.empty(); }
   Result<bool> is_unpublished(std::uint32_t /*oid*/) override { return true; }
+  Result<bool> has_successor(const postgres::DroppedTable& over) override {
+    return over.table == replaced;
+  }
   Result<Schema> schema_of(const postgres::Relation& relation, const postgres::SentTypes& sent,
                            postgres::RelationTime time) override {
     ++asked;
