@@ -176,11 +176,14 @@ Status set_rule(const ConfigReading& reading, const YamlNode& value, RetentionPo
   return {};
 }
 
+Status expect_groups(const ConfigReading& reading, const YamlNode& value) {
+  if (value.kind == YamlNode::Kind::list) return {};
+  return reading.fail_at(value.line,
+                         fmt::format("expected a list of groups, found {}", name_of(value.kind)));
+}
+
 Status set_retention(const ConfigReading& reading, const YamlNode& value, StoreConfig& store) {
-  if (value.kind != YamlNode::Kind::list) {
-    return reading.fail_at(value.line,
-                           fmt::format("expected a list of groups, found {}", name_of(value.kind)));
-  }
+  TRY_DO(expect_groups(reading, value));
   for (const YamlNode& item : value.items) {
     RetentionPolicy policy;
     TRY_DO(read_section(reading, item, retention_keys(), "a rule of `retention`", policy));
@@ -293,10 +296,7 @@ Status check_transform(const ConfigReading& reading, const YamlNode& item,
 }
 
 Status set_transforms(const ConfigReading& reading, const YamlNode& value, SourceConfig& source) {
-  if (value.kind != YamlNode::Kind::list) {
-    return reading.fail_at(value.line,
-                           fmt::format("expected a list of groups, found {}", name_of(value.kind)));
-  }
+  TRY_DO(expect_groups(reading, value));
   for (const YamlNode& item : value.items) {
     TransformRule& rule = source.transforms.emplace_back();
     TRY_DO(read_section(reading, item, transform_keys(), "a rule of `transforms`", rule));

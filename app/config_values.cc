@@ -77,17 +77,28 @@ Result<std::vector<std::string>> read_columns(const ConfigReading& reading, cons
   return columns;
 }
 
-Result<std::string> read_hash_key(const ConfigReading& reading, const YamlNode& value) {
+namespace {
+
+// What it stands for; the caller hides it.
+Result<std::string> read_secret_at(const ConfigReading& reading, const YamlNode& value,
+                                   std::string_view what) {
   if (value.kind != YamlNode::Kind::scalar) {
     return reading.fail_at(value.line,
-                           fmt::format("expected a secret, found {}", name_of(value.kind)));
+                           fmt::format("expected {}, found {}", what, name_of(value.kind)));
   }
-  auto key = read_secret(value.text, reading.context.environment, reading.context.disk);
-  if (!key) return reading.fail_at(value.line, key.error().what);
-  reading.context.secrets.add(*key);
-  if (auto usable = ValueTransform::hash(*key); !usable)
+  auto secret = read_secret(value.text, reading.context.environment, reading.context.disk);
+  if (!secret) return reading.fail_at(value.line, secret.error().what);
+  return secret;
+}
+
+}  // namespace
+
+Result<std::string> read_hash_key(const ConfigReading& reading, const YamlNode& value) {
+  TRY(std::string key, read_secret_at(reading, value, "a secret"));
+  reading.context.secrets.add(key);
+  if (auto usable = ValueTransform::hash(key); !usable)
     return reading.fail_at(value.line, usable.error().what);
-  return *std::move(key);
+  return key;
 }
 
 Result<std::vector<KeyOverride>> read_keys(const ConfigReading& reading, const YamlNode& value) {
@@ -219,20 +230,15 @@ Result<std::string> read_name(const ConfigReading& reading, const YamlNode& valu
 }
 
 Result<std::string> read_connection(const ConfigReading& reading, const YamlNode& value) {
-  if (value.kind != YamlNode::Kind::scalar) {
-    return reading.fail_at(value.line,
-                           fmt::format("expected a connection, found {}", name_of(value.kind)));
-  }
-  auto secret = read_secret(value.text, reading.context.environment, reading.context.disk);
-  if (!secret) return reading.fail_at(value.line, secret.error().what);
-  reading.context.secrets.add_connection(*secret);
-  const bool is_url = secret->starts_with("postgresql://") || secret->starts_with("postgres://");
-  if (!is_url && secret->find('=') == std::string::npos) {
+  TRY(std::string secret, read_secret_at(reading, value, "a connection"));
+  reading.context.secrets.add_connection(secret);
+  const bool is_url = secret.starts_with("postgresql://") || secret.starts_with("postgres://");
+  if (!is_url && secret.find('=') == std::string::npos) {
     return reading.fail_at(value.line,
                            "expected postgresql://user:password@host:port/database or a connection "
                            "string of libpq (host=… dbname=…)");
   }
-  return *std::move(secret);
+  return secret;
 }
 
 }  // namespace tidelog

@@ -60,7 +60,7 @@ Result<ChangeHandler::Version> IngestHandler::schema(std::string_view table, con
   encoded_schema_.clear();
   put_schema(encoded_schema_, schema);
   TRY_DO(announce(stream, version.id, encoded_schema_));
-  newest_[name_ + "." + std::string(table)] = schema;
+  newest_[name] = schema;
   if (tables_by_id_) (*tables_by_id_)[schema.table_id] = table;
   return Version{stream, version.id};
 }
@@ -296,9 +296,9 @@ Status IngestHandler::begin_tables(const std::vector<Beginning>& tables, std::st
   const bool has_events = !tables.empty() || (anew && !known.empty());
   if (has_events) batch.begin(transaction);
   for (const Beginning& table : tables) {
-    const auto before = known.extract(name_ + "." + table.step.table);
+    const std::string name = name_ + "." + table.step.table;
+    const auto before = known.extract(name);
     if (table.schema) {
-      const std::string name = name_ + "." + table.step.table;
       const EventStore::Version version = store_.schema(table.stream, *table.schema);
       if (version.is_new) {
         TRY_DO(check_key_transforms(store_, name, *table.schema));
