@@ -10,6 +10,7 @@ FOLDERS = {  # folder -> CMake target; the layering itself is in cmake/targets.c
     "core": "tidelog_core",
     "eventstore": "tidelog_eventstore",
     "formats": "tidelog_formats",
+    "connectors/mysql": "tidelog_mysql",
     "connectors/postgres": "tidelog_postgres",
     "projections": "tidelog_projections",
     "ingest": "tidelog_ingest",
