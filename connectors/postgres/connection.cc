@@ -24,7 +24,9 @@ constexpr std::string_view session_settings =
     " -c datestyle=ISO -c intervalstyle=iso_8601 -c bytea_output=hex -c extra_float_digits=3"
     " -c timezone=UTC -c search_path=pg_catalog -c standard_conforming_strings=on"
     " -c quote_all_identifiers=off -c row_security=off -c statement_timeout=0 -c lock_timeout=0"
-    " -c idle_in_transaction_session_timeout=0";
+    " -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0";
+
+constexpr int transaction_timeout_version = 170'000;
 
 constexpr milliseconds cancel_limit{2'000};
 
@@ -214,7 +216,9 @@ class HostAttempt {
     PQsetNoticeReceiver(connection_.get(), ignore_notice, nullptr);
     TRY_DO(poll());
     PQsetErrorVerbosity(connection_.get(), PQERRORS_DEFAULT);
-    return Connection(std::move(connection_), options_);
+    Connection connection(std::move(connection_), options_);
+    TRY_DO(allow_long_transactions(connection));
+    return connection;
   }
 
  private:
@@ -234,6 +238,13 @@ class HostAttempt {
       }
       state = PQconnectPoll(connection_.get());
     }
+    return {};
+  }
+
+  // Older servers would refuse to be connected to with a setting that they do not know.
+  Status allow_long_transactions(Connection& connection) const {
+    if (connection.server_version() < transaction_timeout_version) return {};
+    TRY_DO(connection.command("SET transaction_timeout = 0", options_.connect_timeout));
     return {};
   }
 

@@ -102,7 +102,7 @@ TEST_CASE("cli: wal_level that is not logical is refused with the statement that
   PostgresServer::Options options;
   options.settings = {"wal_level=replica", "max_wal_senders=5"};
   Shop shop(options);
-  check_refused(shop, 2, {"wal_level is replica", "ALTER SYSTEM SET wal_level = 'logical'"});
+  check_refused(shop, 2, {"wal_level is replica", "ALTER SYSTEM SET wal_level = logical"});
 }
 
 TEST_CASE("cli: a role that may not replicate is refused with the statement that mends it") {

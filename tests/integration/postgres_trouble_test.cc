@@ -2,6 +2,7 @@
 // lost.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
@@ -100,7 +101,67 @@ TEST_CASE("postgres trouble: wal_level is not logical") {
   Shop shop({.settings = {"wal_level=replica"}, .hba = {}});
   const std::string found = check(shop.options());
   CHECK(contains(found, "wal_level is replica"));
-  CHECK(contains(found, "ALTER SYSTEM SET wal_level = 'logical'"));
+  CHECK(contains(found, "ALTER SYSTEM SET wal_level = logical; then restart the server"));
+}
+
+TEST_CASE("postgres trouble: on a provider's server the way out is the provider's") {
+  Shop shop({.settings = {"wal_level=replica", "max_replication_slots=1"},
+             .hba = {"host all clerk 127.0.0.1/32 trust", "host replication clerk all trust"}});
+  shop.server.sql("select pg_create_physical_replication_slot('taken'); create role clerk login");
+  PostgresOptions options = shop.options();
+  options.connection = shop.url_of("clerk", "x");
+  struct Provider {
+    std::string role, log, slots, right;
+  };
+  for (const Provider& provider :
+       {Provider{"rds_superuser", "rds.logical_replication = 1 in the instance's parameter group",
+                 "max_replication_slots = 6 in the parameter group, and reboot",
+                 "GRANT rds_replication TO \"clerk\";"},
+        Provider{"cloudsqlsuperuser", "flag cloudsql.logical_decoding = on",
+                 "flag max_replication_slots = 6, which restarts it",
+                 "ALTER ROLE \"clerk\" REPLICATION;"},
+        Provider{"azure_pg_admin", "server parameter wal_level = logical, and restart",
+                 "server parameter max_replication_slots = 6, and restart",
+                 "ALTER ROLE \"clerk\" REPLICATION;"}}) {
+    shop.server.sql("create role " + provider.role);
+    const std::string found = check(options);
+    CHECK_MESSAGE(contains(found, provider.log), found);
+    CHECK_MESSAGE(contains(found, provider.slots), found);
+    CHECK_MESSAGE(contains(found, provider.right), found);
+    CHECK_FALSE(contains(found, "ALTER SYSTEM"));
+    shop.server.sql("drop role " + provider.role);
+  }
+}
+
+TEST_CASE("postgres trouble: time limits of the server do not hold for our sessions") {
+  const std::vector<std::string> limits = {"statement_timeout", "lock_timeout",
+                                           "idle_in_transaction_session_timeout",
+                                           "idle_session_timeout", "transaction_timeout"};
+  Shop shop({.settings = {"statement_timeout=5s", "lock_timeout=5s", "transaction_timeout=5s",
+                          "idle_in_transaction_session_timeout=5s", "idle_session_timeout=5s"},
+             .hba = {},
+             .version = "18"});
+  for (const auto kind :
+       {postgres::Connection::Kind::sql, postgres::Connection::Kind::replication}) {
+    auto connection = postgres::Connection::open(shop.options(), kind);
+    REQUIRE(connection);
+    for (const std::string& limit : limits) {
+      const auto answer = connection->command("SHOW " + limit);
+      REQUIRE(answer);
+      CHECK_MESSAGE(answer->text(0, 0) == "0", limit);
+    }
+  }
+}
+
+TEST_CASE("postgres trouble: a time after which the server gives up idle slots is warned of") {
+  Shop shop({.settings = {"idle_replication_slot_timeout=1h"}, .hba = {}, .version = "18"});
+  const auto findings = check_postgres(shop.options(), {});
+  REQUIRE(findings);
+  const auto warning = std::ranges::find(*findings, Finding::Severity::warning, &Finding::severity);
+  REQUIRE(warning != findings->end());
+  CHECK(contains(warning->what, "idle_replication_slot_timeout is 1h"));
+  CHECK(warning->mend ==
+        "ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf();");
 }
 
 TEST_CASE(
