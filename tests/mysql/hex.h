@@ -1,0 +1,24 @@
+// Bytes as hexadecimal digits, for the golden events of the tests.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <charconv>
+#include <string>
+#include <string_view>
+
+namespace tidelog::testing {
+
+inline std::string from_hex(std::string_view digits) {
+  REQUIRE(digits.size() % 2 == 0);
+  std::string bytes;
+  for (std::size_t i = 0; i < digits.size(); i += 2) {
+    unsigned byte = 0;
+    const char* const end = digits.data() + i + 2;
+    REQUIRE(std::from_chars(digits.data() + i, end, byte, 16).ptr == end);
+    bytes.push_back(static_cast<char>(byte));
+  }
+  return bytes;
+}
+
+}  // namespace tidelog::testing
