@@ -28,6 +28,13 @@ namespace {
 
 constexpr std::chrono::milliseconds look_again{50};
 
+// A chunk is a small part of its range: read from the index, not sorted out of all that is left,
+// whatever the planner takes the table for (Postgres manual, "Query Planning"). And a server at
+// work has other uses for its processors than parallel plans, or compiling a plan for each chunk.
+constexpr const char* planning_sql =
+    "SET enable_sort = off; SET enable_incremental_sort = off; "
+    "SET max_parallel_workers_per_gather = 0; SET jit = off";
+
 // A key that tells all rows apart and that an index has in order: the replica identity's index, or
 // the primary key, if they can be used.
 constexpr const char* order_sql = R"(
@@ -157,6 +164,7 @@ class PostgresTableReader final : public TableReader {
         stop_(std::move(stop)) {}
 
   Status prepare() {
+    TRY_DO(connection_.command(planning_sql));
     TRY_DO(look_at_table());
     TRY_DO(choose_order());
     TRY(const QueryResult size, connection_.query(size_sql, {table_.oid}));

@@ -236,6 +236,34 @@ TEST_CASE("load: a first load by several readers of one table goes on in each pa
   CHECK(shop.rows("orders") == 50);
 }
 
+TEST_CASE("load: each chunk is read from the index, whatever the planner likes better") {
+  LoadShop shop({.settings = {"random_page_cost=1000"}, .hba = {}});
+  shop.server.session().sql(
+      "create table facts (id bigint primary key, note text);"
+      "insert into facts select n, repeat('x', 60) from generate_series(1, 200000) n");
+  const auto sorted_on_disk = [&] {
+    return shop.server.sql("select temp_files from pg_stat_database where datname = 'postgres'")
+        .at(0)
+        .at(0);
+  };
+  // A session tells of it at its end.
+  const auto is_alone = [&] {
+    return shop.server
+        .sql(
+            "select 1 from pg_stat_activity where backend_type = 'client backend' and pid <> "
+            "pg_backend_pid()")
+        .empty();
+  };
+  REQUIRE(eventually(soon, is_alone));
+  const std::string before = sorted_on_disk();
+  shop.configure("[public.facts]");
+  const auto run = shop.start();
+  REQUIRE_MESSAGE(eventually(soon, [&] { return shop.has_loaded("facts"); }), run->errors());
+  CHECK(stopped(*run) == Exit{0, 0});
+  REQUIRE(eventually(soon, is_alone));
+  CHECK(sorted_on_disk() == before);
+}
+
 TEST_CASE("load: the stream does not wait for a load that takes long") {
   LoadShop shop;
   shop.fill_documents(200);
