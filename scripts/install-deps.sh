@@ -8,8 +8,8 @@
 set -euo pipefail
 
 build=(g++ cmake ninja-build ccache pkg-config git ca-certificates libexpected-dev libabsl-dev libyaml-cpp-dev
-  libcli11-dev libspdlog-dev libfmt-dev libpq-dev libmariadb-dev libssl-dev libsqlite3-dev libzstd-dev zlib1g-dev liblz4-dev
-  nlohmann-json3-dev doctest-dev)
+  libcli11-dev libspdlog-dev libfmt-dev libpq-dev libmariadb-dev libicu-dev libssl-dev libsqlite3-dev libzstd-dev zlib1g-dev
+  liblz4-dev nlohmann-json3-dev doctest-dev)
 postgres=(postgresql-15 postgresql-client-15 util-linux procps)
 matrix=(maven unzip xz-utils)
 mysql=("${matrix[@]}" mariadb-server-core mariadb-client-core mariadb-client libaio1 libnuma1 util-linux procps)
