@@ -22,9 +22,30 @@ OnCopyProgress show_in(Progress& progress) {
 
 std::string print_json(const BackupReport& report) {
   return fmt::format(
-      R"({{"uuid":"{}","position":{},"time":"{}","files":{},"bytes":{},"copied_files":{},"copied_bytes":{},"removed_files":{}}})",
+      R"({{"uuid":"{}","position":{},"time":"{}","files":{},"bytes":{},"copied_files":{},"copied_bytes":{},"verified_bytes":{},"removed_files":{},"damaged":{},"record_was_damaged":{}}})",
       print_uuid(report.uuid), report.durable.value, print_time(report.time), report.file_count,
-      report.bytes, report.copied_files, report.copied_bytes, report.removed_files);
+      report.bytes, report.copied_files, report.copied_bytes, report.verified_bytes,
+      report.removed_files, json_list(report.damaged), report.record_was_damaged);
+}
+
+std::string tell(const BackupReport& report, const BackupOptions& options) {
+  std::string text;
+  if (report.record_was_damaged) {
+    text += fmt::format("The record of the backup in {} was damaged: all of it is copied anew.\n",
+                        options.to);
+  }
+  for (const std::string& damaged : report.damaged)
+    text += fmt::format("{}: copied again.\n", damaged);
+  const bool is_trusted = options.trust_copies && report.copied_files < report.file_count;
+  return text + fmt::format(
+                    "{} holds the {} events before position {}: {} in {} files, {} of them copied "
+                    "now, {}.",
+                    options.to, with_commas(report.durable.value), report.durable.value,
+                    print_bytes(report.bytes), with_commas(report.file_count),
+                    with_commas(report.copied_files),
+                    is_trusted ? "every checksum of those verified; the others were not read "
+                                 "(--trust-copies)"
+                               : "every checksum of all of them verified");
 }
 
 std::string print_json(const RestoreReport& report) {
@@ -62,18 +83,10 @@ Status back_up(const CommandContext& context, const BackupOptions& options) {
   TRY(const std::string store, store_path(context, options.common));
   Progress progress(context.err, context.clock, context.err_is_terminal, "bytes", 0);
   TRY(const BackupReport report,
-      back_up_store(context.disk, context.clock, store, options.to, show_in(progress)));
-  TRY_DO(progress.finish("copied", report.copied_bytes));
-  if (options.common.json) {
-    TRY_DO(context.out.line(print_json(report)));
-  } else {
-    TRY_DO(context.out.line(
-        fmt::format("{} holds the {} events before position {}: {} in {} files, {} of them copied "
-                    "now, every checksum verified.",
-                    options.to, with_commas(report.durable.value), report.durable.value,
-                    print_bytes(report.bytes), with_commas(report.file_count),
-                    with_commas(report.copied_files))));
-  }
+      back_up_store(context.disk, context.clock, store, options.to, show_in(progress),
+                    options.trust_copies ? EarlierCopies::trusted : EarlierCopies::verified));
+  TRY_DO(progress.finish("copied and verified", report.copied_bytes + report.verified_bytes));
+  TRY_DO(context.out.line(options.common.json ? print_json(report) : tell(report, options)));
   return context.out.flush();
 }
 

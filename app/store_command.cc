@@ -73,22 +73,13 @@ Status print_changed_streams(const CommandContext& context,
                                       with_commas(changed.size() - streams_shown_max)));
 }
 
-std::string print_json(const std::vector<std::string>& texts) {
-  std::string list;
-  for (const std::string& text : texts) {
-    if (!list.empty()) list += ',';
-    put_json_text(list, text);
-  }
-  return "[" + list + "]";
-}
-
 std::string print_json(const VerifyReport& report) {
   return fmt::format(
       R"({{"events":{},"position":{},"batches":{},"bytes":{},"indexes":{},"state_snapshots":{},)"
       R"("aggregate_snapshots":{},"whole":{},"damage":{},"warnings":{}}})",
       report.progress.events, last_position(report.durable), report.batches, report.progress.bytes,
       report.index_count, report.state_count, report.aggregate_count, report.damage.empty(),
-      print_json(report.damage), print_json(report.warnings));
+      json_list(report.damage), json_list(report.warnings));
 }
 
 std::string print_whole(const VerifyReport& report) {

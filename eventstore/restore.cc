@@ -48,7 +48,9 @@ class Restore {
 
  private:
   Status load_record() {
-    TRY(auto record, read_backup_record(disk_, MarkPaths(from_).backup));
+    auto read = read_backup_record(disk_, MarkPaths(from_).backup);
+    if (!read && read.error().code == Code::corrupt) return damaged_record(read.error());
+    TRY(auto record, std::move(read));
     if (!record) return no_backup();
     record_ = *std::move(record);
     end_ = std::min(wanted_.value_or(record_.durable), record_.durable);
@@ -58,6 +60,15 @@ class Restore {
       progress_.bytes_total += file.bytes;
     }
     return {};
+  }
+
+  // What it lists cannot be told from what is left of a backup that was cut off.
+  Status damaged_record(const Error& error) const {
+    return fail(Code::corrupt,
+                fmt::format("{0}. The next `tidelog store backup --to {1}` makes it anew, if the "
+                            "store is still there; without one, `tidelog store salvage --from {1} "
+                            "--to FOLDER` brings what the backup holds into a store",
+                            error.what, from_.directory));
   }
 
   Status no_backup() {

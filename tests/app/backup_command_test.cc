@@ -64,6 +64,18 @@ TEST_CASE("store backup: reads like the store, and the next one copies only what
   const auto again =
       folders.run_well({"store", "backup", "--store", folders.store, "--to", folders.backup});
   CHECK(contains(again.out, "0 of them copied now"));
+  CHECK(contains(again.out, "every checksum of all of them verified"));
+  const std::string segment = folders.backup + "/segments/00000001-0.log";
+  const auto file = folders.disk->open_write(segment);
+  REQUIRE(file);
+  REQUIRE((*file)->write(300, "rot"));
+  const auto mended =
+      folders.run_well({"store", "backup", "--store", folders.store, "--to", folders.backup});
+  CHECK(contains(mended.out, segment + ": its bytes are not those that were copied: copied again"));
+  CHECK(contains(mended.out, "1 of them copied now"));
+  const auto trusted = folders.run_well(
+      {"store", "backup", "--store", folders.store, "--to", folders.backup, "--trust-copies"});
+  CHECK(contains(trusted.out, "the others were not read (--trust-copies)"));
   CHECK(contains(folders.run_well({"store", "verify", "--store", folders.backup}).out, "whole"));
   CHECK(folders.run_well({"store", "stats", "--store", folders.backup}).code == 0);
 }
