@@ -38,11 +38,10 @@ std::string tell(const BackupReport& report, const BackupOptions& options) {
     text += fmt::format("{}: copied again.\n", damaged);
   const bool is_trusted = options.trust_copies && report.copied_files < report.file_count;
   return text + fmt::format(
-                    "{} holds the {} events before position {}: {} in {} files, {} of them copied "
+                    "{} holds the history before position {}: {} in {} files, {} of them copied "
                     "now, {}.",
-                    options.to, with_commas(report.durable.value), report.durable.value,
-                    print_bytes(report.bytes), with_commas(report.file_count),
-                    with_commas(report.copied_files),
+                    options.to, report.durable.value, print_bytes(report.bytes),
+                    with_commas(report.file_count), with_commas(report.copied_files),
                     is_trusted ? "every checksum of those verified; the others were not read "
                                  "(--trust-copies)"
                                : "every checksum of all of them verified");
@@ -68,13 +67,14 @@ Result<std::optional<Position>> end_of(const CommandContext& context,
 
 std::string tell(const RestoreReport& report, const RestoreOptions& options) {
   std::string text =
-      fmt::format("{} is a store of its own now, with the {} events before position {}.",
-                  options.to, with_commas(report.durable.value), report.durable.value);
+      fmt::format("{} is a store of its own now, with the history before position {}.", options.to,
+                  report.durable.value);
   if (report.durable == report.of_backup) return text;
-  return text + fmt::format(
-                    "\nThe {} events after it are left out, so its sources do not go on from here: "
-                    "`tidelog run` says how.",
-                    with_commas(report.of_backup.value - report.durable.value));
+  return text +
+         fmt::format(
+             "\nThe {} positions after it are left out, so its sources do not go on from here: "
+             "`tidelog run` says how.",
+             with_commas(report.of_backup.value - report.durable.value));
 }
 
 }  // namespace

@@ -104,9 +104,9 @@ Result<StoreFacts> check_store(Report& report, const std::string& path) {
   TRY(facts.stats, (*reader)->stats());
   TRY(const auto last, read_run_status(report.context.disk, path));
   facts.is_running = last && is_current(*last, report.context.clock.now());
-  TRY_DO(report.fine(
-      "store", fmt::format("{} holds {} events{}", path, with_commas(facts.stats.durable.value),
-                           facts.is_running ? ", and a run is at work on it" : "")));
+  TRY_DO(report.fine("store", fmt::format("{} holds the history before position {}{}", path,
+                                          facts.stats.durable.value,
+                                          facts.is_running ? ", and a run is at work on it" : "")));
   return facts;
 }
 

@@ -699,8 +699,7 @@ std::string usage_text(CLI::App& app, const CLI::ParseError& error) {
 
 // Where even standard error is gone, the exit code still tells.
 void tell(const CommandContext& context, std::string_view what) {
-  const Status printed = context.err.line(context.secrets.mask(what));
-  if (printed) static_cast<void>(context.err.flush());
+  static_cast<void>(context.err.line(context.secrets.mask(what)));
 }
 
 ExitCode print_help(const CommandContext& context, const std::string& text) {

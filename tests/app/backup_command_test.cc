@@ -89,12 +89,12 @@ TEST_CASE("store restore: the whole backup, to a position, to a time") {
     if (!until.empty()) arguments.insert(arguments.end(), {"--until", until});
     return folders.run_well(arguments).out;
   };
-  CHECK(contains(restore(folders.restored, ""), "the 6 events"));
+  CHECK(contains(restore(folders.restored, ""), "the history before position 6."));
   CHECK(folders.events_of(folders.restored) == all);
-  CHECK(contains(restore(folders.base + "/two", "2"), "the 3 events"));
+  CHECK(contains(restore(folders.base + "/two", "2"), "the history before position 3."));
   CHECK(all.starts_with(folders.events_of(folders.base + "/two")));
-  CHECK(
-      contains(restore(folders.base + "/time", print_time(ShopStore::time_of(1))), "the 3 events"));
+  CHECK(contains(restore(folders.base + "/time", print_time(ShopStore::time_of(1))),
+                 "the history before position 3."));
   const auto occupied = folders.run(
       {"store", "restore", "--from", folders.backup, "--to", folders.restored, "--json"});
   CHECK(occupied.code == 5);
