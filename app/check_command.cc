@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "app/postgres_options.h"
+#include "app/retention_run.h"
 #include "app/run_status.h"
 #include "app/table.h"
 #include "connectors/postgres/ddl_triggers.h"
@@ -145,6 +146,10 @@ Status check_everything(const CommandContext& context, const CommonOptions& opti
                                        {context.disk, context.environment, context.secrets}));
   Report report{context, options.json};
   TRY(const StoreFacts facts, check_store(report, config.store.path));
+  if (const auto small = small_max_bytes(config.store)) {
+    TRY_DO(report.found("store", {Finding::Severity::warning, Code::misconfigured, *small,
+                                  "a larger `max_bytes`"}));
+  }
   for (const SourceConfig& source : config.sources) TRY_DO(check_source(report, source, facts));
   if (config.sources.empty()) {
     TRY_DO(
