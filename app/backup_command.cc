@@ -62,6 +62,11 @@ Result<std::optional<Position>> end_of(const CommandContext& context,
   TRY(const auto reader, StoreReader::open(context.disk, options.from));
   TRY(const std::string source, deciding_source(*reader, {}));
   TRY(const Position end, end_position(*reader, until, source));
+  // Not even the first event that is left: an empty store would pass for the history until then.
+  const Position begin = reader->first();
+  const auto* const position = std::get_if<Position>(&until);
+  const bool is_before = position != nullptr ? *position < begin : end <= begin;
+  if (begin != Position{} && is_before) return before_history(begin);
   return std::optional(end);
 }
 

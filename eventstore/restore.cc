@@ -55,6 +55,8 @@ class Restore {
     record_ = *std::move(record);
     end_ = std::min(wanted_.value_or(record_.durable), record_.durable);
     is_cut_ = end_ < record_.durable;
+    if (const Position begin = record_.manifest.segments.front().base; end_ < begin)
+      return before_history(begin);
     for (const BackupFile& file : record_.files) {
       files_.emplace(file.name, file);
       progress_.bytes_total += file.bytes;
@@ -213,16 +215,17 @@ class Restore {
 
   Status restore_base(const SnapshotName& name, const BackupFile& listed,
                       const StateDirectory& to) {
-    if (name.position > last_.base) {
-      return fail(Code::misconfigured,
-                  fmt::format("the history of stream {} in the backup starts at position {}: "
-                              "what it was at {} cannot be told",
-                              name.stream.value, name.position.value, last_.base.value));
-    }
-    TRY_DO(disk_.make_directory(to.path()));
     TRY(const std::string path, path_of_listed(disk_, from_.directory, listed));
     const auto source = StateFile::open(disk_, path);
     if (!source) return fail_in("the backup is damaged", source.error());
+    if (name.position > last_.base) {
+      return fail(
+          Code::misconfigured,
+          fmt::format("the history of {} in the backup starts at position {}: what it was "
+                      "at {} cannot be told",
+                      (*source)->about().stream_name, name.position.value, last_.base.value));
+    }
+    TRY_DO(disk_.make_directory(to.path()));
     TRY_DO(copy_state_file(disk_, **source, to.path(name), report_.uuid,
                            [](const StoredRow&) { return false; }));
     return disk_.sync_directory(to.path());
@@ -286,6 +289,13 @@ class Restore {
 };
 
 }  // namespace
+
+tl::unexpected<Error> before_history(Position begin) {
+  return fail(Code::misconfigured,
+              fmt::format("the history in the backup begins at position {}: nothing before it is "
+                          "kept any more, and so it cannot be restored as it was then",
+                          begin.value));
+}
 
 Result<RestoreReport> restore_store(Disk& disk, Clock& clock, const std::string& backup,
                                     const std::string& store, std::optional<Position> end,

@@ -85,6 +85,11 @@ TEST_CASE("store compact: a restored backup tells the state from its base snapsh
       shop.run({"state", "shop.public.orders", "--json", "--store", shop.folder + "/restored"});
   CHECK_MESSAGE(after.out == before.out, after.err);
   CHECK(contains(after.out, "sent"));
+  const auto earlier = shop.run({"store", "restore", "--from", shop.folder + "/backup", "--to",
+                                 shop.folder + "/earlier", "--until", "2"});
+  CHECK(earlier.code == 2);
+  CHECK_MESSAGE(contains(earlier.err, "the history of shop.public.orders in the backup starts at"),
+                earlier.err);
 }
 
 TEST_CASE("history: where retention cut it, the row as it was then comes first") {
