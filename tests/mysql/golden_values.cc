@@ -1,5 +1,7 @@
 #include "tests/mysql/golden_values.h"
 
+#include <doctest/doctest.h>
+
 #include <charconv>
 #include <fstream>
 
