@@ -268,7 +268,7 @@ TEST_CASE("row images: rows of no column or of another number of columns are cor
 }
 
 // ---- partial JSON: create table j(id int primary key, a json, b json, c json) in MySQL 8.0.31,
-// binlog_row_value_options=PARTIAL_JSON, and a is {"b": [1, 5, 6, 7], "p": "xxx…", "sc": 7}
+// binlog_row_value_options=PARTIAL_JSON, and a is {"b": [1, 5, 6, 7], "p": "x…", "sc": 7}
 
 const std::string json_map = from_hex(
     "9300000000000100017400016a000403f5f5f5030404040e01010004090269640161016201630801000c01f0");
