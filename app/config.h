@@ -86,6 +86,7 @@ struct SourceConfig {
   std::string publication;          // empty: made and named by us
   std::string slot;                 // empty: made and named by us
   bool two_phase = false;
+  bool binary = false;
   Origins origins = Origins::any;
   std::vector<KeyOverride> keys;
   std::vector<TransformRule> transforms;  // the first that fits a column decides

@@ -383,9 +383,7 @@ constexpr Key<StoreConfig> store_table[] = {
       "what streams keep; the first rule that takes a stream counts"},
      set_retention},
     {{"max_bytes", "size", "no limit",
-      "when more is written to the log's files, the oldest events of all streams go, whole "
-      "segments at "
-      "a time: at least so much stays"},
+      "when the log's files take more, the oldest events of all streams go"},
      set_max_bytes},
 };
 
@@ -442,6 +440,10 @@ constexpr Key<SourceConfig> source_table[] = {
       "`none` leaves out what was replicated to the server from elsewhere (PostgreSQL 16 and "
       "later)"},
      set<&SourceConfig::origins, read_origins>},
+    {{"binary", "`true` or `false`", "false",
+      "the stream's values are sent in binary form: less work for the server where rows have many "
+      "numbers and times, the same events; see docs/guide/postgres-values.md"},
+     set<&SourceConfig::binary, read_yes>},
     {{"keys", "columns by pattern", "the columns of each table's replica identity",
       "which columns are the key of a table's events: `public.events: [account, number]`"},
      set<&SourceConfig::keys, read_keys>},

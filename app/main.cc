@@ -18,9 +18,8 @@ tidelog::ExitCode run(const std::vector<std::string>& arguments) {
   const auto clock = tidelog::real_clock();
   const tidelog::Environment environment = tidelog::process_environment();
   tidelog::Secrets secrets;
-  using For = tidelog::Output::For;
-  tidelog::Output out(stdout, "standard output", For::answers);
-  tidelog::Output err(stderr, "standard error", For::notes);
+  tidelog::Output out(stdout, "standard output");
+  tidelog::Output err(stderr, "standard error");
   return tidelog::run_program(arguments, TIDELOG_VERSION,
                               {*disk, *clock, environment, secrets, out, err,
                                isatty(STDOUT_FILENO) == 1, isatty(STDERR_FILENO) == 1});

@@ -16,6 +16,7 @@ PostgresOptions postgres_options(const SourceConfig& source,
   options.slot = source.slot;
   options.two_phase = source.two_phase;
   options.origins = source.origins;
+  options.binary = source.binary;
   options.keys = source.keys;
   options.selects = source.load.selects;
   options.transforms = source.transforms;

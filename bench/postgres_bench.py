@@ -17,6 +17,11 @@ import time
 
 TABLE = "create table rows (id bigint primary key, customer text not null, total numeric(12,2), changed timestamptz)"
 ROW = "select n, 'customer ' || n % 1000, (n % 100000) / 100.0, timestamptz '2026-01-01 00:00+00' + n * interval '1 second'"
+TYPED_TABLE = ("create table typed (id bigint primary key, a float8, b float8, at timestamptz, due timestamp, ref uuid, raw bytea, "
+               "total numeric(12,2), day date, span interval, counts int[], is_on boolean)")
+TYPED_ROW = ("select n, n / 7.0, n * 1e9 / 7, timestamptz '2026-01-01 00:00+00' + n * interval '1.001 second', timestamp '2026-01-01' "
+             "+ n * interval '1 second', md5(n::text)::uuid, decode(md5(n::text), 'hex'), (n % 100000) / 100.0, date '2026-01-01' + n "
+             "% 1000, n * interval '1.5 second', array[n, n + 1, n + 2]::int[], n % 2 = 0")
 LATENCY_RATE = 5000
 
 
@@ -101,6 +106,7 @@ class Bench:
     def __init__(self, program, tools, server, folder):
         self.program, self.tools, self.server, self.folder = program, tools, server, folder
         self.log = os.path.join(folder, "log")
+        self.sources = {"text": ("typed", ""), "binary": ("typed", "    binary: true\n")}  # the others are of the table rows
 
     def report(self, figure, value, unit, goal, how, at_most=False):
         met = goal == 0 or (value <= goal if at_most else value >= goal)
@@ -109,9 +115,10 @@ class Bench:
 
     def config(self, name, network):
         path = os.path.join(self.folder, name + ".yaml")
+        table, more = self.sources.get(name, ("rows", ""))
         with open(path, "w") as out:
             out.write(f"store: {{ path: {self.folder}/{name} }}\nsources:\n  - name: {name}\n"
-                      f"    postgres: {self.server.conninfo(network)}\n    tables: [public.rows]\n")
+                      f"    postgres: {self.server.conninfo(network)}\n    tables: [public.{table}]\n{more}")
         return path
 
     def watch(self, *arguments):
@@ -145,8 +152,8 @@ class Bench:
         return Run([self.go_program, self.server.conninfo("tcp"), slot, "tidelog_unix", end], self.server.environ,
                    self.log).end(stop=False)
 
-    def insert(self, first, count, per_transaction):
-        self.server.sql(f"do $$ begin for t in 0..{count // per_transaction - 1} loop insert into rows {ROW} from generate_series("
+    def insert(self, first, count, per_transaction, table="rows", row=ROW):
+        self.server.sql(f"do $$ begin for t in 0..{count // per_transaction - 1} loop insert into {table} {row} from generate_series("
                         f"{first} + t * {per_transaction}, {first} + (t + 1) * {per_transaction} - 1) n; commit; end loop; end $$")
 
     def rows(self, first, count, per_transaction):
@@ -177,18 +184,43 @@ class Bench:
 
     turn = 0
 
+    def begin(self, name, network, insert):
+        """Loaded, streaming: the schema event is there with the first row."""
+        run = Run([self.program, "run", "-c", self.config(name, network)], self.server.environ, self.log)
+        while not self.has_slot_position(name):
+            if run.process.poll() is not None:
+                sys.exit(f"tidelog run ended; see {self.log}")
+            time.sleep(0.05)
+        self.server.sql(insert)
+        time.sleep(1)
+        run.end(stop=True)
+
     def prepare(self):
         self.server.sql(TABLE)
-        for name in ("unix", "tcp"):  # loaded, streaming: the schema event is there with the first row
-            run = Run([self.program, "run", "-c", self.config(name, name)], self.server.environ, self.log)
-            while not self.has_slot_position(name):
-                if run.process.poll() is not None:
-                    sys.exit(f"tidelog run ended; see {self.log}")
-                time.sleep(0.05)
-            self.server.sql(f"insert into rows values (-{1 if name == 'unix' else 2}, 'first', 0, null)")
-            time.sleep(1)
-            run.end(stop=True)
+        self.begin("unix", "unix", "insert into rows values (-1, 'first', 0, null)")
+        self.begin("tcp", "tcp", "insert into rows values (-2, 'first', 0, null)")
         self.tidelog("unix", "unix", 1)  # the row that the other's beginning brought
+
+    def binary(self, rounds, count):
+        """Rows of many types that are no texts, read as text and in binary form, in turn."""
+        self.server.sql(TYPED_TABLE)
+        self.begin("text", "unix", "insert into typed (id) values (-1)")
+        self.begin("binary", "unix", "insert into typed (id) values (-2)")
+        self.tidelog("text", "unix", 1)
+        all_rounds = []
+        for turn in range(rounds):
+            self.insert(1 + turn * count, count, 1000, "typed", TYPED_ROW)
+            self.server.sql("checkpoint")
+            names = ("text", "binary") if turn % 2 == 0 else ("binary", "text")
+            all_rounds.append({name: self.tidelog(name, "unix", count) for name in names})
+        for name in ("text", "binary"):
+            rate = median([count / results[name].seconds for results in all_rounds])
+            cpu = median([results[name].cpu * 1e6 / count for results in all_rounds])
+            self.report(f"12 typed columns, {name}", rate, "rows/s", 0,
+                        f"{cpu:.2f} CPU s a million rows, median of {rounds} rounds of {count} rows")
+        ratios = [results["text"].seconds / results["binary"].seconds for results in all_rounds]
+        self.report("12 typed columns, binary beside text", median(ratios), "x of its rows/s", 0,
+                    "all rounds: " + ", ".join(f"{r:.2f}" for r in ratios))
 
     def has_slot_position(self, name):
         return self.server.sql(f"select count(*) from pg_replication_slots where slot_name = 'tidelog_{name}' and active") == "1"
@@ -272,7 +304,7 @@ def main():
     parser.add_argument("--small", type=int, default=200_000, help="transactions of one row")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--large", type=int, default=5_000_000)
-    parser.add_argument("--only", default="", help="catch-up, one-row, latency, large or load")
+    parser.add_argument("--only", default="", help="catch-up, one-row, binary, latency, large or load")
     args = parser.parse_args()
     args.folder = os.path.abspath(args.folder)
     os.makedirs(args.folder, exist_ok=True)
@@ -290,6 +322,8 @@ def main():
             first = bench.compare("one-row transactions", args.rounds, first, args.small, 1, [
                 ("tidelog unix", "bare unix", 0), ("tidelog unix", "recvlogical unix", 1), ("tidelog tcp", "recvlogical tcp", 1),
                 ("tidelog tcp", "bare tcp", 0), ("tidelog tcp", "go tcp", 1)])
+        if args.only in ("", "binary"):
+            bench.binary(args.rounds, args.rows)
         if args.only in ("", "latency"):
             first = bench.latency(first, 10)
         if args.large and args.only in ("", "large"):

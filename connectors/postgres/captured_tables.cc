@@ -146,7 +146,7 @@ Status CopiedRow::read(Connection::CopyRow row, CapturedTable& table, EventBody&
   if (table.transform) {
     TRY(stored, table.transform->stored(fields_));
   }
-  if (auto encoded = row_.encode(table.schema, *stored, nullptr); !encoded)
+  if (auto encoded = row_.encode(table.schema, {}, *stored, nullptr); !encoded)
     return fail_in("loading", std::move(encoded).error());
   TRY(const std::string_view key, row_.key(table.schema));
   event.type = EventType::load;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "connectors/postgres/binary_mark.h"
+
 namespace tidelog::postgres {
 
 namespace {
@@ -208,6 +210,33 @@ Status ChangeDecoder::on_relation(ByteReader in) {
   known->sent = std::move(relation);
   known->described = false;
   known->held_as.reset();
+  known->held_types.reset();
+  return {};
+}
+
+// Of a type that the catalog does not know, nothing can be said: it is of a transaction that is
+// still in progress, or was dropped since.
+Result<std::vector<BinaryType>> ChangeDecoder::binary_types_of(const Relation& relation,
+                                                               const RowTransform* transform) {
+  if (!is_binary_ || !choice_.has(relation.schema, relation.table))
+    return std::vector<BinaryType>();
+  TRY(BinaryColumns columns, catalog_.binary_columns_of(relation));
+  for (const BinaryColumns::Unreadable& one : columns.unreadable) {
+    if (transform != nullptr && transform->leaves_out(one.column)) continue;
+    unreadable_ =
+        fmt::format("the column {} of {} is of the type {}", relation.columns[one.column].name,
+                    full_name(relation.schema, relation.table), one.type);
+    return fail(Code::unsupported, unreadable_ + ", whose values are not read in binary form");
+  }
+  return std::move(columns.types);
+}
+
+Status ChangeDecoder::note_binary(std::string_view mark) {
+  TRY(BinaryMark read, read_binary_mark(mark));
+  const auto found = relations_.find(read.relation);
+  if (found == relations_.end() || found->second->sent.columns.size() != read.types.size())
+    return fail(Code::corrupt, "the mark of a relation that was described otherwise");
+  found->second->held_types = std::move(read.types);
   return {};
 }
 
@@ -248,12 +277,25 @@ Status ChangeDecoder::describe(CapturedRelation& relation) {
     TRY(schema, catalog_.schema_of(sent, sent_types_, {here_, told_of(sent.oid), begin_.xid}));
     TRY(relation.transform, catalog_.transform_of(sent));
     TRY_DO(check_held(relation));
+    TRY_DO(describe_binary(relation));
   }
   if (schema != relation.schema) relation.version.reset();
   relation.schema = std::move(schema);
   relation.has_key = relation.captured && relation.schema.has_key();
   relation.described = true;
   if (!relation.captured || !may_change_unsent(sent)) relation.sent = {};  // there may be many
+  return {};
+}
+
+Status ChangeDecoder::describe_binary(CapturedRelation& relation) {
+  if (relation.held_types) {
+    relation.types = *relation.held_types;
+  } else {
+    TRY(relation.types, binary_types_of(relation.sent, relation.transform.get()));
+  }
+  if (!relation.transform) return {};
+  relation.transform->read_binary(std::move(relation.types));
+  relation.types = relation.transform->stored_types();
   return {};
 }
 
@@ -302,8 +344,9 @@ Result<const Tuple*> ChangeDecoder::stored(const CapturedRelation& relation, con
 
 Status ChangeDecoder::encode_old(const CapturedRelation& relation) {
   TRY(const Tuple* const row, stored(relation, change_.old_row));
-  if (change_.old_kind == OldRow::key) return old_row_.encode_key_tuple(relation.schema, *row);
-  return old_row_.encode(relation.schema, *row, nullptr);
+  if (change_.old_kind == OldRow::key)
+    return old_row_.encode_key_tuple(relation.schema, relation.types, *row);
+  return old_row_.encode(relation.schema, relation.types, *row, nullptr);
 }
 
 // A keyless table's key tuple would say nothing, so there is none to speak of.
@@ -325,7 +368,7 @@ Status ChangeDecoder::on_insert(ByteReader in) {
   TRY(CapturedRelation* const relation, open_row(change_.relation, event));
   if (relation == nullptr) return {};
   TRY(const Tuple* const row, stored(*relation, change_.new_row));
-  TRY_DO(new_row_.encode(relation->schema, *row, nullptr));
+  TRY_DO(new_row_.encode(relation->schema, relation->types, *row, nullptr));
   TRY(const std::string_view key, key_of(*relation, new_row_));
   if (relation->has_key) event.key = key;
   event.body = new_row_.row();
@@ -341,7 +384,7 @@ Status ChangeDecoder::on_update(ByteReader in) {
   const bool has_old = change_.old_kind != OldRow::none;
   if (has_old) TRY_DO(encode_old(*relation));
   TRY(const Tuple* const row, stored(*relation, change_.new_row));
-  TRY_DO(new_row_.encode(relation->schema, *row, has_old ? &old_row_ : nullptr));
+  TRY_DO(new_row_.encode(relation->schema, relation->types, *row, has_old ? &old_row_ : nullptr));
   TRY(const std::string_view new_key, key_of(*relation, new_row_));
   std::string_view old_key;
   if (has_old) {

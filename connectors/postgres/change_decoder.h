@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "connectors/postgres/binary_form.h"
 #include "connectors/postgres/ddl_message.h"
 #include "connectors/postgres/pgoutput.h"
 #include "connectors/postgres/relation_catalog.h"
@@ -40,6 +41,12 @@ class ChangeDecoder {
   ChangeDecoder(PostgresResume resume, TableChoice captured, RelationCatalog& catalog,
                 ChangeHandler& handler);
 
+  // Values may come in binary form from here on. A row whose values could not be read ends that: an
+  // error, and what it is about in unreadable().
+  void expect_binary() { is_binary_ = true; }
+  // "the column c of public.t is of the type box". Empty: there was none.
+  const std::string& unreadable() const { return unreadable_; }
+
   Status decode(std::string_view message, Place place);
   // What begin and commit messages do. The global id is that of one that was prepared; empty: none.
   Status begin(const Begin& begin, std::string_view global_id);
@@ -60,6 +67,12 @@ class ChangeDecoder {
     if (transform || choice_.has(relation.schema, relation.table)) return transform;
     return RowTransform::without_values(relation);
   }
+  // How values of its rows look when they are in binary form. Empty: none is, or none is read.
+  Result<std::vector<BinaryType>> binary_types_of(const Relation& relation,
+                                                  const RowTransform* transform);
+  // The same of rows that are handed over: behind the description of their relation
+  // (binary_mark.h).
+  Status note_binary(std::string_view mark);
   // Rows of a transaction that is handed over are held as they are stored (row_transform.h): behind
   // the description of their relation. Code::misconfigured when they would now be stored otherwise.
   Status note_transformed(std::string_view mark);
@@ -91,10 +104,12 @@ class ChangeDecoder {
     std::string name;  // "public.orders"
     Schema schema;
     bool has_key = false;
-    std::unique_ptr<RowTransform> transform;        // null: rows are stored as they come
-    std::optional<std::string> held_as;             // what was done to rows before they were held
-    std::optional<ChangeHandler::Version> version;  // once announced on this connection
-    std::uint64_t endings_before = 0;               // of it
+    std::unique_ptr<RowTransform> transform;  // null: rows are stored as they come
+    std::optional<std::string> held_as;       // what was done to rows before they were held
+    std::optional<std::vector<BinaryType>> held_types;  // of rows that are held in binary form
+    std::vector<BinaryType> types;                      // of stored columns; empty: all are texts
+    std::optional<ChangeHandler::Version> version;      // once announced on this connection
+    std::uint64_t endings_before = 0;                   // of it
   };
   struct HeldMessage {
     Lsn lsn;
@@ -127,6 +142,7 @@ class ChangeDecoder {
   // either way.
   Result<CapturedRelation*> open_row(std::uint32_t oid, EventBody& event);
   Status describe(CapturedRelation& relation);
+  Status describe_binary(CapturedRelation& relation);
   Status announce(CapturedRelation& relation);
   static Status check_held(const CapturedRelation& relation);
   static Result<const Tuple*> stored(const CapturedRelation& relation, const Tuple& sent);
@@ -176,6 +192,8 @@ class ChangeDecoder {
   std::uint64_t endings_ = 0;
   std::optional<StreamId> source_stream_;
 
+  bool is_binary_ = false;
+  std::string unreadable_;
   bool handler_failed_ = false;
   bool found_new_table_ = false;
   bool in_transaction_ = false;

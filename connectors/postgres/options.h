@@ -100,6 +100,8 @@ struct PostgresOptions {
   // had this keeps it.
   bool two_phase = false;
   Origins origins = Origins::any;
+  // The stream's values are asked for in binary form, as long as all of their types can be read.
+  bool binary = false;
   std::vector<KeyOverride> keys;
   std::vector<SelectOverride> selects;
   std::vector<TransformRule> transforms;

@@ -28,6 +28,7 @@ struct Preflight {
   std::vector<DatabaseTable> new_tables;  // configured, not yet in our publication, and ours to add
   std::vector<IdentityChange>
       identities;                         // configured, and ours to set: what to look at again then
+  std::optional<Finding> as_text;         // why `binary`, which was asked for, is not to be had
   std::optional<Connection> replication;  // ready for a replication command
 };
 

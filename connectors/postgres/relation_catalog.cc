@@ -364,6 +364,15 @@ Status SqlRelationCatalog::check_name(const Relation& relation, bool is_transfor
                           known->second, name));
 }
 
+Result<BinaryColumns> SqlRelationCatalog::binary_columns_of(const Relation& relation) {
+  std::vector<std::uint32_t> types;
+  for (const RelationColumn& column : relation.columns) types.push_back(column.type);
+  return binary_types_.of_columns(
+      types, [this](const std::string& sql, const std::vector<std::string>& parameters) {
+        return query(sql, parameters);
+      });
+}
+
 Result<std::unique_ptr<RowTransform>> SqlRelationCatalog::transform_of(const Relation& relation) {
   TRY(std::unique_ptr<RowTransform> transform, rules_for(relation));
   if (transform && !transform->changes_rows()) transform.reset();

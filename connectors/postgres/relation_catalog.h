@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "connectors/postgres/binary_types.h"
 #include "connectors/postgres/connection.h"
 #include "connectors/postgres/ddl_message.h"
 #include "connectors/postgres/options.h"
@@ -49,6 +50,8 @@ class RelationCatalog {
                                    RelationTime time) = 0;
   // What is made of its rows. Null: they are stored as they are sent.
   virtual Result<std::unique_ptr<RowTransform>> transform_of(const Relation& relation) = 0;
+  // How its rows look in binary form.
+  virtual Result<BinaryColumns> binary_columns_of(const Relation& relation) = 0;
   // Whether this is the token of the event triggers: anyone may write a message like theirs.
   virtual Result<bool> is_of_triggers(std::string_view token) = 0;
   // Whether texts of statements are stored: they hold values as the client wrote them.
@@ -71,6 +74,7 @@ class SqlRelationCatalog : public RelationCatalog {
   Result<Schema> schema_of(const Relation& relation, const SentTypes& sent,
                            RelationTime time) override;
   Result<std::unique_ptr<RowTransform>> transform_of(const Relation& relation) override;
+  Result<BinaryColumns> binary_columns_of(const Relation& relation) override;
   Result<bool> is_of_triggers(std::string_view token) override;
   bool keeps_statements() const override { return options_.transforms.empty(); }
   Result<bool> is_unpublished(std::uint32_t oid) override;
@@ -108,6 +112,7 @@ class SqlRelationCatalog : public RelationCatalog {
   const PostgresOptions& options_;
   std::optional<Connection> connection_;
   RecentMap<TypeKey, TypeFacts> types_;
+  SqlBinaryTypes binary_types_;
   RecentMap<std::uint32_t, Names> primary_keys_;                 // the last one seen
   std::optional<TransformRules> rules_;                          // once they are asked for
   absl::flat_hash_map<std::uint32_t, std::string> transformed_;  // relations, and their names

@@ -58,6 +58,7 @@ std::string plugin_options(const ReplicationStream::Settings& settings, int serv
   if (!settings.whole_until)
     options += has_parallel ? ", streaming 'parallel'" : ", streaming 'on'";
   if (settings.two_phase) options += ", two_phase 'on'";
+  if (settings.binary) options += ", binary 'true'";
   if (settings.without_origin) options += ", origin 'none'";
   return options;
 }

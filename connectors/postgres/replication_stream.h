@@ -16,7 +16,7 @@
 #include "connectors/postgres/connection.h"
 #include "connectors/postgres/copy_both.h"
 #include "connectors/postgres/transaction_assembly.h"
-#include "connectors/socket/wait.h"
+#include "connectors/postgres/wait.h"
 #include "core/clock.h"
 #include "core/result.h"
 #include "core/source.h"
@@ -69,6 +69,7 @@ class ReplicationStream {
     std::optional<Lsn> whole_until = std::nullopt;
     bool two_phase = false;       // prepared transactions are wanted: changes the slot for good
     bool without_origin = false;  // only what was not replicated to the server from elsewhere
+    bool binary = false;          // values of types that have a binary form are sent in it
     bool publishes = false;  // a table that was made is to be published, before the next stream
   };
   // All must outlive the stream.

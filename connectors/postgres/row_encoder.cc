@@ -47,7 +47,8 @@ bool EncodedRow::is_unchanged(std::size_t index) const {
   return value(index).front() == unchanged_tag;
 }
 
-Status EncodedRow::put_column(const Schema& schema, std::size_t index, const TupleColumn& column) {
+Status EncodedRow::put_column(const Schema& schema, BinaryTypes types, std::size_t index,
+                              const TupleColumn& column) {
   switch (column.state) {
     case TupleColumn::State::text: {
       auto put = put_value_from_text(bytes_, schema.columns[index].kind, column.bytes);
@@ -63,13 +64,24 @@ Status EncodedRow::put_column(const Schema& schema, std::size_t index, const Tup
       bytes_.push_back(unchanged_tag);
       return {};
     case TupleColumn::State::binary:
-      return fail(Code::unsupported,
-                  described(schema, index) + ": sent as binary, which we never ask for");
+      return put_binary(schema, types, index, column.bytes);
   }
   return {};
 }
 
-Status EncodedRow::encode(const Schema& schema, const Tuple& tuple, const EncodedRow* old) {
+Status EncodedRow::put_binary(const Schema& schema, BinaryTypes types, std::size_t index,
+                              std::string_view bytes) {
+  if (index >= types.size()) {
+    return fail(Code::unsupported,
+                described(schema, index) + ": sent in binary form, which was not asked for");
+  }
+  auto put = binary_.put(bytes_, types[index], schema.columns[index].kind, bytes);
+  if (put) return {};
+  return fail_in(described(schema, index), std::move(put).error());
+}
+
+Status EncodedRow::encode(const Schema& schema, BinaryTypes types, const Tuple& tuple,
+                          const EncodedRow* old) {
   TRY_DO(check_width(schema, tuple));
   empty(bytes_);
   ends_.resize(tuple.size());
@@ -78,20 +90,20 @@ Status EncodedRow::encode(const Schema& schema, const Tuple& tuple, const Encode
     if (unchanged && old != nullptr) {
       bytes_.append(old->value(i));
     } else {
-      TRY_DO(put_column(schema, i, tuple[i]));
+      TRY_DO(put_column(schema, types, i, tuple[i]));
     }
     ends_[i] = bytes_.size();
   }
   return {};
 }
 
-Status EncodedRow::encode_key_tuple(const Schema& schema, const Tuple& tuple) {
+Status EncodedRow::encode_key_tuple(const Schema& schema, BinaryTypes types, const Tuple& tuple) {
   TRY_DO(check_width(schema, tuple));
   empty(bytes_);
   ends_.resize(tuple.size());
   for (std::size_t i = 0; i < tuple.size(); ++i) {
     if (schema.columns[i].key) {
-      TRY_DO(put_column(schema, i, tuple[i]));
+      TRY_DO(put_column(schema, types, i, tuple[i]));
     } else {
       bytes_.push_back(unchanged_tag);
     }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "connectors/postgres/binary_value.h"
 #include "connectors/postgres/pgoutput.h"
 #include "core/result.h"
 #include "core/schema.h"
@@ -16,13 +17,13 @@ namespace tidelog::postgres {
 // One thread.
 class EncodedRow {
  public:
-  // The stored row of `tuple`, which has one column per column of the schema. A value that was not
-  // sent because it did not change is taken from `old`, when that has it. Errors name the table,
-  // the column and the text's start.
-  Status encode(const Schema& schema, const Tuple& tuple, const EncodedRow* old);
+  // The stored row of `tuple`, which has one column per column of the schema, and a type for each
+  // whose values may be in binary form. A value that was not sent because it did not change is
+  // taken from `old`, when that has it. Errors name the table, the column and the value's start.
+  Status encode(const Schema& schema, BinaryTypes types, const Tuple& tuple, const EncodedRow* old);
 
   // Of a tuple that holds the key alone: the other columns were not sent, and are unchanged here.
-  Status encode_key_tuple(const Schema& schema, const Tuple& tuple);
+  Status encode_key_tuple(const Schema& schema, BinaryTypes types, const Tuple& tuple);
 
   std::string_view row() const { return bytes_; }
   // The values of the key columns, one after the other; a view into the row where they stand
@@ -30,13 +31,17 @@ class EncodedRow {
   Result<std::string_view> key(const Schema& schema);
 
  private:
-  Status put_column(const Schema& schema, std::size_t index, const TupleColumn& column);
+  Status put_column(const Schema& schema, BinaryTypes types, std::size_t index,
+                    const TupleColumn& column);
+  Status put_binary(const Schema& schema, BinaryTypes types, std::size_t index,
+                    std::string_view bytes);
   std::string_view value(std::size_t index) const;
   bool is_unchanged(std::size_t index) const;
 
   std::string bytes_;
   std::vector<std::size_t> ends_;  // of each column's value in bytes_
   std::string key_;
+  BinaryValues binary_;
 };
 
 }  // namespace tidelog::postgres

@@ -28,6 +28,10 @@ char letter_of(TupleColumn::State state) {
   return 'n';
 }
 
+bool has_value(const TupleColumn& column) {
+  return column.state == TupleColumn::State::text || column.state == TupleColumn::State::binary;
+}
+
 // u16 count | count * (letter, and of a value u32 size | bytes)
 void put_tuple(std::string& out, const Tuple& tuple) {
   put_be(out, static_cast<std::uint16_t>(tuple.size()));
@@ -147,21 +151,40 @@ Status RowTransform::change_values(const Tuple& sent) {
   ends_.resize(row_.size());
   for (std::size_t i = 0; i < row_.size(); ++i) {
     if (columns_[i].is_left_out) row_[i] = {};
-    if (columns_[i].transform && row_[i].state == TupleColumn::State::binary) {
-      return fail(Code::unsupported,
-                  fmt::format("the column {} of {} is to be {}, and came in binary form",
-                              columns_[i].name, table_, name_of(columns_[i].kind)));
-    }
-    if (columns_[i].transform && row_[i].state == TupleColumn::State::text)
-      TRY_DO(columns_[i].transform->put(texts_, row_[i].bytes));
+    if (columns_[i].transform && has_value(row_[i])) TRY_DO(change_value(i, row_[i]));
     ends_[i] = texts_.size();
   }
   for (std::size_t i = 0; i < row_.size(); ++i) {
-    if (!columns_[i].transform || row_[i].state != TupleColumn::State::text) continue;
+    if (!columns_[i].transform || !has_value(row_[i])) continue;
     const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
-    row_[i].bytes = std::string_view(texts_).substr(begin, ends_[i] - begin);
+    row_[i] = {TupleColumn::State::text, std::string_view(texts_).substr(begin, ends_[i] - begin)};
   }
   return {};
+}
+
+Status RowTransform::change_value(std::size_t column, const TupleColumn& sent) {
+  ValueTransform& transform = *columns_[column].transform;
+  if (sent.state == TupleColumn::State::text) return transform.put(texts_, sent.bytes);
+  if (column >= types_.size()) {
+    return fail(Code::unsupported,
+                fmt::format("the column {} of {} is to be {}, and came in binary form, which was "
+                            "not asked for",
+                            columns_[column].name, table_, name_of(columns_[column].kind)));
+  }
+  const auto text = binary_.text(types_[column], sent.bytes);
+  if (text) return transform.put(texts_, *text);
+  return fail(text.error().code,
+              fmt::format("table {}, column {}: what came in binary form is none of its values "
+                          "(and is not shown, as it is to be {})",
+                          table_, columns_[column].name, name_of(columns_[column].kind)));
+}
+
+std::vector<BinaryType> RowTransform::stored_types() const {
+  std::vector<BinaryType> stored;
+  for (std::size_t i = 0; i < types_.size(); ++i) {
+    if (!columns_[i].is_left_out) stored.push_back(types_[i]);
+  }
+  return stored;
 }
 
 void RowTransform::drop_left_out() {

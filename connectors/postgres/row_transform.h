@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "connectors/postgres/binary_value.h"
 #include "connectors/postgres/pgoutput.h"
 #include "connectors/postgres/transform_rules.h"
 #include "core/result.h"
@@ -30,6 +31,12 @@ class RowTransform {
   // The schema of rows as they are stored, from that of rows as they are sent. Code::misconfigured
   // when rows would no longer be told apart by their keys.
   Result<Schema> schema_of(const Schema& sent) const;
+
+  // How values look that are sent in binary form, of all columns: their texts are what is changed.
+  void read_binary(std::vector<BinaryType> types) { types_ = std::move(types); }
+  // Of the columns that are stored.
+  std::vector<BinaryType> stored_types() const;
+  bool leaves_out(std::size_t column) const { return columns_[column].is_left_out; }
 
   // Whether rows are not stored as they are sent.
   bool changes_rows() const;
@@ -59,10 +66,13 @@ class RowTransform {
   Status check_key(const ColumnAction& column) const;
   Status check_width(const Tuple& tuple) const;
   Status change_values(const Tuple& sent);
+  Status change_value(std::size_t column, const TupleColumn& sent);
   void drop_left_out();
 
   std::string table_;  // "public.people"
   std::vector<ColumnAction> columns_;
+  std::vector<BinaryType> types_;  // empty: nothing is sent in binary form
+  BinaryValues binary_;
   Tuple row_;
   std::string texts_;              // of the values that were changed
   std::vector<std::size_t> ends_;  // of each column's in it

@@ -60,6 +60,7 @@ class PostgresSource : public Source {
       TRY_DO(first_error(found.findings));
     }
     warn_of(found.findings);
+    choose_form(found);
     replication_ = std::move(found.replication);
     new_tables_ = std::move(found.new_tables);
     const bool streaming = resume && resume->phase == PostgresResume::Phase::streaming;
@@ -108,15 +109,19 @@ class PostgresSource : public Source {
     resume.is_standby = server_.is_standby;
     SqlRelationCatalog catalog(options_);
     ChangeDecoder decoder(resume, std::move(captured), catalog, handler);
+    if (reads_binary_) decoder.expect_binary();
     TransactionAssembly assembly(decoder, handler, options_.origins, stop);
     TRY_DO(assembly.go_on(resume));
     ReplicationStream stream(connection, assembly, handler, *clock_, waker_);
-    const Status ended = stream.run({slot_name(options_), publication_name(options_), from->end_lsn,
-                                     options_.status_interval, whole_until_, options_.two_phase,
-                                     options_.origins == Origins::none, owns_publication(options_)},
-                                    stop);
+    const Status ended =
+        stream.run({slot_name(options_), publication_name(options_), from->end_lsn,
+                    options_.status_interval, whole_until_, options_.two_phase,
+                    options_.origins == Origins::none, reads_binary_, owns_publication(options_)},
+                   stop);
     if (stop.stop_requested()) return ended;
     if (ended) return change_sending(assembly);
+    if (!decoder.unreadable().empty())
+      return go_on_as_text(decoder.unreadable() + ", whose values are not read in binary form");
     if (stream.server_failed() && !whole_until_ && lost_its_place(ended.error()))
       return read_whole_from_here(ended.error());
     if (const auto behind = assembly.behind_failure()) behind_failure_ = encode(*behind);
@@ -186,7 +191,26 @@ class PostgresSource : public Source {
     const Preflight found = check_server(options_, resume, last_reader_);
     note_server(found);
     TRY_DO(first_error(found.findings));
-    return ended;
+    if (!reads_binary_) return ended;
+    // It does not send what has elements or fields that have no binary form.
+    return go_on_as_text("the server does not go on in binary form (" + ended.error().what + ")");
+  }
+
+  // Binary, when that is asked for, and nothing that cannot be read so is known to come.
+  void choose_form(const Preflight& found) {
+    reads_binary_ = options_.binary && !found.as_text && !met_unreadable_;
+    if (found.as_text && !std::exchange(told_as_text_, true)) warn_of({*found.as_text});
+  }
+
+  // What is not stored yet is sent again. The same might come with every transaction, so it stays
+  // like that for as long as this source runs.
+  Status go_on_as_text(const std::string& reason) {
+    reads_binary_ = false;
+    met_unreadable_ = true;
+    std::string what = reason + ": from here on the whole source is read as text";
+    if (!std::exchange(told_as_text_, true))
+      warn_of({{Finding::Severity::warning, Code::unsupported, what, ""}});
+    return fail(Code::unavailable, std::move(what));
   }
 
   // The next connection is another kind of stream.
@@ -271,6 +295,9 @@ class PostgresSource : public Source {
   std::int64_t last_reader_ = 0;           // process id of our last walsender
   std::optional<Lsn> whole_until_;         // see TransactionAssembly::read_whole_until
   std::string behind_failure_;
+  bool reads_binary_ = false;
+  bool met_unreadable_ = false;  // in the stream
+  bool told_as_text_ = false;
 };
 
 }  // namespace
@@ -285,7 +312,9 @@ Result<std::vector<Finding>> check_postgres(const PostgresOptions& options,
   TRY(const std::optional<PostgresResume> resume, postgres::read_stored(stored));
   PostgresOptions without_waiting = options;
   without_waiting.slot_wait = std::chrono::milliseconds{0};
-  return postgres::check_server(without_waiting, resume, 0).findings;
+  postgres::Preflight found = postgres::check_server(without_waiting, resume, 0);
+  if (found.as_text) found.findings.push_back(*std::move(found.as_text));
+  return std::move(found.findings);
 }
 
 }  // namespace tidelog

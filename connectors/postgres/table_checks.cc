@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "connectors/postgres/binary_check.h"
+#include "connectors/postgres/captured_tables.h"
 #include "connectors/postgres/column_check.h"
 #include "connectors/postgres/table_pattern.h"
 
@@ -19,7 +21,8 @@ class TableChecks {
   Status run() {
     TRY_DO(check_tables());
     TRY_DO(check_identities());
-    return check_publication();
+    TRY_DO(check_publication());
+    return up_.options.binary ? check_binary_form() : Status();
   }
 
  private:
@@ -113,6 +116,21 @@ class TableChecks {
       if (up_.last_reader != 0) finding.severity = Finding::Severity::warning;
       up_.found.findings.push_back(std::move(finding));
     }
+    return {};
+  }
+
+  // A publication of the user's own says which columns are sent.
+  Status check_binary_form() {
+    std::vector<SentTable> tables;
+    if (owns_publication(up_.options)) {
+      for (const DatabaseTable& table : selected_)
+        tables.push_back({std::to_string(table.oid), ""});
+    } else {
+      TRY(std::vector<CapturedTable> captured, find_captured_tables(*up_.sql, up_.options));
+      for (CapturedTable& table : captured)
+        tables.push_back({std::move(table.oid), std::move(table.column_list)});
+    }
+    TRY(up_.found.as_text, check_binary(*up_.sql, up_.options, tables));
     return {};
   }
 

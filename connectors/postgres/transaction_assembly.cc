@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "connectors/postgres/binary_mark.h"
 #include "core/bytes.h"
 #include "core/source_position.h"
 
@@ -100,7 +101,9 @@ Status TransactionAssembly::dispatch(std::string_view message, Place place) {
     case 'r':
       return on_rollback_prepared(in);
     case transformed_mark:
-      return fail(Code::unsupported, "message of unknown type 0x01");
+    case binary_mark:
+      return fail(Code::unsupported,
+                  fmt::format("message of unknown type 0x{:02x}", letter_of(message)));
     default:
       break;
   }
@@ -172,18 +175,22 @@ Status TransactionAssembly::take_streamed(std::string_view message, Place place)
   }
   TRY_DO(noted(stream_->held->add(streamed.xid, streamed.letter, streamed.rest)));
   if (letter != 'R') return {};
-  return hold_mark(streamed.rest, streamed.xid, *stream_->held, stream_->transforms);
+  return hold_marks(streamed.rest, streamed.xid, *stream_->held, stream_->transforms);
 }
 
-// What is held behind a relation (without its letter) whose rows are changed before they are held.
-Status TransactionAssembly::hold_mark(std::string_view relation, std::uint64_t part,
-                                      HeldTransaction& held, Transforms& transforms) {
+// What is held behind a relation (without its letter) whose rows are changed before they are held,
+// or are in binary form.
+Status TransactionAssembly::hold_marks(std::string_view relation, std::uint64_t part,
+                                       HeldTransaction& held, Transforms& transforms) {
   TRY(const Relation described, read_relation(ByteReader(relation)));
   TRY(std::unique_ptr<RowTransform> transform, decoder_.transform_of(described));
+  TRY(std::vector<BinaryType> types, decoder_.binary_types_of(described, transform.get()));
+  if (!types.empty()) TRY_DO(noted(held.add(part, message_of(BinaryMark{described.oid, types}))));
   if (!transform) {
     transforms.erase(described.oid);
     return {};
   }
+  transform->read_binary(std::move(types));
   TRY_DO(noted(held.add(part, mark_of_transformed(described.oid, *transform))));
   transforms[described.oid] = std::move(transform);
   return {};
@@ -311,7 +318,7 @@ Status TransactionAssembly::describe_for_preparing(std::string_view message) {
       TRY_DO(noted(preparing_->held->add(part, type)));
     const std::string_view relation = known->second.relation;
     TRY_DO(noted(preparing_->held->add(part, relation)));
-    TRY_DO(hold_mark(relation.substr(1), part, *preparing_->held, preparing_->transforms));
+    TRY_DO(hold_marks(relation.substr(1), part, *preparing_->held, preparing_->transforms));
   }
   return {};
 }
@@ -410,6 +417,7 @@ Status TransactionAssembly::hand_over(HeldTransaction& held, const Begin& begin,
       return fail(Code::cancelled, "stopped while a transaction was handed over");
     const char letter = letter_of(record.bytes);
     if (letter == transformed_mark) return decoder_.note_transformed(record.bytes);
+    if (letter == binary_mark) return decoder_.note_binary(record.bytes);
     if (record.dropped && letter != 'R' && letter != 'Y') return {};
     return pass_on(record.bytes, place);
   }));

@@ -107,8 +107,8 @@ class TransactionAssembly {
   Status take_streamed(std::string_view message, Place place);
   Status take_preparing(std::string_view message, Place place);
   Status describe_for_preparing(std::string_view message);
-  Status hold_mark(std::string_view relation, std::uint64_t part, HeldTransaction& held,
-                   Transforms& transforms);
+  Status hold_marks(std::string_view relation, std::uint64_t part, HeldTransaction& held,
+                    Transforms& transforms);
   Status note_description(std::string_view message,
                           std::map<std::uint32_t, Description>& described);
 

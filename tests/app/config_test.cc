@@ -139,16 +139,18 @@ TEST_CASE("config: two sources of one database cannot have one slot") {
                      "  - name: Shop\n    postgres: host=elsewhere\n    tables: [a.b]\n"));
 }
 
-TEST_CASE("config: prepared transactions and origins are asked for in their own words") {
+TEST_CASE("config: prepared transactions, origins and binary form are asked for by their names") {
   Parser parser;
   const auto plain = parser.parse(five_settings);
   CHECK_FALSE(plain->sources[0].two_phase);
   CHECK(plain->sources[0].origins == Origins::any);
-  const auto asked =
-      parser.parse(std::string(five_settings) + "    two_phase: true\n    origin: none\n");
+  CHECK_FALSE(plain->sources[0].binary);
+  const auto asked = parser.parse(std::string(five_settings) +
+                                  "    two_phase: true\n    origin: none\n    binary: true\n");
   REQUIRE(asked);
   CHECK(asked->sources[0].two_phase);
   CHECK(asked->sources[0].origins == Origins::none);
+  CHECK(asked->sources[0].binary);
   CHECK(parser.error(std::string(five_settings) + "    origin: mine\n") ==
         "shop.yaml:6: expected `any` or `none`, found `mine`");
 }

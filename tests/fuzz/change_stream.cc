@@ -30,6 +30,18 @@ class Catalog : public postgres::RelationCatalog {
     if (transform) return transform->schema_of(schema);
     return schema;
   }
+  // Any form for a type, by the lowest digits of its oid.
+  Result<postgres::BinaryColumns> binary_columns_of(const postgres::Relation& relation) override {
+    postgres::BinaryColumns columns;
+    const auto form_of = [](std::uint32_t number) {
+      return static_cast<postgres::BinaryForm>(number % (postgres::binary_form_max + 1));
+    };
+    for (const auto& column : relation.columns) {
+      const postgres::BinaryForm form = form_of(column.type);
+      columns.types.push_back({form, form_of(column.type / 32), 23});
+    }
+    return columns;
+  }
   Result<std::unique_ptr<postgres::RowTransform>> transform_of(
       const postgres::Relation& relation) override {
     TRY(const auto rules,
@@ -100,6 +112,7 @@ TIDELOG_FUZZ_TARGET(change_stream) {
   Handler handler;
   postgres::ChangeDecoder decoder({PostgresResume::Phase::streaming, 1, 1, Lsn{1}, "slot"}, {},
                                   catalog, handler);
+  decoder.expect_binary();
   postgres::TransactionAssembly assembly(decoder, handler, Origins::any);
   ByteReader in(input);
   for (std::uint64_t lsn = 2; in.remaining() != 0; ++lsn) {

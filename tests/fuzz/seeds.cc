@@ -2,10 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
+#include "connectors/postgres/binary_form.h"
 #include "core/value_text.h"
 #include "eventstore/batch_cursor.h"
 #include "eventstore/index_format.h"
@@ -26,6 +29,16 @@ std::string with_byte(std::size_t byte, std::string_view rest) {
   std::string out(1, static_cast<char>(byte));
   out += rest;
   return out;
+}
+
+std::string from_hex(const std::string& digits) {
+  std::string bytes;
+  for (std::size_t at = 0; at + 1 < digits.size(); at += 2) {
+    std::uint8_t byte = 0;
+    std::from_chars(&digits[at], &digits[at] + 2, byte, 16);
+    bytes.push_back(static_cast<char>(byte));
+  }
+  return bytes;
 }
 
 // -- a store's files, and what is in them --
@@ -215,24 +228,44 @@ void add_messages(Seeds& seeds) {
     seeds["pgoutput"].push_back(message);
     in_pieces += with_byte(message.size(), message);
   }
+  const std::string in_binary =
+      insert_message(9, {std::string("b\0\0\0\1", 5), "b" + std::string(8, '\2')});
+  seeds["pgoutput"].push_back(in_binary);
+  std::string binary;
+  for (const std::string& message :
+       {messages[0], messages[2], in_binary, messages.back(), begin_prepare_message(prepare),
+        in_binary, prepare_message(prepare)})
+    binary += with_byte(message.size(), message);
   const std::string drop = logical_message(
       true, 99, "tidelog.ddl", "1:11:t0:10:DROP TABLE1:d1:17:dropped1:96:public6:orders");
   std::string dropping = with_byte(messages[0].size(), messages[0]) + with_byte(drop.size(), drop);
   dropping += with_byte(messages.back().size(), messages.back());
-  seeds["change_stream"] = {stream, stream + stream, in_pieces, stream + in_pieces,
-                            stream + dropping};
+  seeds["change_stream"] = {
+      stream, stream + stream, in_pieces, stream + in_pieces, stream + dropping, binary};
+}
+
+// As a server sent them.
+void add_binary_values(Seeds& seeds) {
+  std::ifstream file(testing::source_folder() / "tests/postgres/golden/binary_values_18.txt");
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream in(line);
+    std::array<std::string, 6> fields;
+    for (std::string& field : fields) std::getline(in, field, '\t');
+    const auto form_of = [](const std::string& output, const std::string& send) {
+      const auto form = postgres::form_of_functions(output, send, 180'000);
+      return static_cast<std::size_t>(form.value_or(postgres::BinaryForm::as_text));
+    };
+    seeds["binary_values"].push_back(
+        with_byte(form_of(fields[0], fields[1]),
+                  with_byte(form_of(fields[2], fields[3]), from_hex(fields[5]))));
+  }
 }
 
 // Messages that event triggers wrote, and descriptions alone.
 void add_ddl(Seeds& seeds) {
   std::ifstream file(testing::source_folder() / "tests/postgres/golden/ddl_18.hex");
   for (std::string line; std::getline(file, line);) {
-    std::string content;
-    for (std::size_t at = 0; at + 1 < line.size(); at += 2) {
-      std::uint8_t byte = 0;
-      std::from_chars(&line[at], &line[at] + 2, byte, 16);
-      content.push_back(static_cast<char>(byte));
-    }
+    const std::string content = from_hex(line);
     const std::size_t table = content.find("5:table0:0:");
     if (table != std::string::npos) seeds["ddl_message"].push_back(content.substr(table + 11));
     seeds["ddl_message"].push_back(std::move(content));
@@ -304,6 +337,7 @@ Seeds all_seeds() {
   add_values(seeds);
   add_messages(seeds);
   add_ddl(seeds);
+  add_binary_values(seeds);
   add_texts(seeds);
   add_configurations(seeds);
   add_commands(seeds);

@@ -319,6 +319,8 @@ TEST_CASE(
         "alter table b replica identity full");
     PostgresOptions options = options_of("pieces", in_pieces(server));
     options.two_phase = version != "14";
+    options.binary = random() % 2 == 0;
+    CAPTURE(options.binary);
     Both both(server, options);
     std::vector<std::unique_ptr<RandomSession>> sessions;
     for (int i = 0; i < 4; ++i)

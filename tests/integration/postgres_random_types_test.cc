@@ -1,5 +1,6 @@
 // Random values of random types in random tables, through the initial load and through the stream
-// as inserts, updates and old rows. The oracle is the server's own text under the settings that a
+// as inserts, updates and old rows, as text and, where all types of a table can be read so, in
+// binary form, too. The oracle is the server's own text under the settings that a
 // source sets; the role's are made as unlike as can be. `scripts/soak.sh types` goes on with new
 // seeds.
 #include <doctest/doctest.h>
@@ -8,6 +9,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "connectors/postgres/binary_types.h"
+#include "connectors/postgres/connection.h"
 #include "tests/integration/postgres_capture.h"
 #include "tests/integration/random_types.h"
 #include "tests/integration/server_text.h"
@@ -18,6 +21,7 @@ namespace {
 
 constexpr std::size_t made_types = 100;
 constexpr std::size_t table_count = 12;
+constexpr std::size_t binary_tables = 8;  // of types that can be read in binary form alone
 constexpr std::size_t columns_max = 20;
 constexpr int rows_per_table = 12;
 constexpr int copies_from = 1'000;  // ids of rows that come as inserts
@@ -60,10 +64,32 @@ std::vector<RandomType> make_types(SqlSession& session, Dice& dice) {
   return types;
 }
 
+std::vector<RandomType> read_in_binary(SqlSession& session, const PostgresServer& server,
+                                       const std::vector<RandomType>& types) {
+  auto connection =
+      postgres::Connection::open(options_for(server.url(), {}), postgres::Connection::Kind::sql);
+  REQUIRE(connection);
+  std::vector<std::uint32_t> oids;
+  for (const RandomType& type : types) {
+    const Rows oid = session.sql("select to_regtype(" + sql_literal(type.name) + ")::oid");
+    oids.push_back(static_cast<std::uint32_t>(number_in(oid.at(0).at(0))));
+  }
+  postgres::SqlBinaryTypes known;
+  const auto columns = known.of_columns(
+      oids, [&](const std::string& sql, const std::vector<std::string>& parameters) {
+        return connection->query(sql, parameters);
+      });
+  REQUIRE(columns);
+  std::vector<RandomType> readable = types;
+  for (const auto& one : columns->unreadable) readable[one.column].name.clear();
+  std::erase_if(readable, [](const RandomType& type) { return type.name.empty(); });
+  return readable;
+}
+
 RandomTable make_table(SqlSession& session, Dice& dice, const std::vector<RandomType>& types,
-                       std::size_t number) {
+                       std::string table_name) {
   RandomTable table;
-  table.name = "r" + std::to_string(number);
+  table.name = std::move(table_name);
   const std::size_t count = 1 + dice.below(columns_max);
   for (std::size_t i = 0; i < count; ++i)
     table.columns.push_back({"c" + std::to_string(i), dice.of(types)});
@@ -220,30 +246,78 @@ void check_table(const RandomTable& table, const Printed& printed,
   CHECK(loads.at(0).schema == deletes.at(0).schema);
 }
 
+bool is_sent_in_binary(PostgresServer& server, const std::string& slot) {
+  return server.sql(
+             "select a.query like '%binary ''true''%' from pg_replication_slots s join "
+             "pg_stat_activity a on a.pid = s.active_pid where s.slot_name = '" +
+             slot + "'") == Rows{{"t"}};
+}
+
+// Events of `tables`, which both have.
+void check_same(const std::vector<RandomTable>& tables, const std::vector<RecordedEvent>& texts,
+                const std::vector<RecordedEvent>& binary) {
+  for (const RandomTable& table : tables) {
+    for (const EventType type :
+         {EventType::load, EventType::insert, EventType::update, EventType::remove}) {
+      const auto one = of_table(texts, table, type);
+      const auto other = of_table(binary, table, type);
+      REQUIRE(one.size() == other.size());
+      for (std::size_t i = 0; i < one.size(); ++i) {
+        CHECK(one[i].body == other[i].body);
+        CHECK(one[i].before == other[i].before);
+        CHECK(one[i].key == other[i].key);
+        CHECK(one[i].schema == other[i].schema);
+      }
+    }
+  }
+}
+
 void check_random_types(const std::string& version, Dice dice) {
-  PostgresServer server({.settings = {}, .hba = {}, .version = version});
+  PostgresServer server({.settings = {"max_wal_senders=10"}, .hba = {}, .version = version});
   SqlSession writer = server.session();
   make_extensions(writer);
   const std::vector<RandomType> types = make_types(writer, dice);
   std::vector<RandomTable> tables;
   for (std::size_t i = 0; i < table_count; ++i) {
-    tables.push_back(make_table(writer, dice, types, i));
+    tables.push_back(make_table(writer, dice, types, "r" + std::to_string(i)));
     fill(writer, dice, tables.back());
   }
+  const std::vector<RandomType> readable = read_in_binary(writer, server, types);
+  MESSAGE("postgres " << version << ": " << readable.size() << " of " << types.size()
+                      << " types are read in binary form");
+  CHECK(readable.size() >= 40);
+  std::vector<RandomTable> in_binary;
+  for (std::size_t i = 0; i < binary_tables; ++i) {
+    in_binary.push_back(make_table(writer, dice, readable, "b" + std::to_string(i)));
+    fill(writer, dice, in_binary.back());
+  }
+  tables.insert(tables.end(), in_binary.begin(), in_binary.end());
   server.sql(
       "alter role postgres set datestyle = 'German'; alter role postgres set timezone = "
       "'Asia/Tokyo'; alter database postgres set intervalstyle = 'postgres_verbose'; alter role "
       "postgres set bytea_output = 'escape'; alter role postgres set extra_float_digits = 0; alter "
       "role postgres set search_path = 'public'");
-  PostgresCapture capture(options_for(server.url(), {"public.r*"}));
+  PostgresCapture capture(options_for(server.url(), {"public.r*", "public.b*"}));
   capture.run();
+  PostgresOptions binary_options = options_for(server.url(), {"public.b*"});
+  binary_options.name = "binary";
+  binary_options.binary = true;
+  PostgresCapture binary(std::move(binary_options));
+  binary.run();
   SqlSession reader = oracle_session(server);
   std::vector<Printed> printed;
   for (const RandomTable& table : tables) printed.push_back(change(writer, reader, dice, table));
-  const bool came = capture.handler.wait_for_transactions(3 * tables.size());
-  const Status ended = capture.stop();
-  REQUIRE_MESSAGE(ended, (ended ? "" : ended.error().what));
+  const bool came = capture.handler.wait_for_transactions(3 * tables.size()) &&
+                    binary.handler.wait_for_transactions(3 * in_binary.size());
+  CHECK(is_sent_in_binary(server, "tidelog_binary"));
+  CHECK_FALSE(is_sent_in_binary(server, "tidelog_shop"));
+  for (PostgresCapture* const one : {&capture, &binary}) {
+    const Status ended = one->stop();
+    REQUIRE_MESSAGE(ended, (ended ? "" : ended.error().what));
+  }
   REQUIRE(came);
+  check_same(in_binary, capture.handler.loaded(), binary.handler.loaded());
+  check_same(in_binary, capture.handler.events(), binary.handler.events());
   const auto loaded = capture.handler.loaded();
   const auto streamed = capture.handler.events();
   for (std::size_t i = 0; i < tables.size(); ++i)

@@ -54,6 +54,18 @@ class FakeCatalog : public postgres::RelationCatalog {
     TRY(const auto rules, postgres::TransformRules::parse(transforms));
     return postgres::RowTransform::of(rules, relation);
   }
+  // Of integers and texts; others cannot be read.
+  Result<postgres::BinaryColumns> binary_columns_of(const postgres::Relation& relation) override {
+    postgres::BinaryColumns columns;
+    for (std::size_t i = 0; i < relation.columns.size(); ++i) {
+      const std::uint32_t type = relation.columns[i].type;
+      columns.types.push_back({type == int4   ? postgres::BinaryForm::int32
+                               : type == text ? postgres::BinaryForm::text
+                                              : postgres::BinaryForm::as_text});
+      if (type != int4 && type != text) columns.unreadable.push_back({i, "box"});
+    }
+    return columns;
+  }
   int asked = 0;
   std::string told;  // the table that the triggers had described, when it was asked last
   bool has_ids = false;
