@@ -22,9 +22,29 @@ OnCopyProgress show_in(Progress& progress) {
 
 std::string print_json(const BackupReport& report) {
   return fmt::format(
-      R"({{"uuid":"{}","position":{},"time":"{}","files":{},"bytes":{},"copied_files":{},"copied_bytes":{},"removed_files":{}}})",
+      R"({{"uuid":"{}","position":{},"time":"{}","files":{},"bytes":{},"copied_files":{},"copied_bytes":{},"verified_bytes":{},"removed_files":{},"damaged":{},"record_was_damaged":{}}})",
       print_uuid(report.uuid), report.durable.value, print_time(report.time), report.file_count,
-      report.bytes, report.copied_files, report.copied_bytes, report.removed_files);
+      report.bytes, report.copied_files, report.copied_bytes, report.verified_bytes,
+      report.removed_files, json_list(report.damaged), report.record_was_damaged);
+}
+
+std::string tell(const BackupReport& report, const BackupOptions& options) {
+  std::string text;
+  if (report.record_was_damaged) {
+    text += fmt::format("The record of the backup in {} was damaged: all of it is copied anew.\n",
+                        options.to);
+  }
+  for (const std::string& damaged : report.damaged)
+    text += fmt::format("{}: copied again.\n", damaged);
+  const bool is_trusted = options.trust_copies && report.copied_files < report.file_count;
+  return text + fmt::format(
+                    "{} holds the history before position {}: {} in {} files, {} of them copied "
+                    "now, {}.",
+                    options.to, report.durable.value, print_bytes(report.bytes),
+                    with_commas(report.file_count), with_commas(report.copied_files),
+                    is_trusted ? "every checksum of those verified; the others were not read "
+                                 "(--trust-copies)"
+                               : "every checksum of all of them verified");
 }
 
 std::string print_json(const RestoreReport& report) {
@@ -42,18 +62,24 @@ Result<std::optional<Position>> end_of(const CommandContext& context,
   TRY(const auto reader, StoreReader::open(context.disk, options.from));
   TRY(const std::string source, deciding_source(*reader, {}));
   TRY(const Position end, end_position(*reader, until, source));
+  // Not even the first event that is left: an empty store would pass for the history until then.
+  const Position begin = reader->first();
+  const auto* const position = std::get_if<Position>(&until);
+  const bool is_before = position != nullptr ? *position < begin : end <= begin;
+  if (begin != Position{} && is_before) return before_history(begin);
   return std::optional(end);
 }
 
 std::string tell(const RestoreReport& report, const RestoreOptions& options) {
   std::string text =
-      fmt::format("{} is a store of its own now, with the {} events before position {}.",
-                  options.to, with_commas(report.durable.value), report.durable.value);
+      fmt::format("{} is a store of its own now, with the history before position {}.", options.to,
+                  report.durable.value);
   if (report.durable == report.of_backup) return text;
-  return text + fmt::format(
-                    "\nThe {} events after it are left out, so its sources do not go on from here: "
-                    "`tidelog run` says how.",
-                    with_commas(report.of_backup.value - report.durable.value));
+  return text +
+         fmt::format(
+             "\nThe {} positions after it are left out, so its sources do not go on from here: "
+             "`tidelog run` says how.",
+             with_commas(report.of_backup.value - report.durable.value));
 }
 
 }  // namespace
@@ -62,18 +88,10 @@ Status back_up(const CommandContext& context, const BackupOptions& options) {
   TRY(const std::string store, store_path(context, options.common));
   Progress progress(context.err, context.clock, context.err_is_terminal, "bytes", 0);
   TRY(const BackupReport report,
-      back_up_store(context.disk, context.clock, store, options.to, show_in(progress)));
-  TRY_DO(progress.finish("copied", report.copied_bytes));
-  if (options.common.json) {
-    TRY_DO(context.out.line(print_json(report)));
-  } else {
-    TRY_DO(context.out.line(
-        fmt::format("{} holds the {} events before position {}: {} in {} files, {} of them copied "
-                    "now, every checksum verified.",
-                    options.to, with_commas(report.durable.value), report.durable.value,
-                    print_bytes(report.bytes), with_commas(report.file_count),
-                    with_commas(report.copied_files))));
-  }
+      back_up_store(context.disk, context.clock, store, options.to, show_in(progress),
+                    options.trust_copies ? EarlierCopies::trusted : EarlierCopies::verified));
+  TRY_DO(progress.finish("copied and verified", report.copied_bytes + report.verified_bytes));
+  TRY_DO(context.out.line(options.common.json ? print_json(report) : tell(report, options)));
   return context.out.flush();
 }
 

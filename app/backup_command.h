@@ -10,9 +10,11 @@ namespace tidelog {
 struct BackupOptions {
   CommonOptions common;
   std::string to;
+  bool trust_copies = false;  // what was copied before is not read again
 };
 
-// A copy of the store as it is now, beside a running service; only what is new is copied.
+// A copy of the store as it is now, beside a running service; what was copied before is verified,
+// and only what is new or has rotted is copied.
 Status back_up(const CommandContext& context, const BackupOptions& options);
 
 struct RestoreOptions {

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "app/postgres_options.h"
+#include "app/retention_run.h"
 #include "app/run_status.h"
 #include "app/table.h"
 #include "connectors/postgres/ddl_triggers.h"
@@ -104,9 +105,9 @@ Result<StoreFacts> check_store(Report& report, const std::string& path) {
   TRY(facts.stats, (*reader)->stats());
   TRY(const auto last, read_run_status(report.context.disk, path));
   facts.is_running = last && is_current(*last, report.context.clock.now());
-  TRY_DO(report.fine(
-      "store", fmt::format("{} holds {} events{}", path, with_commas(facts.stats.durable.value),
-                           facts.is_running ? ", and a run is at work on it" : "")));
+  TRY_DO(report.fine("store", fmt::format("{} holds the history before position {}{}", path,
+                                          facts.stats.durable.value,
+                                          facts.is_running ? ", and a run is at work on it" : "")));
   return facts;
 }
 
@@ -145,6 +146,10 @@ Status check_everything(const CommandContext& context, const CommonOptions& opti
                                        {context.disk, context.environment, context.secrets}));
   Report report{context, options.json};
   TRY(const StoreFacts facts, check_store(report, config.store.path));
+  if (const auto small = small_max_bytes(config.store)) {
+    TRY_DO(report.found("store", {Finding::Severity::warning, Code::misconfigured, *small,
+                                  "a larger `max_bytes`"}));
+  }
   for (const SourceConfig& source : config.sources) TRY_DO(check_source(report, source, facts));
   if (config.sources.empty()) {
     TRY_DO(

@@ -340,8 +340,8 @@ void add_erase(CommandLine& line, CLI::App& store) {
 void add_backup(CommandLine& line, CLI::App& store) {
   const auto backup = add_command<BackupOptions>(
       store, line, "backup",
-      "copies the store as it is now into a folder, beside a running service; given again, only "
-      "what is new",
+      "copies the store as it is now into a folder, beside a running service; given again, it "
+      "verifies what is there, and copies what is new or has rotted",
       "  tidelog store backup -c shop.yaml --to /backup/shop\n"
       "  tidelog events --store /backup/shop --limit 10        a backup can be read like a store",
       back_up);
@@ -351,6 +351,8 @@ void add_backup(CommandLine& line, CLI::App& store) {
       .add_option("--to", backup->to, "the backup's folder: new, empty, or of an earlier backup")
       ->type_name("DIR")
       ->required();
+  command.add_flag("--trust-copies", backup->trust_copies,
+                   "does not read again what was copied before: faster, and rot there stays");
 
   const auto restored = add_command<RestoreOptions>(
       store, line, "restore", "makes a new store from a backup, whole or as it was earlier",
@@ -697,8 +699,7 @@ std::string usage_text(CLI::App& app, const CLI::ParseError& error) {
 
 // Where even standard error is gone, the exit code still tells.
 void tell(const CommandContext& context, std::string_view what) {
-  const Status printed = context.err.line(context.secrets.mask(what));
-  if (printed) static_cast<void>(context.err.flush());
+  static_cast<void>(context.err.line(context.secrets.mask(what)));
 }
 
 ExitCode print_help(const CommandContext& context, const std::string& text) {

@@ -24,6 +24,9 @@ Status compact_store(const CommandContext& context, const CompactOptions& option
                                       " has neither `retention` nor `max_bytes` nor `compress: "
                                       "zstd` in `store`"));
   }
+  if (const auto small = small_max_bytes(config)) {
+    TRY_DO(context.err.line("tidelog: warning: " + *small));
+  }
   TRY(const Position floor, consumer_floor(context, options.common, options.past_consumers));
   TRY_DO(finish_erasures(context, *store, "store compact"));
   TRY_DO(store->seal());

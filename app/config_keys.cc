@@ -383,7 +383,9 @@ constexpr Key<StoreConfig> store_table[] = {
       "what streams keep; the first rule that takes a stream counts"},
      set_retention},
     {{"max_bytes", "size", "no limit",
-      "when the log's files take more, the oldest events of all streams go"},
+      "when more is written to the log's files, the oldest events of all streams go, whole "
+      "segments at "
+      "a time: at least so much stays"},
      set_max_bytes},
 };
 

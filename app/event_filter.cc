@@ -20,12 +20,19 @@ std::vector<std::string_view> known_types() {
   return names;
 }
 
-// An application's own event types may have any name, so only a near miss is called a misspelling.
-Status check_type(std::string_view type) {
+// An application's own event types may have any name, so only a near miss of which there is no
+// event is called a misspelling.
+Status check_type(StoreReader& reader, const std::string& type) {
   const std::vector<std::string_view> known = known_types();
   if (std::find(known.begin(), known.end(), type) != known.end()) return {};
   const auto near = nearest(type, known);
   if (!near) return {};
+  EventFilter filter;
+  filter.types = {type};
+  reader.set_filter(std::move(filter));
+  TRY_DO(reader.seek(reader.first()));
+  TRY(const Event* const one, reader.next());
+  if (one != nullptr) return {};
   return fail(Code::misconfigured,
               fmt::format("no event type is called `{}` (did you mean `{}`?)", type, *near));
 }
@@ -36,7 +43,7 @@ Result<EventChoice> EventChoice::make(StoreReader& reader, std::vector<std::stri
                                       std::vector<std::string> types,
                                       std::optional<std::string> key) {
   EventChoice filter(reader);
-  for (const std::string& type : types) TRY_DO(check_type(type));
+  for (const std::string& type : types) TRY_DO(check_type(reader, type));
   filter.patterns_ = std::move(stream_patterns);
   filter.types_ = std::move(types);
   filter.key_ = std::move(key);
@@ -74,7 +81,7 @@ Result<EventFilter> EventChoice::for_reader(const std::vector<std::string>& stre
 }
 
 Result<std::vector<std::string>> EventChoice::keys_until_now() {
-  std::vector<std::string> keys;
+  std::vector<std::string> keys = {*key_};  // an application's is text, as it was given
   TRY(const auto versions, reader_->schema_versions(patterns_.front()));
   for (const SchemaId version : versions) {
     TRY(const auto* const key, key_for(version));

@@ -19,7 +19,8 @@ namespace tidelog {
 // One thread; borrows the reader.
 class EventChoice {
  public:
-  // Code::misconfigured names a type that does not exist and the nearest one.
+  // Code::misconfigured names a type that does not exist and the nearest one. Moves and narrows the
+  // reader.
   static Result<EventChoice> make(StoreReader& reader, std::vector<std::string> stream_patterns,
                                   std::vector<std::string> types, std::optional<std::string> key);
 

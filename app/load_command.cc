@@ -71,9 +71,8 @@ const LoadStatus* find_load(const RunStatus& run, const LoadRequest& request,
   return nullptr;
 }
 
-Status ended(const CommandContext& context, const LoadStatus& load, Progress& progress) {
+Status ended(const LoadStatus& load, Progress& progress) {
   if (load.state == "ended") return progress.finish("loaded", load.rows);
-  TRY_DO(context.err.flush());
   return fail(Code::failed, fmt::format("the load of {} {}{}{}; what was loaded stays", load.table,
                                         load.state == "failed" ? "failed" : "was cancelled",
                                         load.problem.empty() ? "" : ": ", load.problem));
@@ -94,7 +93,7 @@ Status follow(const CommandContext& context, const std::string& store, const Loa
       progress.set_total(load->rows_estimated);
       TRY_DO(progress.at(load->rows));
       const bool is_open = load->state == "waiting" || load->state == "loading";
-      if (!is_open) return ended(context, *load, progress);
+      if (!is_open) return ended(*load, progress);
     } else if (context.clock.steady() - seen > unseen_patience) {
       return fail(Code::failed, "the run no longer tells of the load of " + request.table +
                                     ": its source was paused or has stopped; `tidelog events "

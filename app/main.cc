@@ -18,8 +18,9 @@ tidelog::ExitCode run(const std::vector<std::string>& arguments) {
   const auto clock = tidelog::real_clock();
   const tidelog::Environment environment = tidelog::process_environment();
   tidelog::Secrets secrets;
-  tidelog::Output out(stdout, "standard output");
-  tidelog::Output err(stderr, "standard error");
+  using For = tidelog::Output::For;
+  tidelog::Output out(stdout, "standard output", For::answers);
+  tidelog::Output err(stderr, "standard error", For::notes);
   return tidelog::run_program(arguments, TIDELOG_VERSION,
                               {*disk, *clock, environment, secrets, out, err,
                                isatty(STDOUT_FILENO) == 1, isatty(STDERR_FILENO) == 1});

@@ -14,12 +14,12 @@ constexpr std::size_t buffer_bytes_max = 64 << 10;
 
 Status Output::write(std::string_view text) {
   buffer_ += text;
-  if (file_ == nullptr || buffer_.size() < buffer_bytes_max) return {};
+  if (file_ == nullptr || (is_held_back_ && buffer_.size() < buffer_bytes_max)) return {};
   return flush();
 }
 
 Status Output::line(std::string_view text) {
-  TRY_DO(write(text));
+  buffer_ += text;
   return write("\n");
 }
 

@@ -1,6 +1,7 @@
-// Where a command prints: standard output or standard error, buffered; in tests, a string.
+// Where a command prints: standard output, buffered, or standard error; in tests, a string.
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -12,10 +13,14 @@ namespace tidelog {
 // One thread.
 class Output {
  public:
+  // An answer goes out when it is large or whole. Notes go out line by line: whoever waits for the
+  // answer has them, and no end of a command has to think of them.
+  enum class For : std::uint8_t { answers, notes };
   // Borrows the file; null keeps everything in text().
-  Output(std::FILE* file, std::string name) : file_(file), name_(std::move(name)) {}
+  Output(std::FILE* file, std::string name, For use)
+      : file_(file), name_(std::move(name)), is_held_back_(use == For::answers) {}
 
-  // Appends to the buffer, and writes it out when it is large. A reader that went away or a full
+  // A reader that went away or a full
   // disk is an error, so that nobody takes half of an answer for the whole.
   Status write(std::string_view text);
   Status line(std::string_view text);
@@ -27,6 +32,7 @@ class Output {
  private:
   std::FILE* file_;
   std::string name_;
+  bool is_held_back_;
   std::string buffer_;
 };
 

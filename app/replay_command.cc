@@ -62,11 +62,17 @@ Status finish(const CommandContext& context, Progress& shown, const ReplayProgre
     TRY_DO(context.err.line(fmt::format("applied {} events, up to position {}",
                                         with_commas(end.event_count), end.end.value - 1)));
   }
+  if (end.passed_over_count > 0) {
+    TRY_DO(context.err.line(fmt::format(
+        "tidelog: note: {} events of applications are passed over: they have no rows, and the "
+        "target has tables alone; --into jsonl:PATH takes them",
+        with_commas(end.passed_over_count))));
+  }
   if (end.gap_count > 0) {
     TRY_DO(context.err.line(fmt::format(
         "tidelog: note: {} gap events say that history may be missing", end.gap_count)));
   }
-  return context.err.flush();
+  return {};
 }
 
 }  // namespace

@@ -43,6 +43,7 @@ class Retaining {
 
   void operator()(const std::stop_token& stop) {
     try {
+      if (const auto small = small_max_bytes(config_)) log_.warning(*small, {});
       do {
         look(stop);
         if (packs(config_)) pack(stop);
@@ -179,6 +180,14 @@ Result<RetentionReport> retain(EventStore& store, const StoreConfig& config, Pos
   plan.floor = floor;
   plan.on_progress = on_progress;
   return apply_retention(store, plan, memory);
+}
+
+std::optional<std::string> small_max_bytes(const StoreConfig& config) {
+  if (!config.max_bytes || *config.max_bytes > config.segment_bytes) return std::nullopt;
+  return fmt::format(
+      "`max_bytes` ({}) is not more than one segment (`segment_size`, {}): whole "
+      "segments go, so up to both together stay",
+      print_bytes(*config.max_bytes), print_bytes(config.segment_bytes));
 }
 
 bool packs(const StoreConfig& config) { return config.sealed_codec != format::Codec::lz4; }

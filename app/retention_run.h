@@ -3,7 +3,9 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <stop_token>
+#include <string>
 #include <thread>
 
 #include "app/command.h"
@@ -23,6 +25,9 @@ Result<RetentionReport> retain(EventStore& store, const StoreConfig& config, Pos
                                RetentionMemory& memory,
                                const std::function<void(Position)>& on_progress,
                                const std::stop_token& stop);
+
+// What is to be said of a `max_bytes` that is not larger than a segment; nothing of others.
+std::optional<std::string> small_max_bytes(const StoreConfig& config);
 
 // Whether the configuration asks for sealed segments to be packed (eventstore/packing.h).
 bool packs(const StoreConfig& config);

@@ -309,10 +309,10 @@ Status open_and_run(const CommandContext& context, const Config& config, Log& lo
   if (erased.segments != 0)
     log.info("erasure resumed", {{"events", fmt::format("{}", erased.events)}});
   TRY_DO(check_origin(context, config, log, *store));
-  log.info("store open",
-           {{"store", config.store.path}, {"events", fmt::format("{}", store->durable().value)}});
+  log.info("store open", {{"store", config.store.path},
+                          {"next_position", fmt::format("{}", store->durable().value)}});
   TRY_DO(Service(context, config, log, *store, stop, signals).run());
-  log.info("ended", {{"events", fmt::format("{}", store->durable().value)}});
+  log.info("ended", {{"next_position", fmt::format("{}", store->durable().value)}});
   return {};
 }
 

@@ -85,12 +85,19 @@ Status verify_states(const CommandContext& context, const CommonOptions& options
   for (const std::string& damage : check.damage) TRY_DO(context.err.line("damaged: " + damage));
   const bool is_whole = check.damage.empty();
   if (options.json) {
-    TRY_DO(context.out.line(fmt::format(R"({{"snapshots":{},"rows":{},"whole":{}}})",
-                                        check.snapshot_count, check.row_count, is_whole)));
-  } else if (is_whole) {
     TRY_DO(context.out.line(
-        fmt::format("{} state snapshots are what a full replay gives, in {} rows.",
-                    with_commas(check.snapshot_count), with_commas(check.row_count))));
+        fmt::format(R"({{"snapshots":{},"base_snapshots":{},"rows":{},"whole":{}}})",
+                    check.snapshot_count, check.base_count, check.row_count, is_whole)));
+  } else if (is_whole) {
+    TRY_DO(context.out.line(fmt::format(
+        "{} state snapshots are what a full replay gives, in {} rows.",
+        with_commas(check.snapshot_count - check.base_count), with_commas(check.row_count))));
+    if (check.base_count > 0) {
+      TRY_DO(context.out.line(
+          fmt::format("{} base snapshots stand for events that retention removed: nothing is left "
+                      "to compare them with, but their checksums, order and counts agree.",
+                      with_commas(check.base_count))));
+    }
   }
   TRY_DO(context.out.flush());
   if (is_whole) return {};

@@ -181,6 +181,13 @@ Status check_is_whole(StoreReader& reader, const std::string& stream, Position e
 Status print_state(const CommandContext& context, const StateOptions& options) {
   TRY(const auto reader, open_reader(context, options.common));
   TRY_DO(check_stream(*reader, options.stream));
+  TRY(const auto schemas, reader->schema_versions(options.stream));
+  if (schemas.empty()) {
+    return fail(Code::not_found,
+                fmt::format("{} has no schema: it is not a table, or not yet; `tidelog events "
+                            "--stream` shows what it has",
+                            options.stream));
+  }
   TRY(const Position end, end_of(context, *reader, options));
   std::string told;
   const OnDamage on_damage = [&](const std::string& what) {
@@ -200,7 +207,7 @@ Status print_state(const CommandContext& context, const StateOptions& options) {
   TRY_DO(printer.finish());
   TRY_DO(context.err.write(told + gap));
   if (!options.common.json) TRY_DO(context.err.write(summary(options, printer.count(), end)));
-  return context.err.flush();
+  return {};
 }
 
 }  // namespace tidelog

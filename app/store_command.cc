@@ -44,10 +44,10 @@ std::string print_json(const std::vector<StreamState>& streams) {
 
 Status print_stats_json(const CommandContext& context, const StoreStats& stats,
                         const std::vector<StreamState>& streams) {
-  TRY_DO(context.out.line(fmt::format(
-      R"({{"events":{},"position":{},"bytes":{},"segments":{},"durable":{},"changed_streams":{}}})",
-      stats.durable.value, last_position(stats.durable), stats.bytes, stats.segment_count,
-      stats.durable.value, print_json(changed_streams(streams)))));
+  TRY_DO(context.out.line(
+      fmt::format(R"({{"position":{},"bytes":{},"segments":{},"durable":{},"changed_streams":{}}})",
+                  last_position(stats.durable), stats.bytes, stats.segment_count,
+                  stats.durable.value, print_json(changed_streams(streams)))));
   return context.out.flush();
 }
 
@@ -73,22 +73,13 @@ Status print_changed_streams(const CommandContext& context,
                                       with_commas(changed.size() - streams_shown_max)));
 }
 
-std::string print_json(const std::vector<std::string>& texts) {
-  std::string list;
-  for (const std::string& text : texts) {
-    if (!list.empty()) list += ',';
-    put_json_text(list, text);
-  }
-  return "[" + list + "]";
-}
-
 std::string print_json(const VerifyReport& report) {
   return fmt::format(
       R"({{"events":{},"position":{},"batches":{},"bytes":{},"indexes":{},"state_snapshots":{},)"
       R"("aggregate_snapshots":{},"whole":{},"damage":{},"warnings":{}}})",
       report.progress.events, last_position(report.durable), report.batches, report.progress.bytes,
       report.index_count, report.state_count, report.aggregate_count, report.damage.empty(),
-      print_json(report.damage), print_json(report.warnings));
+      json_list(report.damage), json_list(report.warnings));
 }
 
 std::string print_whole(const VerifyReport& report) {
@@ -142,7 +133,7 @@ Status print_store_stats(const CommandContext& context, const CommonOptions& opt
   TRY(const auto streams, reader->streams());
   if (options.json) return print_stats_json(context, stats, streams);
   Table table({{"what"}, {"amount", Align::right}});
-  table.add({"events", with_commas(stats.durable.value)});
+  table.add({"positions", with_commas(stats.durable.value)});
   table.add({"streams", with_commas(streams.size())});
   table.add({"on disk", print_bytes(stats.bytes)});
   table.add({"segments", with_commas(stats.segment_count)});

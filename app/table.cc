@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/invariant.h"
+#include "formats/json_text.h"
 
 namespace tidelog {
 namespace {
@@ -46,6 +47,15 @@ std::string one_line(std::string_view text, std::size_t width) {
     }
   }
   return out;
+}
+
+std::string json_list(const std::vector<std::string>& texts) {
+  std::string list;
+  for (const std::string& text : texts) {
+    if (!list.empty()) list += ',';
+    put_json_text(list, text);
+  }
+  return "[" + list + "]";
 }
 
 std::string with_commas(std::uint64_t number) {

@@ -40,6 +40,9 @@ std::size_t display_width(std::string_view utf8);
 // A cell on one line: control characters escaped, and cut to `width` with an ellipsis.
 std::string one_line(std::string_view text, std::size_t width);
 
+// A JSON array of texts.
+std::string json_list(const std::vector<std::string>& texts);
+
 // 12345678 as "12,345,678".
 std::string with_commas(std::uint64_t number);
 // 1536 as "1.5 KiB".

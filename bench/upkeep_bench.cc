@@ -112,6 +112,70 @@ void bench_p99(Disk& disk, Clock& clock, const std::string& directory) {
                   beside, appends, alone, filled_events));
 }
 
+// A row that no codec makes smaller.
+void put_noise(std::string& row, std::uint64_t& noise) {
+  for (std::size_t at = 0; at + 8 <= row.size(); at += 8) {
+    noise = noise * 6364136223846793005ULL + 1442695040888963407ULL;
+    for (std::size_t byte = 0; byte < 8; ++byte)
+      row[at + byte] = static_cast<char>(noise >> (8 * byte));
+  }
+}
+
+// The same bytes in a file of their own, synced as often: what the disk alone makes others wait.
+void write_plainly(Disk& disk, const std::string& path, std::uint64_t bytes) {
+  const auto file = must(disk.create(path));
+  std::string row(1 << 20, 'r');
+  std::uint64_t noise = 1;
+  for (std::uint64_t written = 0; written < bytes; written += row.size()) {
+    put_noise(row, noise);
+    must(file->write(written, row));
+    if (written % (64 << 20) == 0) must(file->sync());
+  }
+  must(file->sync());
+}
+
+// One transaction of a source, as large as that, from its first row until it is visible.
+void commit_large(EventStore& store, std::uint64_t bytes) {
+  const auto staged = must(store.stage());
+  must(staged->begin({"1", {1}, {}, {}, 0, 0}));
+  std::string row(1 << 14, 'r');
+  std::uint64_t noise = 1;
+  for (std::uint64_t written = 0; written < bytes; written += row.size()) {
+    put_noise(row, noise);
+    EventBody event;
+    event.type = EventType::message;
+    event.stream = store.stream("bench.large");
+    event.body = row;
+    must(staged->add(event));
+  }
+  must(store.adopt(*staged, store.source("bench"), "1"));
+}
+
+void bench_large_transaction(Disk& disk, Clock& clock, const std::string& directory,
+                             std::uint64_t gigabytes) {
+  const auto store = must(EventStore::open(disk, clock, directory, options_of(64 << 20)));
+  const auto p99_beside = [&](const std::function<void()>& work) {
+    std::atomic<bool> is_done = false;
+    std::thread worker([&] {
+      work();
+      is_done = true;
+    });
+    const double p99 = append_p99(*store, [&](std::size_t) { return !is_done; });
+    worker.join();
+    return p99;
+  };
+  const std::uint64_t bytes = gigabytes * 1'000'000'000;
+  const double plain = p99_beside([&] { write_plainly(disk, directory + "/plain", bytes); });
+  must(disk.remove(directory + "/plain"));
+  const double beside = p99_beside([&] { commit_large(*store, bytes); });
+  report(
+      "append, p99 beside a large transaction of a source", beside / plain,
+      "x of beside a file that is written", 1.5, Better::lower,
+      fmt::format("{:.2f} ms beside {} GB in one transaction, {:.2f} ms beside a file of as many "
+                  "bytes",
+                  beside, gigabytes, plain));
+}
+
 // In one that ends without closing anything, as kill -9 ends it.
 void in_another_process(const std::function<void()>& work) {
   const pid_t child = ::fork();
@@ -134,11 +198,7 @@ void bench_open(Disk& disk, Clock& clock, const std::string& directory, std::uin
     for (std::uint64_t written = 0; written < gigabytes * 1'000'000'000;) {
       batch.begin({"1", {1}, {}, {}, 0, 0});
       for (int i = 0; i < 100; ++i, written += row.size()) {
-        for (std::size_t at = 0; at + 8 <= row.size(); at += 8) {
-          noise = noise * 6364136223846793005ULL + 1442695040888963407ULL;
-          for (std::size_t byte = 0; byte < 8; ++byte)
-            row[at + byte] = static_cast<char>(noise >> (8 * byte));
-        }
+        put_noise(row, noise);
         EventBody event;
         event.type = EventType::message;
         event.stream = store->stream("bench.large");
@@ -226,6 +286,8 @@ int main(int argc, char** argv) {
   const auto clock = real_clock();
   bench_p99(*disk, *clock, directory);
   bench_memory(*disk, *clock, directory + "/load");
+  if (gigabytes != 0)
+    bench_large_transaction(*disk, *clock, directory + "/transaction", gigabytes / 2);
   if (gigabytes != 0) bench_open(*disk, *clock, directory + "/large", gigabytes);
   return 0;
 }

@@ -1,8 +1,8 @@
 # The libraries, all from Debian 12. What is missing is named together with the way to install it.
 #
 # Targets to link: Threads::Threads tl::expected absl::flat_hash_map (and other absl::*) fmt::fmt spdlog::spdlog
-# yaml-cpp CLI11::CLI11 nlohmann_json::nlohmann_json PkgConfig::libpq PkgConfig::libcrypto PkgConfig::sqlite3 PkgConfig::lz4
-# PkgConfig::zstd doctest::doctest (tests) benchmark::benchmark (bench, only if installed).
+# yaml-cpp CLI11::CLI11 nlohmann_json::nlohmann_json PkgConfig::libpq PkgConfig::libmariadb PkgConfig::icu PkgConfig::libcrypto
+# PkgConfig::sqlite3 PkgConfig::lz4 PkgConfig::zlib PkgConfig::zstd doctest::doctest (tests) benchmark::benchmark (bench, only if installed).
 
 function(tidelog_missing name package)
   message(FATAL_ERROR
@@ -34,9 +34,13 @@ tidelog_find_package(yaml-cpp libyaml-cpp-dev)
 tidelog_find_package(CLI11 libcli11-dev)
 tidelog_find_package(nlohmann_json nlohmann-json3-dev)
 tidelog_find_pkg(libpq "libpq>=14" libpq-dev)
+tidelog_find_pkg(libmariadb "libmariadb>=3.3" libmariadb-dev)
+tidelog_find_pkg(icu "icu-uc" libicu-dev)
 tidelog_find_pkg(libcrypto "libcrypto>=3" libssl-dev)
+tidelog_find_pkg(libssl "libssl>=3" libssl-dev)
 tidelog_find_pkg(sqlite3 "sqlite3" libsqlite3-dev)
 tidelog_find_pkg(lz4 "liblz4" liblz4-dev)
+tidelog_find_pkg(zlib "zlib" zlib1g-dev)
 tidelog_find_pkg(zstd "libzstd" libzstd-dev)
 
 if(BUILD_TESTING)

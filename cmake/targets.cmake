@@ -24,8 +24,9 @@
 set(TIDELOG_LAYERS_tidelog_core "")
 set(TIDELOG_LAYERS_tidelog_eventstore tidelog_core)
 set(TIDELOG_LAYERS_tidelog_formats tidelog_core)
-set(TIDELOG_LAYERS_tidelog_postgres tidelog_core tidelog_formats)
-set(TIDELOG_LAYERS_tidelog_mysql tidelog_core tidelog_formats)
+set(TIDELOG_LAYERS_tidelog_socket tidelog_core)
+set(TIDELOG_LAYERS_tidelog_postgres tidelog_core tidelog_formats tidelog_socket)
+set(TIDELOG_LAYERS_tidelog_mysql tidelog_core tidelog_formats tidelog_socket)
 set(TIDELOG_LAYERS_tidelog_projections tidelog_core tidelog_eventstore)
 set(TIDELOG_LAYERS_tidelog_ingest tidelog_core tidelog_eventstore tidelog_projections)
 

@@ -35,6 +35,8 @@ class Target {
   // Takes the event, in order of position. Accepted, not yet durable. `schema` is the row's, or a
   // schema event's own; null when the event has none.
   virtual Status apply(const Event& event, const Schema* schema) = 0;
+  // Whether it has a place for the events of applications, which have no rows.
+  virtual bool takes_application_events() const { return true; }
   // Called at a transaction's end only. Once it returns, everything applied and `checkpoint` are
   // durable, together.
   virtual Status commit(const Checkpoint& checkpoint) = 0;

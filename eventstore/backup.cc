@@ -27,8 +27,13 @@ constexpr std::uint64_t note_bytes = 64 << 20;
 class Backup {
  public:
   Backup(Disk& disk, Clock& clock, const std::string& store, const std::string& backup,
-         const OnCopyProgress& on_progress)
-      : disk_(disk), clock_(clock), from_(store), to_(backup), on_progress_(on_progress) {}
+         const OnCopyProgress& on_progress, EarlierCopies earlier)
+      : disk_(disk),
+        clock_(clock),
+        from_(store),
+        to_(backup),
+        on_progress_(on_progress),
+        earlier_(earlier) {}
 
   Result<BackupReport> run() {
     TRY_DO(prepare());
@@ -57,13 +62,46 @@ class Backup {
 
   Status look_at_folder() {
     have_.clear();
-    TRY(const auto whole, read_backup_record(disk_, MarkPaths(to_).backup));
-    TRY(const auto unfinished, read_backup_record(disk_, MarkPaths(to_).unfinished_backup));
+    TRY(const auto whole, record_before());
+    TRY(const auto unfinished, unfinished_record(whole.has_value()));
     if (!whole && !unfinished) TRY_DO(check_empty());
     if (whole) TRY_DO(take_over(*whole));
     if (whole) TRY_DO(check_not_newer(*whole));
     if (whole) before_ = *whole;
     return unfinished ? take_over(*unfinished) : Status();
+  }
+
+  // Of the backup that the folder holds. When it is damaged, the manifest and the superblock beside
+  // it still say of which store and how far; every file is copied anew then.
+  Result<std::optional<BackupRecord>> record_before() {
+    auto record = read_backup_record(disk_, MarkPaths(to_).backup);
+    if (record || record.error().code != Code::corrupt) return record;
+    const auto manifest = read_manifest(disk_, to_);
+    const auto superblock = read_superblock(disk_, to_);
+    if (!manifest || !superblock || !*superblock) {
+      return fail(Code::corrupt,
+                  fmt::format("{}, and what stands beside it does not say either which backup {} "
+                              "is: give an empty folder. What can be read of this one becomes a "
+                              "store by `tidelog store salvage --from {} --to FOLDER`",
+                              record.error().what, to_.directory, to_.directory));
+    }
+    record_was_damaged_ = true;
+    BackupRecord known;
+    known.manifest = *manifest;
+    known.durable = (*superblock)->durable;
+    known.durable_batches = (*superblock)->durable_batches;
+    return std::optional(std::move(known));
+  }
+
+  // It only saves copying again what an interrupted backup has copied.
+  Result<std::optional<BackupRecord>> unfinished_record(bool is_backup) {
+    auto record = read_backup_record(disk_, MarkPaths(to_).unfinished_backup);
+    if (record || record.error().code != Code::corrupt) return record;
+    if (is_backup) return std::optional<BackupRecord>();
+    return fail_in(fmt::format("{} holds a first backup that was cut off, and the list of what it "
+                               "copied is damaged: empty the folder, or give another one",
+                               to_.directory),
+                   record.error());
   }
 
   // A backup that was cut off at its very end left them to us.
@@ -175,7 +213,10 @@ class Backup {
     TRY_DO(copy_erasures());
     progress_.bytes_total = progress_.bytes;
     for (const auto& segment : manifest_.segments) {
-      if (is_known(segment)) continue;
+      if (is_listed(segment)) {
+        progress_.bytes_total += listed_bytes(segment.id);
+        continue;
+      }
       TRY(const auto file, disk_.open_read(from_.segment(segment.id, segment.generation)));
       TRY(const std::uint64_t bytes, file->size());
       progress_.bytes_total += bytes;
@@ -240,14 +281,31 @@ class Backup {
     return copy_plain(relative(from_.erasures), **file);
   }
 
-  // Sealed and whole when the last backup was made: its files cannot have changed since.
-  bool is_known(const format::ManifestSegment& segment) const {
+  // Sealed and whole when the last backup was made: its files in the store cannot have changed
+  // since.
+  bool is_listed(const format::ManifestSegment& segment) const {
     const auto& known = before_.manifest.segments;
     if (known.empty() || known.back() == segment) return false;
     if (std::find(known.begin(), known.end(), segment) == known.end()) return false;
-    return std::all_of(before_.files.begin(), before_.files.end(), [&](const BackupFile& file) {
-      return !belongs_to(file.name, segment.id) || is_there(file);
-    });
+    return have_.contains(relative(from_.segment(segment.id, segment.generation)));
+  }
+
+  // Listed, and so it is still in the backup.
+  bool is_known(const format::ManifestSegment& segment) {
+    if (!is_listed(segment)) return false;
+    bool whole = true;
+    for (const BackupFile& file : before_.files) {
+      if (belongs_to(file.name, segment.id) && !is_whole(file)) whole = false;
+    }
+    return whole;
+  }
+
+  std::uint64_t listed_bytes(std::uint64_t segment) const {
+    std::uint64_t bytes = 0;
+    for (const BackupFile& file : before_.files) {
+      if (belongs_to(file.name, segment)) bytes += file.bytes;
+    }
+    return bytes;
   }
 
   bool belongs_to(const std::string& name, std::uint64_t segment) const {
@@ -256,11 +314,46 @@ class Backup {
            path.starts_with(fmt::format("segments/{:08}.", segment));
   }
 
-  bool is_there(const BackupFile& file) const {
+  // Whether the folder still holds the bytes that were copied under this name: disks rot, and who
+  // needs the backup needs it whole. Each file is read once a run; one that is not whole is copied
+  // again.
+  bool is_whole(const BackupFile& file) {
+    const auto known = whole_.find(file.name);
+    if (known != whole_.end() && known->second == file) return true;
+    const Status checked = check_copy(file);
+    if (checked) {
+      whole_[file.name] = file;
+      return true;
+    }
+    have_.erase(file.name);
+    if (damaged_.insert(file.name).second) {
+      report_.damaged.push_back(
+          fmt::format("{}/{}: {}", to_.directory, file.name, checked.error().what));
+    }
+    return false;
+  }
+
+  Status check_copy(const BackupFile& file) {
     const auto copy = disk_.open_read(to_.directory + "/" + file.name);
-    if (!copy) return false;
-    const auto bytes = (*copy)->size();
-    return bytes && *bytes >= file.bytes;
+    if (!copy && copy.error().code == Code::not_found) return fail(Code::corrupt, "it is missing");
+    if (!copy) return error_of(copy);
+    TRY(const std::uint64_t bytes, (*copy)->size());
+    if (bytes < file.bytes) {
+      return fail(Code::corrupt,
+                  fmt::format("it has {} bytes, and {} were copied", bytes, file.bytes));
+    }
+    if (earlier_ == EarlierCopies::trusted) return {};
+    TRY(const std::uint32_t crc, checksum_of(**copy, file.bytes, [this](std::uint64_t read) {
+          report_.verified_bytes += read;
+          show_progress(read);
+        }));
+    return crc == file.crc ? Status()
+                           : fail(Code::corrupt, "its bytes are not those that were copied");
+  }
+
+  void show_progress(std::uint64_t bytes) {
+    progress_.bytes += bytes;
+    on_progress_(progress_);
   }
 
   void take_known(const format::ManifestSegment& segment) {
@@ -336,13 +429,13 @@ class Backup {
     BackupFile made{name, bytes, 0};
     TRY(made.crc, checksum_of(source, bytes));
     const auto known = have_.find(name);
-    const bool have = known != have_.end() && known->second == made && is_there(made);
+    const bool is_had = known != have_.end() && known->second == made;
+    if (is_had) progress_.bytes_total += bytes;
+    const bool have = is_had && is_whole(made);
     const std::string copied = to_.directory + "/" + name + std::string(replacement_end);
     TRY(const std::string there, path_of_listed(disk_, to_.directory, made));
     // What the backup before this one lists stays as it is until this one counts.
-    const bool replaces =
-        !have && std::any_of(before_.files.begin(), before_.files.end(),
-                             [&](const BackupFile& file) { return file.name == name; });
+    const bool replaces = !have && is_in_backup_before(name);
     if (!have && there != copied) {
       TRY(const auto copy, disk_.create(copied));
       TRY(const std::uint32_t crc, copy_bytes(source, *copy, 0, bytes, 0, [](std::uint64_t) {}));
@@ -368,6 +461,11 @@ class Backup {
     return copy_log(name, *file, begin_of(adopted), extent);
   }
 
+  bool is_in_backup_before(const std::string& name) const {
+    return std::any_of(before_.files.begin(), before_.files.end(),
+                       [&](const BackupFile& file) { return file.name == name; });
+  }
+
   std::string relative(const std::string& path) const {
     return path.substr(from_.directory.size() + 1);
   }
@@ -384,10 +482,11 @@ class Backup {
     TRY(const std::uint64_t source_bytes, source.size());
     BackupFile made{name, wanted, 0};
     const auto known = have_.find(name);
-    const bool goes_on = known != have_.end() && extent.resume && is_there(known->second);
-    const std::uint64_t begin = goes_on ? known->second.bytes : 0;
+    const BackupFile there = known == have_.end() ? BackupFile() : known->second;
+    const bool goes_on = known != have_.end() && extent.resume && is_whole(there);
+    const std::uint64_t begin = goes_on ? there.bytes : 0;
     progress_.bytes_total -= source_bytes - std::min(source_bytes, wanted - begin);
-    if (goes_on) made.crc = known->second.crc;
+    if (goes_on) made.crc = there.crc;
     if (begin != wanted || !goes_on) {
       auto copied =
           copy_new(name, source, begin, goes_on ? *extent.resume : first, extent.end, made.crc);
@@ -400,24 +499,30 @@ class Backup {
       made.crc = *copied;
     }
     have_[name] = made;
+    whole_[name] = made;
     needed_[name] = made;
     return report_.copied_bytes - noted_bytes_ < note_bytes ? Status() : write_unfinished();
   }
 
-  // Copies, syncs, and verifies what is in the copy.
+  // Copies, syncs, and verifies what is in the copy. One that has rotted is replaced only by one
+  // that was verified: the store's own file may be damaged elsewhere.
   Result<std::uint32_t> copy_new(const std::string& name, const File& source, std::uint64_t begin,
                                  const BatchCursor::Expected& first,
                                  const BatchCursor::Expected& end, std::uint32_t crc) {
     const std::string path = to_.directory + "/" + name;
-    TRY(const auto copy, begin == 0 ? disk_.create(path) : disk_.open_write(path));
-    TRY(crc, copy_bytes(source, *copy, begin, end.file_offset, crc, [this](std::uint64_t bytes) {
-          progress_.bytes += bytes;
-          on_progress_(progress_);
-        }));
+    const bool replaces = begin == 0 && (record_was_damaged_ || is_in_backup_before(name));
+    const std::string copied = replaces ? path + std::string(replacement_end) : path;
+    TRY(const auto copy, begin == 0 ? disk_.create(copied) : disk_.open_write(copied));
+    TRY(crc, copy_bytes(source, *copy, begin, end.file_offset, crc,
+                        [this](std::uint64_t bytes) { show_progress(bytes); }));
     TRY(const std::uint64_t bytes, copy->size());
     if (bytes > end.file_offset) TRY_DO(copy->truncate(end.file_offset));
     TRY_DO(copy->sync());
     TRY_DO(verify_batches(*copy, first, end));
+    if (replaces) {
+      TRY_DO(disk_.rename(copied, path));
+      TRY_DO(disk_.sync_directory(to_.segments));
+    }
     ++report_.copied_files;
     report_.copied_bytes += end.file_offset - begin;
     return crc;
@@ -451,6 +556,7 @@ class Backup {
     report_.durable = record.durable;
     report_.time = record.time;
     report_.file_count = record.files.size();
+    report_.record_was_damaged = record_was_damaged_;
     return write_backup_record(disk_, to_, "backup", record);
   }
 
@@ -497,11 +603,15 @@ class Backup {
   const StorePaths from_;
   const StorePaths to_;
   const OnCopyProgress& on_progress_;
+  const EarlierCopies earlier_;
   std::unique_ptr<DiskLock> lock_;
   format::Manifest manifest_;  // of the store
   DurablePage::Value end_;
-  BackupRecord before_;                     // what the folder held
-  std::map<std::string, BackupFile> have_;  // in the folder now, by name: from its begin, whole
+  BackupRecord before_;                      // what the folder held
+  std::map<std::string, BackupFile> have_;   // in the folder now, by name: from its begin, whole
+  std::map<std::string, BackupFile> whole_;  // in the folder, and seen to be so in this run
+  std::set<std::string> damaged_;            // names of files that were not
+  bool record_was_damaged_ = false;
   std::map<std::string, BackupFile> needed_;
   // Copied, and not yet under their names: what the backup did not have, and what takes the place
   // of a file that the one before lists.
@@ -515,8 +625,9 @@ class Backup {
 }  // namespace
 
 Result<BackupReport> back_up_store(Disk& disk, Clock& clock, const std::string& store,
-                                   const std::string& backup, const OnCopyProgress& on_progress) {
-  return Backup(disk, clock, store, backup, on_progress).run();
+                                   const std::string& backup, const OnCopyProgress& on_progress,
+                                   EarlierCopies earlier) {
+  return Backup(disk, clock, store, backup, on_progress, earlier).run();
 }
 
 }  // namespace tidelog

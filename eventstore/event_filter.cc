@@ -11,9 +11,10 @@ void FilterMatch::set(EventFilter filter) {
   moved_.reset();
   std::fill(std::begin(type_wanted_), std::end(type_wanted_), false);
   for (const std::string& name : filter_.types) {
-    const auto type = event_type_named(name);
-    // A name that is none of ours may be an application's.
-    type_wanted_[static_cast<std::size_t>(type.value_or(EventType::application))] = true;
+    // An application's type may have any name, ours too.
+    type_wanted_[static_cast<std::size_t>(EventType::application)] = true;
+    const auto ours = event_type_named(name);
+    if (ours) type_wanted_[static_cast<std::size_t>(*ours)] = true;
   }
 }
 

@@ -48,16 +48,29 @@ class Restore {
 
  private:
   Status load_record() {
-    TRY(auto record, read_backup_record(disk_, MarkPaths(from_).backup));
+    auto read = read_backup_record(disk_, MarkPaths(from_).backup);
+    if (!read && read.error().code == Code::corrupt) return damaged_record(read.error());
+    TRY(auto record, std::move(read));
     if (!record) return no_backup();
     record_ = *std::move(record);
     end_ = std::min(wanted_.value_or(record_.durable), record_.durable);
     is_cut_ = end_ < record_.durable;
+    if (const Position begin = record_.manifest.segments.front().base; end_ < begin)
+      return before_history(begin);
     for (const BackupFile& file : record_.files) {
       files_.emplace(file.name, file);
       progress_.bytes_total += file.bytes;
     }
     return {};
+  }
+
+  // What it lists cannot be told from what is left of a backup that was cut off.
+  Status damaged_record(const Error& error) const {
+    return fail(Code::corrupt,
+                fmt::format("{0}. The next `tidelog store backup --to {1}` makes it anew, if the "
+                            "store is still there; without one, `tidelog store salvage --from {1} "
+                            "--to FOLDER` brings what the backup holds into a store",
+                            error.what, from_.directory));
   }
 
   Status no_backup() {
@@ -202,16 +215,17 @@ class Restore {
 
   Status restore_base(const SnapshotName& name, const BackupFile& listed,
                       const StateDirectory& to) {
-    if (name.position > last_.base) {
-      return fail(Code::misconfigured,
-                  fmt::format("the history of stream {} in the backup starts at position {}: "
-                              "what it was at {} cannot be told",
-                              name.stream.value, name.position.value, last_.base.value));
-    }
-    TRY_DO(disk_.make_directory(to.path()));
     TRY(const std::string path, path_of_listed(disk_, from_.directory, listed));
     const auto source = StateFile::open(disk_, path);
     if (!source) return fail_in("the backup is damaged", source.error());
+    if (name.position > last_.base) {
+      return fail(
+          Code::misconfigured,
+          fmt::format("the history of {} in the backup starts at position {}: what it was "
+                      "at {} cannot be told",
+                      (*source)->about().stream_name, name.position.value, last_.base.value));
+    }
+    TRY_DO(disk_.make_directory(to.path()));
     TRY_DO(copy_state_file(disk_, **source, to.path(name), report_.uuid,
                            [](const StoredRow&) { return false; }));
     return disk_.sync_directory(to.path());
@@ -275,6 +289,13 @@ class Restore {
 };
 
 }  // namespace
+
+tl::unexpected<Error> before_history(Position begin) {
+  return fail(Code::misconfigured,
+              fmt::format("the history in the backup begins at position {}: nothing before it is "
+                          "kept any more, and so it cannot be restored as it was then",
+                          begin.value));
+}
 
 Result<RestoreReport> restore_store(Disk& disk, Clock& clock, const std::string& backup,
                                     const std::string& store, std::optional<Position> end,

@@ -23,6 +23,9 @@ struct RestoreReport {
   std::uint64_t bytes = 0;
 };
 
+// Code::misconfigured: asked for what was before the backup's history begins.
+tl::unexpected<Error> before_history(Position begin);
+
 // `end`: only events before this position, at which a transaction begins
 // (StoreReader::end_through); a store that was cut so has an incomplete origin. `store` must not
 // exist or be empty. The store is there only when everything is on disk; interrupted, it leaves a

@@ -1,6 +1,7 @@
 #include "eventstore/retention.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "core/load_step.h"
@@ -10,6 +11,7 @@
 #include "eventstore/recovery.h"
 #include "eventstore/rewrite.h"
 #include "eventstore/store_reader.h"
+#include "eventstore/written_bytes.h"
 
 namespace tidelog {
 namespace {
@@ -19,7 +21,9 @@ struct Boundary {
   format::ManifestSegment segment;
   UnixMicros append_time;  // of the last event before it
   std::map<StreamId, Revision> next;
-  std::uint64_t bytes_from_here = 0;  // of this segment's files and those after
+  std::uint64_t bytes = 0;                   // written to this segment's files
+  std::uint64_t bytes_from_here = 0;         // to them and those after
+  std::optional<std::uint64_t> bytes_after;  // once it was rewritten or let go
 
   Revision next_of(StreamId stream) const {
     const auto at = next.find(stream);
@@ -68,6 +72,7 @@ class RetentionRun : private RewritePlan {
     TRY_DO(cut());
     TRY_DO(compact());
     TRY_DO(let_go());
+    count_bytes();
     return report_;
   }
 
@@ -87,7 +92,7 @@ class RetentionRun : private RewritePlan {
       TRY(const auto file,
           open_named(store_.disk(), store_.paths().segment(segment.id, segment.generation)));
       TRY(const auto opened, read_head(*file, store_.paths(), segment));
-      Boundary boundary{segment, opened.head.append_time, {}, 0};
+      Boundary boundary{segment, opened.head.append_time, {}, 0, 0, {}};
       for (const auto& stream : opened.head.streams) boundary.next[stream.id] = stream.next;
       boundaries_.push_back(std::move(boundary));
       if (segment == manifest.segments.back()) take_streams(opened.head);
@@ -114,21 +119,41 @@ class RetentionRun : private RewritePlan {
     }
   }
 
+  // What is written of each segment, and the files that it adopted.
   Status measure_files() {
     TRY(const auto names, store_.disk().list(store_.paths().segments));
-    std::map<std::uint64_t, std::uint64_t> bytes;  // by segment id
+    std::map<std::uint64_t, std::uint64_t> adopted;  // by segment id
     for (const std::string& name : names) {
       const auto named = segment_file_named(name);
-      if (!named) continue;
+      if (!named || named->kind != SegmentFile::Kind::adopted) continue;
       const auto file = store_.disk().open_read(store_.paths().segments + "/" + name);
       if (!file) continue;  // gone since
       TRY(const std::uint64_t size, (*file)->size());
-      bytes[named->segment_id] += size;
+      adopted[named->segment_id] += size;
     }
+    auto known = std::exchange(memory_.written_bytes, {});
     std::uint64_t sum = 0;
-    for (auto at = boundaries_.rbegin(); at != boundaries_.rend(); ++at)
-      at->bytes_from_here = sum += bytes[at->segment.id];
+    for (auto at = boundaries_.rbegin(); at != boundaries_.rend(); ++at) {
+      const std::pair key{at->segment.id, at->segment.generation};
+      if (const auto found = known.find(key); found != known.end()) {
+        at->bytes = found->second;
+      } else {
+        TRY(at->bytes, measure_log(at->segment));
+      }
+      if (at != boundaries_.rbegin()) memory_.written_bytes[key] = at->bytes;
+      at->bytes += adopted[at->segment.id];
+      at->bytes_from_here = sum += at->bytes;
+    }
     return {};
+  }
+
+  Result<std::uint64_t> measure_log(const format::ManifestSegment& segment) {
+    TRY(const auto superblock, read_superblock(store_.disk(), store_.paths()));
+    // Of the one that is written to, a moment ago.
+    if (superblock && superblock->segment_id == segment.id) return superblock->file_offset;
+    TRY(const auto file,
+        open_named(store_.disk(), store_.paths().segment(segment.id, segment.generation)));
+    return written_bytes(*file);
   }
 
   // How many bytes the streams that ask for it have before each boundary.
@@ -334,9 +359,11 @@ class RetentionRun : private RewritePlan {
       if (!rewritten) continue;
       TRY_DO(store_.replace_segment(rewritten->segment));
       boundary.segment = rewritten->segment;
-      report_.events_removed += rewritten->counts.removed;
-      report_.bytes_before += rewritten->counts.bytes_before;
-      report_.bytes_after += rewritten->counts.bytes_after;
+      const RewriteCounts& counts = rewritten->counts;
+      // Adopted files that stayed as they are count neither before nor after.
+      const std::uint64_t bytes = boundary.bytes_after.value_or(boundary.bytes);
+      boundary.bytes_after = bytes - std::min(bytes, counts.bytes_before) + counts.bytes_after;
+      report_.events_removed += counts.removed;
       ++report_.segments_rewritten;
     }
     return {};
@@ -397,8 +424,16 @@ class RetentionRun : private RewritePlan {
     }
     if (first == 0) return {};
     report_.segments_let_go = first;
-    report_.bytes_before += boundaries_[0].bytes_from_here - boundaries_[first].bytes_from_here;
+    for (std::size_t i = 0; i < first; ++i) boundaries_[i].bytes_after = 0;
     return store_.drop_segments_before(boundaries_[first].segment.id);
+  }
+
+  void count_bytes() {
+    for (const Boundary& boundary : boundaries_) {
+      if (!boundary.bytes_after) continue;
+      report_.bytes_before += boundary.bytes;
+      report_.bytes_after += *boundary.bytes_after;
+    }
   }
 
   Result<bool> nothing_left(std::size_t index) {

@@ -20,6 +20,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -58,6 +59,8 @@ struct RetentionMemory {
     bool operator==(const Counting&) const = default;
   };
   std::map<StreamId, Counting> counting;
+  // What is written to sealed segments' log files, by segment and generation.
+  std::map<std::pair<std::uint64_t, std::uint32_t>, std::uint64_t> written_bytes;
 };
 
 struct RetentionPlan {
@@ -66,7 +69,8 @@ struct RetentionPlan {
   // Makes and verifies the base snapshot of a table stream at the position; nothing of the stream
   // is removed when it fails.
   std::function<Status(const std::string& stream, Position position)> make_base;
-  // When the segments take more, all streams are cut at a segment's begin until they do not.
+  // When more is written to the segments' files, all streams are cut at the last segment's begin
+  // from which on at least so much is left. Zeros that a segment is filled up with do not count.
   std::optional<std::uint64_t> store_max_bytes;
   // Events from here on are kept, whatever the rules say: a consumer has not read them.
   Position floor{UINT64_MAX};
@@ -80,7 +84,9 @@ struct RetentionReport {
   std::uint64_t events_removed = 0;
   std::uint64_t segments_rewritten = 0;
   std::uint64_t segments_let_go = 0;
-  std::uint64_t bytes_before = 0;  // of the segments that were rewritten or let go
+  // Written to the log's files of the segments that were rewritten or let go: the zeros that a
+  // segment was filled up with and indexes do not count.
+  std::uint64_t bytes_before = 0;
   std::uint64_t bytes_after = 0;
   bool held_back = false;  // the floor, or an open load, kept events that a rule would have taken
 };

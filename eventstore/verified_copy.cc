@@ -50,6 +50,10 @@ Result<std::uint32_t> copy_bytes(const File& from, File& to, std::uint64_t begin
 }
 
 Result<std::uint32_t> checksum_of(const File& file, std::uint64_t bytes) {
+  return checksum_of(file, bytes, [](std::uint64_t) {});
+}
+
+Result<std::uint32_t> checksum_of(const File& file, std::uint64_t bytes, const OnBytes& on_bytes) {
   std::uint32_t crc = 0;
   std::string chunk;
   for (std::uint64_t offset = 0; offset < bytes; offset += chunk.size()) {
@@ -57,6 +61,7 @@ Result<std::uint32_t> checksum_of(const File& file, std::uint64_t bytes) {
     if (chunk.empty())
       return fail(Code::corrupt, fmt::format("it ends at byte {} instead of {}", offset, bytes));
     crc = crc32c(chunk, crc);
+    on_bytes(chunk.size());
   }
   return crc;
 }

@@ -36,6 +36,7 @@ Result<std::uint32_t> copy_bytes(const File& from, File& to, std::uint64_t begin
                                  std::uint32_t crc, const OnBytes& on_bytes);
 
 // Of the file's first bytes. Code::corrupt when it has fewer.
+Result<std::uint32_t> checksum_of(const File& file, std::uint64_t bytes, const OnBytes& on_bytes);
 Result<std::uint32_t> checksum_of(const File& file, std::uint64_t bytes);
 
 // Where the bytes lie that a backup's record lists: under the file's name, or, after a backup that

@@ -24,6 +24,7 @@ class CompleteTarget : public Target {
     TRY(const Event* whole, rows_.complete(event));
     return target_.apply(*whole, schema);
   }
+  bool takes_application_events() const override { return target_.takes_application_events(); }
   Status commit(const Checkpoint& checkpoint) override { return target_.commit(checkpoint); }
 
  private:

@@ -169,7 +169,9 @@ class Replay {
     checkpoint_.last = event.position;
     last_.set(event);
     ++uncommitted_;
-    ++progress_.event_count;
+    const bool is_applied =
+        event.type != EventType::application || target_.takes_application_events();
+    ++(is_applied ? progress_.event_count : progress_.passed_over_count);
     if (event.type == EventType::gap) ++progress_.gap_count;
     return {};
   }

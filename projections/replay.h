@@ -26,7 +26,9 @@ struct ReplayProgress {
   Position position;  // committed so far
   Position end;
   std::uint64_t event_count = 0;  // applied in this replay
-  std::uint64_t gap_count = 0;    // events among them that say: history may be missing
+  // Of applications, for which the target has no place; not among the applied ones.
+  std::uint64_t passed_over_count = 0;
+  std::uint64_t gap_count = 0;  // events among them that say: history may be missing
 };
 
 struct ReplayOptions {

@@ -52,6 +52,7 @@ class Check {
     std::unique_ptr<StateFile> replayed;
     for (const SnapshotName& name : names) {
       if (name.base) {
+        ++check_.base_count;
         TRY_DO(note(verify_state_file(reader_.disk(), directory_.path(name))));
         TRY_DO(note(open_base(stream, name, replayed)));
         if (!replayed) return {};  // nothing to go on from

@@ -13,9 +13,10 @@
 namespace tidelog {
 
 struct SnapshotCheck {
-  std::uint64_t snapshot_count = 0;
+  std::uint64_t snapshot_count = 0;  // looked at, base snapshots among them
+  std::uint64_t base_count = 0;
   std::uint64_t snapshot_total = 0;
-  std::uint64_t row_count = 0;
+  std::uint64_t row_count = 0;      // compared
   std::vector<std::string> damage;  // one line each; empty: all agree
 };
 

@@ -33,6 +33,7 @@ class SqliteTarget : public Target {
 
   Result<Checkpoint> begin(const std::vector<std::string>& streams) override;
   Status apply(const Event& event, const Schema* schema) override;
+  bool takes_application_events() const override { return false; }
   Status commit(const Checkpoint& checkpoint) override;
 
  private:

@@ -1,22 +1,25 @@
 #!/usr/bin/env bash
 # Installs what tidelog needs on Debian 12, by name and only what is missing. Never asks anything.
-#   scripts/install-deps.sh [build] [postgres] [test] [bench] [space] [matrix] [fuzz]      without a name: build
-# `postgres` is the server that tests, benchmarks and the quickstart start for themselves; `test` includes it.
+#   scripts/install-deps.sh [build] [postgres] [mysql] [test] [bench] [space] [matrix] [fuzz]      without a name: build
+# `postgres` is the server that tests, benchmarks and the quickstart start for themselves, `mysql` is MariaDB's and what
+# those of MySQL need; `test` includes them.
 # `space` is what `scripts/bench.sh space` compares with.
 # `matrix` is what fetches the versions that Debian does not have (`test` includes it), `fuzz` the compiler for scripts/fuzz.sh.
 set -euo pipefail
 
 build=(g++ cmake ninja-build ccache pkg-config git ca-certificates libexpected-dev libabsl-dev libyaml-cpp-dev
-  libcli11-dev libspdlog-dev libfmt-dev libpq-dev libssl-dev libsqlite3-dev libzstd-dev liblz4-dev nlohmann-json3-dev doctest-dev)
+  libcli11-dev libspdlog-dev libfmt-dev libpq-dev libmariadb-dev libicu-dev libssl-dev libsqlite3-dev libzstd-dev zlib1g-dev
+  liblz4-dev nlohmann-json3-dev doctest-dev)
 postgres=(postgresql-15 postgresql-client-15 util-linux procps)
 matrix=(maven unzip xz-utils)
-test=("${postgres[@]}" "${matrix[@]}" clang-format clang-tidy-16 sqlite3 python3 python3-lz4 python3-zstd strace openssl)
+mysql=("${matrix[@]}" mariadb-server-core mariadb-client-core mariadb-client libaio1 libnuma1 util-linux procps)
+test=("${postgres[@]}" "${mysql[@]}" clang-format clang-tidy-16 sqlite3 python3 python3-lz4 python3-zstd strace openssl)
 bench=("${postgres[@]}" libbenchmark-dev python3)
 space=("${bench[@]}" mariadb-server-core mariadb-client-core default-jre-headless maven kcat)
 fuzz=(clang-16 libclang-rt-16-dev doctest-dev)
 
 usage() {
-  sed -n '2,6s/^# \{0,1\}//p' "$0"
+  sed -n '2,7s/^# \{0,1\}//p' "$0"
   exit "$1"
 }
 
@@ -25,6 +28,7 @@ for group in "${@:-build}"; do
   case "$group" in
     build) wanted+=("${build[@]}") ;;
     postgres) wanted+=("${postgres[@]}") ;;
+    mysql) wanted+=("${mysql[@]}") ;;
     test) wanted+=("${test[@]}") ;;
     bench) wanted+=("${bench[@]}") ;;
     space) wanted+=("${space[@]}") ;;

@@ -7,7 +7,7 @@
 #include <charconv>
 
 #include "connectors/postgres/connect_failure.h"
-#include "connectors/postgres/wait.h"
+#include "connectors/socket/wait.h"
 #include "core/invariant.h"
 
 namespace tidelog::postgres {

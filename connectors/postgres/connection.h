@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "connectors/postgres/options.h"
-#include "connectors/postgres/wait.h"
+#include "connectors/socket/wait.h"
 #include "core/result.h"
 
 struct pg_conn;

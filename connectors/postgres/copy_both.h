@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "connectors/postgres/connection.h"
-#include "connectors/postgres/wait.h"
+#include "connectors/socket/wait.h"
 #include "core/result.h"
 
 namespace tidelog::postgres {

@@ -16,7 +16,7 @@
 #include "connectors/postgres/connection.h"
 #include "connectors/postgres/copy_both.h"
 #include "connectors/postgres/transaction_assembly.h"
-#include "connectors/postgres/wait.h"
+#include "connectors/socket/wait.h"
 #include "core/clock.h"
 #include "core/result.h"
 #include "core/source.h"

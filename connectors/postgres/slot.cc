@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "connectors/postgres/wait.h"
+#include "connectors/socket/wait.h"
 #include "core/source_position.h"
 
 namespace tidelog::postgres {

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "connectors/postgres/copy_both.h"
-#include "connectors/postgres/wait.h"
+#include "connectors/socket/wait.h"
 #include "core/result.h"
 
 namespace tidelog::postgres {

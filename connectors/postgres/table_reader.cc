@@ -14,7 +14,7 @@
 #include "connectors/postgres/captured_tables.h"
 #include "connectors/postgres/connection.h"
 #include "connectors/postgres/relation_catalog.h"
-#include "connectors/postgres/wait.h"
+#include "connectors/socket/wait.h"
 #include "core/bytes.h"
 #include "core/keyed_hash.h"
 #include "core/source_position.h"

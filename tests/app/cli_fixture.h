@@ -29,8 +29,8 @@ struct CliFixture {
       return found == variables.end() ? std::nullopt : std::optional(found->second);
     };
     Secrets secrets;
-    Output out(nullptr, "out");
-    Output err(nullptr, "err");
+    Output out(nullptr, "out", Output::For::answers);
+    Output err(nullptr, "err", Output::For::notes);
     const ExitCode code =
         run_program(arguments, "0.0.1", {*disk, clock, environment, secrets, out, err});
     return {static_cast<int>(code), out.text(), err.text()};

@@ -58,6 +58,20 @@ TEST_CASE("store compact: superseded events go, the state stays, its history beg
   CHECK(contains(shop.run_on({"store", "compact", "--json"}).out, "\"removed\":0,"));
 }
 
+TEST_CASE(
+    "store compact: `max_bytes` not larger than a segment is warned of, and takes nothing below") {
+  CompactableShop shop("small max_bytes", "  segment_size: 1 MiB\n  max_bytes: 1 MiB\n");
+  const auto compacted = shop.run_on({"store", "compact", "--json"});
+  REQUIRE_MESSAGE(compacted.code == 0, compacted.err);
+  CHECK(contains(compacted.out, "\"removed\":0,"));
+  CHECK_MESSAGE(contains(compacted.err, "`max_bytes` (1.0 MiB) is not more than one segment"),
+                compacted.err);
+  const std::string warning = "store: warning: `max_bytes` (1.0 MiB) is not more than one segment";
+  std::ofstream(shop.config, std::ios::app) << "sources: []\n";
+  const auto checked = shop.run_on({"check"});
+  CHECK_MESSAGE(contains(checked.out, warning), checked.out << checked.err);
+}
+
 TEST_CASE("store compact: a restored backup tells the state from its base snapshot") {
   CompactableShop shop("restored", compact_orders);
   REQUIRE(shop.run_on({"store", "compact"}).code == 0);
@@ -71,6 +85,11 @@ TEST_CASE("store compact: a restored backup tells the state from its base snapsh
       shop.run({"state", "shop.public.orders", "--json", "--store", shop.folder + "/restored"});
   CHECK_MESSAGE(after.out == before.out, after.err);
   CHECK(contains(after.out, "sent"));
+  const auto earlier = shop.run({"store", "restore", "--from", shop.folder + "/backup", "--to",
+                                 shop.folder + "/earlier", "--until", "2"});
+  CHECK(earlier.code == 2);
+  CHECK_MESSAGE(contains(earlier.err, "the history of shop.public.orders in the backup starts at"),
+                earlier.err);
 }
 
 TEST_CASE("history: where retention cut it, the row as it was then comes first") {

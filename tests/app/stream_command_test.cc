@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 
 #include "tests/app/cli_fixture.h"
@@ -107,6 +108,31 @@ TEST_CASE("store delete: a stream ends, says so, and is begun anew") {
   CHECK(f.append("cart-1", {"--expected-revision", "no-stream"}) == "done");
   CHECK(f.shown({"--stream", "cart-1"}) == 1);
   CHECK(f.on_store({"events", "--stream", "cart-1", "--json"}).err.empty());
+}
+
+TEST_CASE("store restore: until before the history begins is refused, and says where it begins") {
+  Streams f("restore before begin");
+  const std::string config = f.folder + "/rules.yaml";
+  std::ofstream(config) << "store:\n  path: " << f.store
+                        << "\n  retention: [{ streams: 'order-*', max_count: 1 }]\n";
+  for (int i = 0; i < 4; ++i) {
+    REQUIRE(f.append("order-7") == "done");
+    REQUIRE(f.run({"store", "compact", "-c", config}).code == 0);
+  }
+  REQUIRE(f.on_store({"store", "backup", "--to", f.folder + "/backup"}).code == 0);
+  const auto restore = [&](const std::string& to, const std::string& until) {
+    return f.run({"store", "restore", "--from", f.folder + "/backup", "--to", f.folder + "/" + to,
+                  "--until", until});
+  };
+  for (const char* const until : {"0", "2", "2020-01-01"}) {
+    CAPTURE(until);
+    const auto refused = restore("refused", until);
+    CHECK(refused.code == 2);
+    CHECK_MESSAGE(contains(refused.err, "the history in the backup begins at position 3"),
+                  refused.err);
+    CHECK_FALSE(std::filesystem::exists(f.folder + "/refused/manifest"));
+  }
+  CHECK(restore("all", "3").code == 0);
 }
 
 TEST_CASE("store delete --for-ever: nothing is appended again") {

@@ -71,7 +71,7 @@ TEST_CASE("table: numbers and sizes are readable") {
 
 TEST_CASE("progress: elsewhere than on a terminal only the last line is printed") {
   testing::FakeClock clock;
-  Output out(nullptr, "test");
+  Output out(nullptr, "test", Output::For::answers);
   Progress progress(out, clock, false, "events", 1000);
   clock.advance(std::chrono::seconds(2));
   REQUIRE(progress.at(500));
@@ -82,7 +82,7 @@ TEST_CASE("progress: elsewhere than on a terminal only the last line is printed"
 
 TEST_CASE("progress: on a terminal it tells rate, share and the time left") {
   testing::FakeClock clock;
-  Output out(nullptr, "test");
+  Output out(nullptr, "test", Output::For::answers);
   Progress progress(out, clock, true, "events", 1000);
   clock.advance(std::chrono::seconds(2));
   REQUIRE(progress.at(500));

@@ -111,6 +111,117 @@ TEST_CASE("backup: another one copies only what is new") {
   CHECK(copied == bytes);
 }
 
+namespace {
+
+// One bit of each file of the backup, in turn, and each file missing.
+template <class Check>
+void for_each_rotted_backup(const FaultyDisk& whole, const Check& check) {
+  for (const auto& [path, content] : whole.files()) {
+    const bool is_slack = path.ends_with("/lock") || content.empty();
+    if (!path.starts_with(backup + "/") || is_slack) continue;
+    CAPTURE(path);
+    FaultyDisk rotted = whole;
+    rotted.flip_bit(path, content.size() * 8 / 3);
+    check(rotted, path);
+    if (path.ends_with("/backup")) continue;  // without one it is no backup
+    FaultyDisk missing = whole;
+    REQUIRE(missing.remove(path));
+    check(missing, path);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("backup: what has rotted in it since is found by the next one, and copied again") {
+  const StoreScript script(operation_count);
+  FaultyDisk whole = store_of(script, operation_count);
+  REQUIRE(back_up(whole));
+  std::size_t files = 0;
+  for_each_rotted_backup(whole, [&](FaultyDisk& disk, const std::string& path) {
+    const auto report = back_up(disk);
+    REQUIRE_MESSAGE(report, report.error().what);
+    check_backup(disk, script.after(operation_count).events);
+    CHECK(disk.files().at(path) == whole.files().at(path));
+    const auto after = back_up(disk);
+    REQUIRE(after);
+    CHECK(after->damaged.empty());
+    CHECK(after->copied_files == 0);
+    CHECK(after->verified_bytes == after->bytes);
+    if (!path.starts_with(backup + "/segments/")) return;
+    ++files;
+    REQUIRE(report->damaged.size() == 1);
+    CHECK(report->damaged.front().starts_with(path + ": "));
+    CHECK(report->copied_files == 1);
+  });
+  CHECK(files > 10);
+}
+
+TEST_CASE("backup: a copy that has rotted stays until a verified one takes its place") {
+  const StoreScript script(operation_count);
+  FaultyDisk disk = store_of(script, operation_count);
+  REQUIRE(back_up(disk));
+  const std::string name = "/segments/00000001-0.log";
+  disk.flip_bit(backup + name, 1600 * 8);
+  disk.flip_bit(directory + name, 800 * 8);
+  const std::string rotted = disk.files().at(backup + name);
+  const auto report = back_up(disk);
+  REQUIRE_FALSE(report);
+  CHECK(report.error().code == Code::corrupt);
+  CHECK(disk.files().at(backup + name) == rotted);
+}
+
+TEST_CASE("backup: copies that are trusted are not read again") {
+  const StoreScript script(operation_count);
+  FaultyDisk disk = store_of(script, operation_count);
+  REQUIRE(back_up(disk));
+  disk.flip_bit(backup + "/segments/00000001-0.log", 1600 * 8);
+  FakeClock clock;
+  const auto report =
+      back_up_store(disk, clock, directory, backup, ignore_progress, EarlierCopies::trusted);
+  REQUIRE(report);
+  CHECK(report->verified_bytes == 0);
+  CHECK(report->damaged.empty());
+  CHECK(report->copied_files == 0);
+}
+
+TEST_CASE("backup: when its record has rotted, restore says so, and the next one makes it anew") {
+  const StoreScript script(operation_count);
+  FaultyDisk disk = store_of(script, operation_count);
+  REQUIRE(back_up(disk));
+  const std::string record = backup + "/backup";
+  disk.flip_bit(record, 100 * 8);
+  FakeClock clock;
+  const auto restored = restore_store(disk, clock, backup, "/restored", {}, ignore_progress);
+  REQUIRE_FALSE(restored);
+  CHECK(restored.error().code == Code::corrupt);
+  CHECK(restored.error().what.find(record) != std::string::npos);
+  CHECK(restored.error().what.find("tidelog store salvage --from " + backup) != std::string::npos);
+
+  FaultyDisk newer = disk;
+  const auto report = back_up(disk);
+  REQUIRE_MESSAGE(report, report.error().what);
+  CHECK(report->record_was_damaged);
+  CHECK(report->copied_files == report->file_count);
+  check_backup(disk, script.after(operation_count).events);
+  REQUIRE(restore_store(disk, clock, backup, "/restored", {}, ignore_progress));
+
+  // Whose it is, and how far it goes, is known all the same.
+  const FaultyDisk old = store_of(script, 20);
+  for (const auto& [path, content] : old.files()) newer.put_file(path, content);
+  const auto manifest = read_manifest(disk, StorePaths(directory));
+  auto put_back = read_manifest(newer, StorePaths(directory));
+  put_back->uuid = manifest->uuid;
+  REQUIRE(write_manifest(newer, StorePaths(directory), *put_back));
+  const auto refused = back_up(newer);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::conflict);
+  newer.flip_bit(backup + "/manifest", 100);
+  const auto unknown = back_up(newer);
+  REQUIRE_FALSE(unknown);
+  CHECK(unknown.error().code == Code::corrupt);
+  CHECK(unknown.error().what.find("give an empty folder") != std::string::npos);
+}
+
 TEST_CASE("backup: the folder of another store, or of anything else, is left alone") {
   const StoreScript script(3);
   FaultyDisk disk = store_of(script, 3);

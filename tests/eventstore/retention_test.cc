@@ -197,6 +197,52 @@ TEST_CASE("retention: store_max_bytes cuts all streams until the segments fit") 
   CHECK(f.store->manifest().segments.size() <= 7);
 }
 
+namespace {
+
+RetentionReport keep_bytes(Fixture& f, std::uint64_t max_bytes) {
+  RetentionPlan plan;
+  plan.rule_of = [](std::string_view) { return RetentionRule{}; };
+  plan.make_base = [](const std::string&, Position) { return Status(); };
+  plan.store_max_bytes = max_bytes;
+  return must(apply_retention(*f.store, plan, f.memory));
+}
+
+}  // namespace
+
+TEST_CASE("retention: of segments only what is written counts against store_max_bytes") {
+  Fixture f;
+  for (int i = 0; i < 5; ++i) f.append("log", "", text(i));
+  must(f.store->seal());
+  // The sealed segment and the one that is written to have 2048 bytes each, mostly zeros.
+  REQUIRE(f.disk.files().at("store/segments/00000001-0.log").size() == 2048);
+  const auto below = keep_bytes(f, 2048);
+  CHECK(below.events_removed == 0);
+  CHECK(below.bytes_before == 0);
+  CHECK(f.bodies("log").size() == 5);
+  // The next events take more than that alone: what was before them goes.
+  for (int i = 5; i < 40; ++i) f.append("log", "", text(i));
+  must(f.store->seal());
+  const auto beyond = keep_bytes(f, 2048);
+  CHECK(beyond.events_removed >= 5);
+  CHECK(f.bodies("log").size() > 10);
+}
+
+TEST_CASE("retention: the report's bytes are those that were written, each once") {
+  Fixture f;
+  for (int i = 0; i < 5; ++i) f.append("log", "", text(i));
+  must(f.store->seal());
+  std::uint64_t written = f.disk.files().at("store/segments/00000001-0.log").find_last_not_of('\0');
+  for (int i = 5; i < 20; ++i) f.append("log", "", text(i));
+  RetentionRule rule;
+  rule.max_count = 15;
+  const auto report = f.retain(only("log", rule));
+  REQUIRE(report.segments_rewritten == 1);
+  REQUIRE(report.segments_let_go == 1);
+  CHECK(report.bytes_before >= written);
+  CHECK(report.bytes_before <= written + 8);
+  CHECK(report.bytes_after == 0);
+}
+
 TEST_CASE("retention: a consumer's place is not passed, and that is said") {
   Fixture f;
   for (int i = 0; i < 100; ++i) f.append("log", "", text(i));

@@ -2,6 +2,8 @@
 // codes).
 #include <doctest/doctest.h>
 
+#include <fstream>
+
 #include "tests/integration/shop.h"
 
 namespace tidelog::testing {
@@ -15,6 +17,23 @@ void check_refused_quietly(Shop& shop, int code, const std::vector<std::string>&
 }
 
 }  // namespace
+
+TEST_CASE("cli: what a command notes beside its answer is seen, also when it succeeds") {
+  const auto folder = scratch_folder("cli-notes");
+  const std::string store = (folder / "store").string();
+  const std::string lines = (folder / "lines.jsonl").string();
+  std::ofstream(lines) << R"({"id":"6f1c8f9e-52c1-4d0b-9f7e-2b1d6a3c4e5f","type":"Note"})" << '\n';
+  const std::vector<std::string> append = {"append", "order-7",  lines,   "--store",
+                                           store,    "--create", "--each"};
+  REQUIRE(run_tidelog(append).code == 0);
+  const Finished again = run_tidelog(append);
+  CHECK(again.code == 0);
+  CHECK_MESSAGE(contains(again.errors, "in the stream already"), again.errors);
+  REQUIRE(run_tidelog({"store", "delete", "--stream", "order-7", "--store", store}).code == 0);
+  const Finished ended = run_tidelog({"events", "--stream", "order-7", "--store", store});
+  CHECK(ended.code == 0);
+  CHECK_MESSAGE(contains(ended.errors, "stream order-7 was deleted at revision"), ended.errors);
+}
 
 TEST_CASE("cli: existing rows, live changes, state, history and a rebuild, and a clean end") {
   Shop shop;

@@ -144,7 +144,7 @@ TEST_CASE("in progress: a large transaction in pieces needs no memory") {
   shop.server.sql("begin;" + some_orders(1'001, rows) + "commit");
   REQUIRE(eventually(Duration(60'000), [&] {
     look();
-    return contains(shop.tidelog({"store", "stats", "--json"}).output, "\"events\":3000");
+    return contains(shop.tidelog({"store", "stats", "--json"}).output, "\"position\":3000");
   }));
   CHECK(stopped(*run) == Exit{0, 0});
   MESSAGE("anonymous memory at most " << most << " kB");

@@ -8,13 +8,11 @@
 #include <vector>
 
 #include "core/result.h"
+#include "tests/support/rows.h"
 
 struct pg_conn;
 
 namespace tidelog::testing {
-
-// Values as text; a null is the text NULL.
-using Rows = std::vector<std::vector<std::string>>;
 
 // A session. One thread.
 class SqlSession {

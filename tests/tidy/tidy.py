@@ -12,9 +12,11 @@ from tree import FOLDERS, Tree
 # System and library headers that only some folders may see.
 RESTRICTED = [
     (r"libpq-fe\.h|postgres_ext\.h|pg_config\.h", {"connectors/postgres", "projections"}),
+    (r"mysql\.h|ma_\w+\.h|errmsg\.h|mysqld_error\.h|openssl/ssl\.h", {"connectors/mysql"}),
     (r"sqlite3\.h", {"projections"}),
     (r"nlohmann/.*", {"formats", "app", "projections", "ingest"}),
-    (r"sys/socket\.h|netinet/.*|arpa/inet\.h|netdb\.h|sys/un\.h|poll\.h|sys/epoll\.h", {"connectors/postgres", "app"}),
+    (r"sys/socket\.h|netinet/.*|arpa/inet\.h|netdb\.h|sys/un\.h|poll\.h|sys/epoll\.h",
+     {"connectors/mysql", "connectors/postgres", "connectors/socket", "app"}),
     (r"CLI/.*|yaml-cpp/.*|spdlog/.*", {"app"}),
     (r"doctest/.*|benchmark/.*", set()),
 ]

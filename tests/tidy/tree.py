@@ -12,6 +12,7 @@ FOLDERS = {  # folder -> CMake target; the layering itself is in cmake/targets.c
     "formats": "tidelog_formats",
     "connectors/mysql": "tidelog_mysql",
     "connectors/postgres": "tidelog_postgres",
+    "connectors/socket": "tidelog_socket",
     "projections": "tidelog_projections",
     "ingest": "tidelog_ingest",
     "app": "tidelog",

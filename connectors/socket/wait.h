@@ -1,4 +1,5 @@
-// Waiting for a socket without missing a request to stop. Used by connections and the stream loop.
+// Waiting for a socket without missing a request to stop. Used by the connections and stream loops
+// of all connectors.
 #pragma once
 
 #include <chrono>
@@ -7,7 +8,7 @@
 
 #include "core/result.h"
 
-namespace tidelog::postgres {
+namespace tidelog {
 
 // A descriptor that becomes readable once stop is requested. One thread, but for the request.
 class StopSignal {
@@ -58,4 +59,4 @@ Wake wait_for_socket(int socket, Direction direction, std::chrono::milliseconds 
 // Until the time is over or stop is requested.
 void pause_for(std::chrono::microseconds time, const StopSignal& stop);
 
-}  // namespace tidelog::postgres
+}  // namespace tidelog

@@ -1,4 +1,4 @@
-#include "connectors/postgres/wait.h"
+#include "connectors/socket/wait.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <iterator>
 
-namespace tidelog::postgres {
+namespace tidelog {
 
 namespace {
 
@@ -73,4 +73,4 @@ void pause_for(std::chrono::microseconds time, const StopSignal& stop) {
   static_cast<void>(::ppoll(&polled, 1, &limit, nullptr));
 }
 
-}  // namespace tidelog::postgres
+}  // namespace tidelog
