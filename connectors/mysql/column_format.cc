@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
@@ -12,14 +13,27 @@ namespace tidelog::mysql {
 
 namespace {
 
-// A unique key over long columns is a hash in a column that only the log shows, behind the others.
-// Without names in the log it is one that the catalog does not have.
-bool is_row_hash(const TableMap& map, std::size_t index, const std::vector<ColumnFacts>* facts,
-                 Flavour flavour) {
+// What MariaDB adds to a table's own columns, behind them, and does not list in its catalog.
+enum class Added : std::uint8_t {
+  none,
+  row_hash,   // of a unique key over long columns; nobody sees it
+  row_start,  // of a table with system versioning whose definition does not name them
+  row_end,
+};
+
+Added added_column(const TableMap& map, std::size_t index, const std::vector<ColumnFacts>* facts,
+                   Flavour flavour) {
   const MappedColumn& column = map.columns[index];
-  if (flavour != Flavour::mariadb || column.type != ColumnType::longlong) return false;
-  if (column.name) return column.name->starts_with("DB_ROW_HASH_");
-  return facts != nullptr && index >= facts->size();
+  if (flavour != Flavour::mariadb) return Added::none;
+  const bool is_unlisted = facts != nullptr && index >= facts->size();
+  if (column.type == ColumnType::longlong) {
+    const bool is_hash = column.name ? column.name->starts_with("DB_ROW_HASH_") : is_unlisted;
+    return is_hash ? Added::row_hash : Added::none;
+  }
+  if (column.type != ColumnType::timestamp2 || column.decimals != 6 || !is_unlisted) {
+    return Added::none;
+  }
+  return index == facts->size() ? Added::row_start : Added::row_end;
 }
 
 // Whether the catalog's type begins with this word.
@@ -159,23 +173,28 @@ class ColumnReader {
   }
 
   Status labelled(ValueForm form) {
+    std::optional<std::vector<std::string>> by_catalog;
+    if (facts_ != nullptr) by_catalog = labels_of_type(facts_->type);
     if (column_.labels) {
-      TRY(format_.charset, charset());
-      for (const std::string& label : *column_.labels) {
-        std::string& text = format_.labels.emplace_back();
-        if (auto done = format_.charset->append_utf8(text, label); !done) {
-          return refuse(done.error().code, "label: " + done.error().what);
-        }
-      }
-      if (facts_ != nullptr && !facts_->labels.empty() && facts_->labels != format_.labels) {
-        return disagrees();
-      }
-    } else if (facts_ != nullptr && !facts_->labels.empty()) {
-      format_.labels = facts_->labels;
+      TRY_DO(read_labels());
+      if (by_catalog && *by_catalog != format_.labels) return disagrees();
+    } else if (by_catalog) {
+      format_.labels = *std::move(by_catalog);
     } else {
       return says_too_little("its labels");
     }
     return is(form);
+  }
+
+  Status read_labels() {
+    TRY(format_.charset, charset());
+    for (const std::string& label : *column_.labels) {
+      std::string& text = format_.labels.emplace_back();
+      if (auto done = format_.charset->append_utf8(text, label); !done) {
+        return refuse(done.error().code, "label: " + done.error().what);
+      }
+    }
+    return {};
   }
 
   // CHAR and BINARY, and MariaDB's types of a fixed size, which are logged as if they were BINARY.
@@ -320,12 +339,11 @@ ValueKind kind_of(ValueForm form) {
   return ValueKind::other;
 }
 
+// The log's word counts: it is of the time of the rows.
 bool is_key(const TableMap& map, std::size_t index, const ColumnFacts* facts) {
-  if (facts != nullptr) return facts->key;
-  for (const KeyPart& part : map.primary_key) {
-    if (part.column == index) return true;
-  }
-  return false;
+  if (!map.sends_names() && facts != nullptr) return facts->key;
+  return std::ranges::any_of(map.primary_key,
+                             [index](const KeyPart& part) { return part.column == index; });
 }
 
 Result<Column> column_of(const TableMap& map, std::size_t index, const ColumnFormat& format,
@@ -348,6 +366,45 @@ Result<Column> column_of(const TableMap& map, std::size_t index, const ColumnFor
   return column;
 }
 
+// Takes the facts of one column after the other.
+class FactsInOrder {
+ public:
+  FactsInOrder(const TableMap& map, const std::vector<ColumnFacts>* facts)
+      : map_(map), facts_(facts) {
+    if (facts == nullptr) return;
+    // A version's end is a part of the key, so that old versions stay beside the row.
+    const bool has_key =
+        std::ranges::any_of(*facts, [](const ColumnFacts& column) { return column.key; });
+    version_ = {{{.name = "row_start", .type = "timestamp(6)"},
+                 {.name = "row_end", .type = "timestamp(6)", .key = has_key}}};
+  }
+
+  // Null: there is no catalog.
+  Result<const ColumnFacts*> next(Added added) {
+    if (facts_ == nullptr) return nullptr;
+    if (added == Added::row_start) return version_.data();
+    if (added == Added::row_end) return &version_[1];
+    if (used_ == facts_->size()) return error_of(other_count());
+    return &(*facts_)[used_++];
+  }
+
+  Status finish() const {
+    if (facts_ == nullptr || used_ == facts_->size()) return {};
+    return other_count();
+  }
+
+ private:
+  Status other_count() const {
+    return fail(Code::conflict, fmt::format("table {}: the log has {} columns, the catalog {}",
+                                            map_.described(), map_.columns.size(), facts_->size()));
+  }
+
+  const TableMap& map_;
+  const std::vector<ColumnFacts>* facts_;
+  std::array<ColumnFacts, 2> version_;
+  std::size_t used_ = 0;
+};
+
 }  // namespace
 
 Result<TableFormat> format_of(const TableMap& map, const std::vector<ColumnFacts>* facts,
@@ -356,27 +413,20 @@ Result<TableFormat> format_of(const TableMap& map, const std::vector<ColumnFacts
   table.schema.table_schema = map.schema;
   table.schema.table = map.table;
   table.columns.reserve(map.columns.size());
-  std::size_t facts_used = 0;
+  FactsInOrder in_order(map, facts);
   for (std::size_t i = 0; i < map.columns.size(); ++i) {
-    const ColumnFacts* fact = nullptr;
-    if (is_row_hash(map, i, facts, flavour)) {
+    const Added added = added_column(map, i, facts, flavour);
+    if (added == Added::row_hash) {
       table.columns.push_back({.form = ValueForm::uint64, .stored = false});
       continue;
     }
-    if (facts != nullptr) {
-      if (facts_used == facts->size()) break;
-      fact = &(*facts)[facts_used++];
-    }
+    TRY(const ColumnFacts* const fact, in_order.next(added));
     TRY(ColumnFormat format, ColumnReader(map, i, fact, flavour).read());
     TRY(Column column, column_of(map, i, format, fact));
     table.schema.columns.push_back(std::move(column));
     table.columns.push_back(std::move(format));
   }
-  if (table.columns.size() != map.columns.size() ||
-      (facts != nullptr && facts_used != facts->size())) {
-    return fail(Code::conflict, fmt::format("table {}: the log has {} columns, the catalog {}",
-                                            map.described(), map.columns.size(), facts->size()));
-  }
+  TRY_DO(in_order.finish());
   return table;
 }
 

@@ -73,10 +73,9 @@ struct ColumnFormat {
 // What a server's catalog says of a column (information_schema.columns), where its log does not.
 struct ColumnFacts {
   std::string name;
-  std::string type;  // COLUMN_TYPE: "int(10) unsigned", "time(3) /* mariadb-5.3 */", "uuid"
-  const Charset* charset = nullptr;      // CHARACTER_SET_NAME; null: none
-  std::vector<std::string> labels = {};  // of enumeration and set, in UTF-8; none: not asked for
-  bool key = false;                      // part of the primary key
+  std::string type;                  // COLUMN_TYPE: "int(10) unsigned", "enum('a','b')", "uuid"
+  const Charset* charset = nullptr;  // CHARACTER_SET_NAME; null: none
+  bool key = false;                  // part of the primary key
 };
 
 struct TableFormat {
@@ -85,10 +84,11 @@ struct TableFormat {
 };
 
 // With full metadata, `facts` may be null: then MariaDB's UUID, INET4, INET6 and VECTOR are bytes.
-// With facts there is one for each column, in order; a hidden column at the end needs none.
-// Misconfigured: the server logs too little to read rows without facts. Conflict: facts that cannot
-// be of this table map. Unsupported: a type or character set that cannot be represented. Errors
-// name table and column.
+// With facts there is one for each column, in order, but for those that MariaDB adds behind them
+// and does not list: hashes of unique keys, and the versions' times of a table with system
+// versioning. Misconfigured: the server logs too little to read rows without facts. Conflict: facts
+// that cannot be of this table map. Unsupported: a type or character set that cannot be
+// represented. Errors name table and column.
 Result<TableFormat> format_of(const TableMap& map, const std::vector<ColumnFacts>* facts,
                               Flavour flavour);
 

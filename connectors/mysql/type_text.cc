@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <utility>
 
 namespace tidelog::mysql {
 
@@ -30,16 +31,55 @@ std::string large(const ColumnFormat& format) {
                      format.charset->is_binary() ? "blob" : "text");
 }
 
+// What servers write with a backslash between quotes.
+constexpr std::string_view escaped = std::string_view("\\\0\n\r", 4);
+constexpr std::string_view escapes = "\\0nr";
+
+void append_quoted(std::string& text, std::string_view label) {
+  text.push_back('\'');
+  for (const char c : label) {
+    const std::size_t escape = escaped.find(c);
+    if (escape != std::string_view::npos) {
+      text.push_back('\\');
+      text.push_back(escapes[escape]);
+    } else {
+      text.append(c == '\'' ? 2 : 1, c);
+    }
+  }
+  text.push_back('\'');
+}
+
 std::string with_labels(std::string_view name, const ColumnFormat& format) {
   std::string text(name);
   char separator = '(';
   for (const std::string& label : format.labels) {
     text.push_back(std::exchange(separator, ','));
-    text.push_back('\'');
-    for (const char c : label) text.append(c == '\'' ? 2 : 1, c);
-    text.push_back('\'');
+    append_quoted(text, label);
   }
   return text + ")";
+}
+
+// Takes a quoted label off `text`, quotes included.
+std::optional<std::string> take_quoted(std::string_view& text) {
+  std::string label;
+  if (!text.starts_with('\'')) return std::nullopt;
+  for (std::size_t at = 1; at < text.size(); ++at) {
+    char c = text[at];
+    if (c == '\'') {
+      const bool is_doubled = text.substr(at + 1).starts_with('\'');
+      if (!is_doubled) {
+        text.remove_prefix(at + 1);
+        return label;
+      }
+      ++at;
+    } else if (c == '\\' && at + 1 < text.size()) {
+      const std::size_t escape = escapes.find(text[++at]);
+      if (escape == std::string_view::npos) return std::nullopt;
+      c = escaped[escape];
+    }
+    label.push_back(c);
+  }
+  return std::nullopt;
 }
 
 std::string geometry(const MappedColumn& column) {
@@ -112,6 +152,23 @@ std::string type_text(const MappedColumn& column, const ColumnFormat& format) {
       break;
   }
   return std::string(name_of(column.type));
+}
+
+std::optional<std::vector<std::string>> labels_of_type(std::string_view type) {
+  for (const std::string_view name : {"enum(", "set("}) {
+    if (!type.starts_with(name)) continue;
+    type.remove_prefix(name.size());
+    std::vector<std::string> labels;
+    while (true) {
+      auto label = take_quoted(type);
+      if (!label) return std::nullopt;
+      labels.push_back(*std::move(label));
+      if (type.starts_with(')')) return labels;
+      if (!type.starts_with(',')) return std::nullopt;
+      type.remove_prefix(1);
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace tidelog::mysql

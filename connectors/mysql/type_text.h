@@ -1,15 +1,23 @@
-// The types of columns in SQL, made of what the log says: for schema events. As MySQL 8 and 9 print
-// them (COLUMN_TYPE), so without the display widths that older servers and MariaDB add.
+// The types of columns in SQL: made of what the log says, for schema events, and taken apart where
+// the catalog has to say what the log does not.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "connectors/mysql/column_format.h"
 #include "connectors/mysql/table_map.h"
 
 namespace tidelog::mysql {
 
-// "int unsigned", "varchar(20)", "decimal(10,2)", "enum('a','b')", "datetime(6)", "mediumblob"
+// As MySQL 8 and 9 print it (COLUMN_TYPE), so without the display widths that older servers and
+// MariaDB add: "int unsigned", "varchar(20)", "decimal(10,2)", "enum('a','b')", "datetime(6)",
+// "mediumblob"
 std::string type_text(const MappedColumn& column, const ColumnFormat& format);
+
+// The labels of an enum or set as a server prints it. Nothing: it is neither.
+std::optional<std::vector<std::string>> labels_of_type(std::string_view type);
 
 }  // namespace tidelog::mysql

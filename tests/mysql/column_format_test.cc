@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "connectors/mysql/address_text.h"
+#include "connectors/mysql/type_text.h"
 
 namespace tidelog::testing {
 namespace {
@@ -68,8 +69,7 @@ TEST_CASE("column format: what neither log nor catalog says is asked for, never 
         "table test.t, column c: the server's log does not say whether it is signed");
   CHECK(error(format(mapped(ColumnType::varchar, 20), std::nullopt), Code::misconfigured) ==
         "table test.t, column c: the server's log does not say its character set");
-  CHECK(error(format(mapped(ColumnType::enumeration, 1), fact("enum('a')", "utf8mb4")),
-              Code::misconfigured) ==
+  CHECK(error(format(mapped(ColumnType::enumeration, 1), std::nullopt), Code::misconfigured) ==
         "table test.t, column c: the server's log does not say its labels");
   auto nameless = mapped(ColumnType::date);
   nameless.name.reset();
@@ -85,9 +85,10 @@ TEST_CASE("column format: with the catalog a log without metadata is enough") {
         ValueKind::text);
   CHECK(kind(format(mapped(ColumnType::blob, 2), fact("blob"))) == ValueKind::bytes);
   CHECK(kind(format(mapped(ColumnType::blob, 2), fact("text", "utf8mb3"))) == ValueKind::text);
-  auto labels = fact("enum('a','b')", "utf8mb4");
-  labels.labels = {"a", "b"};
-  CHECK(kind(format(mapped(ColumnType::enumeration, 1), labels)) == ValueKind::enumeration);
+  const auto labelled =
+      format(mapped(ColumnType::enumeration, 1), fact("enum('a','b')", "utf8mb4"));
+  CHECK(kind(labelled) == ValueKind::enumeration);
+  CHECK(labelled->columns[0].labels == std::vector<std::string>{"a", "b"});
 }
 
 TEST_CASE("column format: a catalog of another time is noticed") {
@@ -149,6 +150,29 @@ TEST_CASE("column format: a collation that is not known is named with the column
   column.collation = 9999;
   CHECK(error(format(column, std::nullopt), Code::unsupported) ==
         "table test.t, column c: collation 9999 is not known");
+}
+
+TEST_CASE("type text: labels are read as servers print them, and printed the same") {
+  // What MySQL 8.0, 9.7, MariaDB 10.11 and 11.8 print of these labels.
+  const std::vector<std::string> labels = {"a\\\\b", "it's", "x\ny", "é", "t\ta", "", "c,d", "q)"};
+  const std::string type = "enum('a\\\\\\\\b','it''s','x\\ny','é','t\ta','','c,d','q)')";
+  CHECK(labels_of_type(type) == labels);
+  ColumnFormat format;
+  format.labels = labels;
+  CHECK(type_text(mapped(ColumnType::enumeration, 1), format) == type);
+  for (const char* other : {"", "int", "enum(", "enum('a'", "enum('a", "enum('a',)", "set('a';'b')",
+                            "enum('\\x')", "enum()"}) {
+    CAPTURE(other);
+    CHECK_FALSE(labels_of_type(other));
+  }
+}
+
+TEST_CASE("column format: labels that the catalog has otherwise are a catalog of another time") {
+  auto column = mapped(ColumnType::set, 1);
+  column.labels = std::vector<std::string>{"a", "b"};
+  column.collation = 45;
+  CHECK(format(column, fact("set('a','b')", "utf8mb4")));
+  CHECK(format(column, fact("set('b','a')", "utf8mb4")).error().code == Code::conflict);
 }
 
 TEST_CASE("address text: as MariaDB prints it") {
