@@ -1,8 +1,6 @@
 #include "connectors/postgres/replication_stream.h"
 
 #include <fmt/format.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <utility>
@@ -19,19 +17,6 @@ using std::chrono::steady_clock;
 
 // How long we sleep without looking whether something has become durable behind our back.
 constexpr milliseconds rest_max{1'000};
-
-// The server sends row by row, and waking a reader that waits in poll costs it more than the row
-// does. In the middle of a transaction nobody waits for us yet, and where much comes at once more
-// will follow: then rows may gather for a moment instead. That saves the server a fifth of its time
-// over a Unix socket and a third over TCP, and most of ours. A Unix socket holds some 280 rows.
-constexpr std::chrono::microseconds shortly{100};
-constexpr std::chrono::microseconds gathering_time_unix{250};
-constexpr std::chrono::microseconds gathering_time_loopback{300};
-constexpr std::chrono::microseconds gathering_time_network{1'000};
-// On one machine each row that a TCP window has room for is a packet at once. With a small window
-// rows gather on the server's side: a third more of them a second.
-constexpr int receive_buffer_loopback = 64 << 10;
-constexpr int many_frames = 32;
 
 // How long the server may take to end the copy before we just leave.
 constexpr milliseconds goodbye_limit{1'000};
@@ -61,28 +46,6 @@ std::string plugin_options(const ReplicationStream::Settings& settings, int serv
   if (settings.binary) options += ", binary 'true'";
   if (settings.without_origin) options += ", origin 'none'";
   return options;
-}
-
-bool is_loopback(const sockaddr_storage& peer) {
-  if (peer.ss_family == AF_INET) {
-    const auto& address = reinterpret_cast<const sockaddr_in&>(peer);
-    return (ntohl(address.sin_addr.s_addr) >> 24) == 127;
-  }
-  const auto& address = reinterpret_cast<const sockaddr_in6&>(peer);
-  return peer.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&address.sin6_addr);
-}
-
-// How long rows may gather; prepares the socket for it.
-std::chrono::microseconds gathering_time_of(int socket) {
-  sockaddr_storage peer{};
-  socklen_t size = sizeof peer;
-  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &size) != 0)
-    return gathering_time_network;
-  if (peer.ss_family == AF_UNIX) return gathering_time_unix;
-  if (!is_loopback(peer)) return gathering_time_network;
-  const int bytes = receive_buffer_loopback;
-  static_cast<void>(::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes));
-  return gathering_time_loopback;
 }
 
 }  // namespace
@@ -144,7 +107,7 @@ Status ReplicationStream::run(const Settings& settings, std::stop_token stop) {
   if (!copy && signal.requested()) return {};
   server_failed_ = !copy;
   TRY(copy_, std::move(copy));
-  gathering_time_ = gathering_time_of(copy_->socket());
+  gathering_.emplace(Gathering::limits_of(copy_->socket()));
   StatusSender sender(*copy_, clock_, settings.status_interval);
   TRY_DO(loop(settings, signal, sender));
   return end(sender);
@@ -204,11 +167,12 @@ Status ReplicationStream::answer(Lsn sent, StatusSender& sender) {
 // Between two transactions once before each time that they are made durable, so that under load
 // more of them share a sync. False: there is no reason to, or nothing came of it.
 bool ReplicationStream::gather(const StopSignal& stop) {
-  const bool many = std::exchange(frames_, 0) >= many_frames;
+  const int frames = std::exchange(frames_, 0);
   if (std::exchange(gathered_, true)) return false;
-  if (!assembly_.in_transaction() && (!many || std::exchange(gathered_between_, true)))
+  const bool is_between = !assembly_.in_transaction();
+  if (is_between && (!Gathering::is_many(frames) || std::exchange(gathered_between_, true)))
     return false;
-  pause_for(many ? gathering_time_ : shortly, stop);
+  pause_for(gathering_->pause(frames, clock_.steady()), stop);
   return true;
 }
 

@@ -15,6 +15,7 @@
 
 #include "connectors/postgres/connection.h"
 #include "connectors/postgres/copy_both.h"
+#include "connectors/postgres/gathering.h"
 #include "connectors/postgres/transaction_assembly.h"
 #include "connectors/socket/wait.h"
 #include "core/clock.h"
@@ -103,7 +104,7 @@ class ReplicationStream {
   Clock& clock_;
   Waker& waker_;
   std::unique_ptr<CopyBoth> copy_;
-  std::chrono::microseconds gathering_time_{};
+  std::optional<Gathering> gathering_;
   bool server_failed_ = false;
   int frames_ = 0;                 // since we last let rows gather, or waited
   bool gathered_ = false;          // nothing came since we last let rows gather
