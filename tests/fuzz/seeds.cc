@@ -341,6 +341,7 @@ Seeds all_seeds() {
   add_texts(seeds);
   add_configurations(seeds);
   add_commands(seeds);
+  add_mysql_rows(seeds);
   return seeds;
 }
 
