@@ -167,9 +167,9 @@ Error Connection::last_error() const { return error_of({mysql_errno(raw()), mysq
 Result<ServerVersion> read_server_version(std::string_view text) {
   ServerVersion version;
   version.text = text;
-  if (text.find("MariaDB") != text.npos) version.make = Make::mariadb;
+  if (text.find("MariaDB") != text.npos) version.flavour = Flavour::mariadb;
   constexpr std::string_view disguise = "5.5.5-";
-  if (version.make == Make::mariadb && text.starts_with(disguise))
+  if (version.flavour == Flavour::mariadb && text.starts_with(disguise))
     text.remove_prefix(disguise.size());
   const char* at = text.data();
   const char* const end = at + text.size();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "connectors/mysql/connection_options.h"
+#include "connectors/mysql/flavour.h"
 #include "connectors/socket/wait.h"
 #include "core/result.h"
 
@@ -21,11 +22,9 @@ namespace tidelog::mysql {
 // The rows of an answer, as text; nothing: NULL.
 using TextRow = std::vector<std::optional<std::string>>;
 
-enum class Make : std::uint8_t { mysql, mariadb };
-
 // As the server told it when we connected.
 struct ServerVersion {
-  Make make = Make::mysql;
+  Flavour flavour = Flavour::mysql;
   unsigned number = 0;  // 80031 for 8.0.31
   std::string text;
 };
@@ -44,7 +43,7 @@ class Connection {
   Result<std::string> value(const std::string& statement, const StopSignal& stop);
 
   const ServerVersion& version() const { return version_; }
-  bool is_mariadb() const { return version_.make == Make::mariadb; }
+  bool is_mariadb() const { return version_.flavour == Flavour::mariadb; }
   bool is_encrypted() const;
   std::uint32_t id() const;  // on the server, for KILL
   st_mysql* raw() const { return connection_.get(); }

@@ -20,7 +20,7 @@ constexpr std::uint64_t first_event_offset = 4;
 
 std::uint16_t flags_of(const ServerVersion& server, bool stops_at_end) {
   std::uint16_t flags = stops_at_end ? stop_at_end : 0;
-  if (server.make == Make::mariadb) return flags | annotate_rows_too;
+  if (server.flavour == Flavour::mariadb) return flags | annotate_rows_too;
   return server.number < has_heartbeats_v2_from ? flags : flags | heartbeats_v2;
 }
 
@@ -83,7 +83,7 @@ Result<Command> command_of(const ServerVersion& server, const DumpRequest& reque
 // u16 flags | u32 server id | u32 size, name | u64 offset | u32 size, set
 Result<Command> command_of(const ServerVersion& server, const DumpRequest& request,
                            const GtidSet& set) {
-  if (server.make != Make::mysql)
+  if (server.flavour != Flavour::mysql)
     return fail(Code::unsupported, "MariaDB has no sets of GTIDs as MySQL has");
   if (set.has_tags() && server.number < has_tags_from) {
     return fail(Code::history_lost, fmt::format("the set of GTIDs has tags, which server {} cannot "
@@ -105,7 +105,7 @@ Result<Command> command_of(const ServerVersion& server, const DumpRequest& reque
 // The session's settings say where.
 Result<Command> command_of(const ServerVersion& server, const DumpRequest& request,
                            const MariadbGtidPosition& /*position*/) {
-  if (server.make != Make::mariadb)
+  if (server.flavour != Flavour::mariadb)
     return fail(Code::unsupported, "MySQL has no positions of GTIDs as MariaDB has");
   return command_of(server, request, BinlogPlace{{}, first_event_offset});
 }

@@ -89,7 +89,7 @@ std::string_view name_of(EventType type) {
     case EventType::heartbeat_v2:
       return "Heartbeat";
     case EventType::gtid_tagged:
-      return "Gtid_tagged";
+      return "Gtid_tagged_log_event";
     case EventType::annotate_rows:
       return "Annotate_rows";
     case EventType::binlog_checkpoint:

@@ -1,31 +1,11 @@
 #include "connectors/mysql/file_events.h"
 
-#include <fmt/format.h>
-
+#include "connectors/mysql/packed_integer.h"
 #include "core/bytes.h"
 
 namespace tidelog::mysql {
 
 namespace {
-
-// The lenenc integer of the client/server protocol, up to 8 bytes.
-std::uint64_t length_encoded(ByteReader& in) {
-  const auto first = in.le<std::uint8_t>();
-  if (first < 0xFB) return first;
-  switch (first) {
-    case 0xFC:
-      return in.le<std::uint16_t>();
-    case 0xFD: {
-      const std::uint64_t low = in.le<std::uint16_t>();
-      return low | (std::uint64_t{in.le<std::uint8_t>()} << 16);
-    }
-    case 0xFE:
-      return in.le<std::uint64_t>();
-    default:
-      in.fail();
-      return 0;
-  }
-}
 
 // name. At an offset beyond 32 bits, MariaDB leaves the header's at 0 and has u64 offset in front.
 Result<Heartbeat> read_heartbeat_v1(const EventHeader& header, ByteReader in) {
@@ -42,9 +22,9 @@ Result<Heartbeat> read_heartbeat_v2(ByteReader in) {
   enum : std::uint8_t { end = 0, file = 1, offset = 2 };
   Heartbeat heartbeat;
   for (auto field = in.le<std::uint8_t>(); field != end; field = in.le<std::uint8_t>()) {
-    ByteReader value(in.bytes(length_encoded(in)));
+    ByteReader value(packed_bytes(in));
     if (field == file) heartbeat.file = value.rest();
-    if (field == offset) heartbeat.offset = length_encoded(value);
+    if (field == offset) heartbeat.offset = packed_integer(value);
     if (value.failed()) in.fail();
   }
   if (heartbeat.file.empty()) in.fail();

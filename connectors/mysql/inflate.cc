@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "core/bytes.h"
 #include "core/invariant.h"
 
 namespace tidelog::mysql {
@@ -56,6 +57,20 @@ Status inflate(std::string& out, std::string_view compressed, std::uint64_t byte
   out.clear();
   return fail(Code::corrupt, fmt::format("{} compressed bytes are damaged, or not {} bytes",
                                          compressed.size(), bytes));
+}
+
+Status inflate_block(std::string& out, std::string_view block, std::string_view what) {
+  ByteReader in(block);
+  const auto head = in.le<std::uint8_t>();
+  constexpr unsigned zlib = 0x80;
+  const unsigned length_bytes = head & 7U;
+  if (!in.failed() && ((head & ~7U) != zlib || length_bytes == 0 || length_bytes > 4)) {
+    return fail(Code::unsupported, fmt::format("{}: compressed in way 0x{:02x}", what, head));
+  }
+  std::uint64_t length = 0;
+  for (const char c : in.bytes(length_bytes)) length = length << 8 | static_cast<std::uint8_t>(c);
+  if (in.failed()) return fail(Code::corrupt, fmt::format("{}: cut off", what));
+  return inflate(out, in.rest(), length, ZlibHeader::present);
 }
 
 }  // namespace tidelog::mysql

@@ -16,4 +16,8 @@ enum class ZlibHeader : std::uint8_t { present, absent };
 Status inflate(std::string& out, std::string_view compressed, std::uint64_t bytes,
                ZlibHeader header);
 
+// MariaDB's compressed rows and statements, `what`: u8 0x80 | bytes of the length, big-endian
+// length | zlib's stream. Unsupported: compressed in another way.
+Status inflate_block(std::string& out, std::string_view block, std::string_view what);
+
 }  // namespace tidelog::mysql

@@ -58,24 +58,6 @@ void read_extra_data(ByteReader& in, RowsEvent& event) {
   if (extra.failed()) in.fail();
 }
 
-// u8 0x80 | bytes of the length, big-endian length | zlib's stream
-Status inflate_rows(RowsEvent& event, std::string& inflated) {
-  ByteReader in(event.rows);
-  const auto head = in.le<std::uint8_t>();
-  constexpr unsigned zlib = 0x80;
-  const unsigned length_bytes = head & 7U;
-  if (in.failed()) return fail(Code::corrupt, "compressed rows: cut off");
-  if ((head & ~7U) != zlib || length_bytes == 0 || length_bytes > 4) {
-    return fail(Code::unsupported, fmt::format("rows that are compressed in way 0x{:02x}", head));
-  }
-  std::uint64_t length = 0;
-  for (const char c : in.bytes(length_bytes)) length = length << 8 | static_cast<std::uint8_t>(c);
-  if (in.failed()) return fail(Code::corrupt, "compressed rows: cut off");
-  TRY_DO(inflate(inflated, in.rest(), length, ZlibHeader::present));
-  event.rows = inflated;
-  return {};
-}
-
 }  // namespace
 
 bool is_rows_event(EventType type) { return layout_of(type).has_value(); }
@@ -105,7 +87,10 @@ Result<RowsEvent> read_rows_event(EventType type, std::string_view body, std::st
     return fail(Code::corrupt, fmt::format("{}: shorter than its content says", name_of(type)));
   }
   event.column_count = static_cast<std::size_t>(columns);
-  if (layout->is_compressed) TRY_DO(inflate_rows(event, inflated));
+  if (layout->is_compressed) {
+    TRY_DO(inflate_block(inflated, event.rows, "compressed rows"));
+    event.rows = inflated;
+  }
   return event;
 }
 

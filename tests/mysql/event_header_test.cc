@@ -46,7 +46,7 @@ TEST_CASE("event types: a number without a name is kept and has none") {
   REQUIRE(header);
   CHECK(static_cast<int>(header->type) == 99);
   CHECK(name_of(header->type).empty());
-  CHECK(name_of(EventType::gtid_tagged) == "Gtid_tagged");
+  CHECK(name_of(EventType::gtid_tagged) == "Gtid_tagged_log_event");
 }
 
 }  // namespace
