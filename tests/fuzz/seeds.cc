@@ -338,6 +338,7 @@ Seeds all_seeds() {
   add_messages(seeds);
   add_ddl(seeds);
   add_binary_values(seeds);
+  add_mysql_events(seeds);
   add_texts(seeds);
   add_configurations(seeds);
   add_commands(seeds);
