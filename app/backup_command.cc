@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "app/folders.h"
 #include "app/place.h"
 #include "app/progress.h"
 #include "app/table.h"
@@ -86,6 +87,7 @@ std::string tell(const RestoreReport& report, const RestoreOptions& options) {
 
 Status back_up(const CommandContext& context, const BackupOptions& options) {
   TRY(const std::string store, store_path(context, options.common));
+  TRY_DO(check_elsewhere(options.to, store));
   Progress progress(context.err, context.clock, context.err_is_terminal, "bytes", 0);
   TRY(const BackupReport report,
       back_up_store(context.disk, context.clock, store, options.to, show_in(progress),
@@ -96,6 +98,7 @@ Status back_up(const CommandContext& context, const BackupOptions& options) {
 }
 
 Status restore(const CommandContext& context, const RestoreOptions& options) {
+  TRY_DO(check_elsewhere(options.to, options.from));
   TRY(const auto end, end_of(context, options));
   Progress progress(context.err, context.clock, context.err_is_terminal, "bytes", 0);
   TRY(const RestoreReport report,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "app/folders.h"
 #include "app/progress.h"
 #include "app/table.h"
 #include "app/writing.h"
@@ -76,6 +77,7 @@ Status print_text(const CommandContext& context, const SalvageReport& report,
 }  // namespace
 
 Status salvage(const CommandContext& context, const SalvageOptions& options) {
+  TRY_DO(check_elsewhere(options.to, options.from));
   Progress progress(context.err, context.clock, context.err_is_terminal, "bytes", 0);
   std::uint64_t bytes = 0;
   TRY(const SalvageReport report, salvage_store(context.disk, context.clock, options.from,

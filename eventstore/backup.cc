@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "eventstore/new_store.h"
 #include "eventstore/recovery.h"
 #include "eventstore/state_directory.h"
 #include "eventstore/store_files.h"
@@ -146,8 +147,7 @@ class Backup {
   }
 
   Status check_folders() const {
-    if (to_.directory != from_.directory && !to_.directory.starts_with(from_.directory + "/"))
-      return {};
+    if (!is_within(to_.directory, from_.directory)) return {};
     return fail(
         Code::misconfigured,
         fmt::format("{} is the store itself, or within it: a backup goes elsewhere, best to "
@@ -180,13 +180,7 @@ class Backup {
   Status load_manifest() {
     // In this order the manifest names all that the end covers.
     TRY(end_, read_durable_end(disk_, from_));
-    auto manifest = read_manifest(disk_, from_);
-    if (!manifest && manifest.error().code == Code::not_found) {
-      return fail(Code::not_found,
-                  fmt::format("{} holds no store ({})", from_.directory, manifest.error().what));
-    }
-    if (!manifest) return error_of(manifest);
-    manifest_ = *std::move(manifest);
+    TRY(manifest_, manifest_of_store(disk_, from_));
     return {};
   }
 

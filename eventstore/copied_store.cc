@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "eventstore/recovery.h"
 #include "eventstore/store_marks.h"
 
 namespace tidelog {
@@ -51,8 +52,7 @@ Status note_home(Disk& disk, const StorePaths& paths) {
 
 Status adopt_copy(Disk& disk, const std::string& directory, const std::string& holder) {
   const StorePaths paths(directory);
-  TRY(const bool exists, disk.exists(paths.manifest));
-  if (!exists) return fail(Code::not_found, fmt::format("{} holds no store", directory));
+  TRY_DO(manifest_of_store(disk, paths));
   TRY(const auto lock, disk.lock(paths.lock, holder));
   TRY(const bool copied, is_copy(disk, paths));
   if (copied) return write_home(disk, paths);

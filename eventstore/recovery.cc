@@ -170,8 +170,10 @@ Status remove_leftovers(Disk& disk, const StorePaths& paths, const Recovered& re
   TRY(const auto beside, disk.list(paths.directory));
   bool any = false;
   for (const std::string& name : beside) {
-    if (!name.ends_with(".tmp")) continue;
-    TRY_DO(disk.remove(paths.directory + "/" + name));
+    // The mark of a restore that was cut off when the store was there.
+    const std::string path = paths.directory + "/" + name;
+    if (!name.ends_with(".tmp") && path != MarkPaths(paths).unfinished) continue;
+    TRY_DO(disk.remove(path));
     any = true;
   }
   if (any) TRY_DO(disk.sync_directory(paths.directory));
@@ -191,23 +193,35 @@ Status check_segments_exist(Disk& disk, const StorePaths& paths, const format::M
   return {};
 }
 
+tl::unexpected<Error> lost_manifest(const StorePaths& paths, std::string_view proof) {
+  return fail(
+      Code::corrupt,
+      fmt::format("{0} is missing, but {1}: the store is damaged, not empty. What can be "
+                  "read becomes a new one by `tidelog store salvage --from {2} --to FOLDER`",
+                  paths.manifest, proof, paths.directory));
+}
+
 // The manifest is made last, so without one there is no store yet, unless somebody took it away.
 Status check_never_used(Disk& disk, const StorePaths& paths) {
+  TRY(const bool is_unfinished, disk.exists(MarkPaths(paths).unfinished));
+  if (is_unfinished) {
+    return fail(Code::misconfigured,
+                fmt::format("{} holds no store yet: a restore or a salvage into it is at work, or "
+                            "was cut off and is to be given again",
+                            paths.directory));
+  }
   TRY(const auto superblock, read_superblock(disk, paths));
   if (superblock && superblock->durable_batches != 0) {
-    return fail(Code::corrupt,
-                fmt::format("{} is missing, but {} tells of {} batches: not an "
-                            "empty store",
-                            paths.manifest, paths.superblock, superblock->durable_batches));
+    return lost_manifest(paths, fmt::format("{} tells of {} batches", paths.superblock,
+                                            superblock->durable_batches));
   }
-  TRY(const auto names, disk.list(paths.segments));
-  for (const std::string& name : names) {
+  const auto names = disk.list(paths.segments);
+  if (!names) return names.error().code == Code::not_found ? Status() : error_of(names);
+  for (const std::string& name : *names) {
     const std::string path = paths.segments + "/" + name;
     const bool is_first = path == paths.segment(1, 0);
-    if (!is_first && path != paths.spare) {
-      return fail(Code::corrupt, fmt::format("{} is missing, but {} exists: not an empty store",
-                                             paths.manifest, path));
-    }
+    if (!is_first && path != paths.spare)
+      return lost_manifest(paths, fmt::format("{} exists", path));
     if (!is_first) continue;
     TRY(const auto file, disk.open_read(path));
     const auto opened = read_head(*file, paths, {1, 0, {}});
@@ -216,8 +230,7 @@ Status check_never_used(Disk& disk, const StorePaths& paths) {
     BatchCursor cursor(*file, opened->first);
     TRY(const auto step, cursor.next());
     if (step == BatchCursor::Step::batch) {
-      return fail(Code::corrupt,
-                  fmt::format("{} is missing, but {} holds events", paths.manifest, path));
+      return lost_manifest(paths, fmt::format("{} holds events", path));
     }
   }
   return {};
@@ -297,6 +310,14 @@ Status make_store(Disk& disk, const StorePaths& paths, std::uint64_t segment_byt
   TRY_DO(superblock->sync());
   TRY_DO(disk.sync_directory(paths.directory));
   return write_manifest(disk, paths, {new_uuid(), {{1, 0, {}}}});
+}
+
+Result<format::Manifest> manifest_of_store(Disk& disk, const StorePaths& paths) {
+  auto manifest = read_manifest(disk, paths);
+  if (manifest || manifest.error().code != Code::not_found) return manifest;
+  TRY_DO(check_never_used(disk, paths));
+  return fail(Code::not_found,
+              fmt::format("{} holds no store ({})", paths.directory, manifest.error().what));
 }
 
 Result<Recovered> recover(Disk& disk, const StorePaths& paths, DurablePage& page) {

@@ -31,6 +31,10 @@ struct Recovered {
 // this returns.
 Result<Recovered> recover(Disk& disk, const StorePaths& paths, DurablePage& page);
 
+// Of a store that must be there. Code::not_found: the folder holds none. Code::corrupt: one whose
+// manifest is gone. Code::misconfigured: one that is still being made, by a restore or a salvage.
+Result<format::Manifest> manifest_of_store(Disk& disk, const StorePaths& paths);
+
 // An empty store, made so that a crash leaves either nothing that counts or all of it.
 Status make_store(Disk& disk, const StorePaths& paths, std::uint64_t segment_bytes);
 

@@ -10,6 +10,7 @@
 #include "eventstore/catalog.h"
 #include "eventstore/cut_batch.h"
 #include "eventstore/erasure.h"
+#include "eventstore/new_store.h"
 #include "eventstore/recovery.h"
 #include "eventstore/state_directory.h"
 #include "eventstore/state_file.h"
@@ -33,7 +34,8 @@ class Restore {
 
   Result<RestoreReport> run() {
     TRY_DO(load_record());
-    TRY_DO(prepare());
+    TRY(new_store_, NewStore::begin(disk_, to_, from_.directory,
+                                    fmt::format("a restore of {}", from_.directory)));
     for (const auto& segment : record_.manifest.segments) {
       TRY(const bool more, restore_segment(segment));
       if (!more) break;
@@ -82,27 +84,6 @@ class Restore {
                     unfinished ? "is a backup that was cut off before it was whole: make it again"
                     : store    ? "is a store, and no backup: make one with `tidelog store backup`"
                                : "holds no backup"));
-  }
-
-  Status prepare() {
-    TRY_DO(disk_.make_directory(to_.directory));
-    std::vector<std::string> names;
-    for (const std::string& folder : {to_.directory, to_.segments, to_.staging}) {
-      auto listed = disk_.list(folder);
-      if (!listed && listed.error().code == Code::not_found) continue;
-      if (!listed) return error_of(listed);
-      names.insert(names.end(), listed->begin(), listed->end());
-    }
-    std::erase(names, "lock");
-    if (!names.empty()) {
-      return fail(Code::conflict,
-                  fmt::format("{} is not empty ({}): a store is restored into a folder of its own. "
-                              "If an earlier restore was cut off here, remove what it left",
-                              to_.directory, names.front()));
-    }
-    TRY(lock_, disk_.lock(to_.lock, fmt::format("a restore of {}", from_.directory)));
-    TRY_DO(disk_.make_directory(to_.segments));
-    return disk_.make_directory(to_.staging);
   }
 
   // False when what follows is beyond the end.
@@ -266,7 +247,9 @@ class Restore {
         {OriginKind::restored, is_cut_, record_.manifest.uuid, last_.base, clock_.now()}));
     report_.durable = last_.base;
     report_.of_backup = record_.durable;
-    return write_manifest(disk_, to_, {report_.uuid, segments_});
+    TRY_DO(write_manifest(disk_, to_, {report_.uuid, segments_}));
+    new_store_->finish();
+    return {};
   }
 
   Disk& disk_;
@@ -275,7 +258,7 @@ class Restore {
   const StorePaths to_;
   const std::optional<Position> wanted_;
   const OnCopyProgress& on_progress_;
-  std::unique_ptr<DiskLock> lock_;
+  std::unique_ptr<NewStore> new_store_;
   BackupRecord record_;
   std::map<std::string, BackupFile> files_;  // of the backup, by name
   Position end_;

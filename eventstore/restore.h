@@ -28,8 +28,9 @@ tl::unexpected<Error> before_history(Position begin);
 
 // `end`: only events before this position, at which a transaction begins
 // (StoreReader::end_through); a store that was cut so has an incomplete origin. `store` must not
-// exist or be empty. The store is there only when everything is on disk; interrupted, it leaves a
-// folder without one. Code::corrupt names the file of the backup that is damaged.
+// exist, be empty, or hold what an earlier try left that was cut off (new_store.h). The store is
+// there only when everything is on disk. Code::corrupt names the file of the backup that is
+// damaged.
 Result<RestoreReport> restore_store(Disk& disk, Clock& clock, const std::string& backup,
                                     const std::string& store, std::optional<Position> end,
                                     const OnCopyProgress& on_progress);

@@ -11,6 +11,7 @@
 #include "eventstore/block.h"
 #include "eventstore/damaged_store.h"
 #include "eventstore/erasure.h"
+#include "eventstore/new_store.h"
 #include "eventstore/rebuilt_log.h"
 #include "eventstore/recovery.h"
 #include "eventstore/state_directory.h"
@@ -473,31 +474,14 @@ Status salvage_erasures(Disk& disk, const StorePaths& from, const StorePaths& to
   return {};
 }
 
-Status prepare_folder(Disk& disk, const StorePaths& to, std::unique_ptr<DiskLock>& lock) {
-  TRY_DO(disk.make_directory(to.directory));
-  for (const std::string& folder : {to.directory, to.segments}) {
-    auto names = disk.list(folder);
-    if (!names && names.error().code == Code::not_found) continue;
-    if (!names) return error_of(names);
-    std::erase(*names, "lock");
-    if (names->empty()) continue;
-    return fail(Code::conflict,
-                fmt::format("{} is not empty ({}): what is salvaged goes into a folder of its own",
-                            to.directory, names->front()));
-  }
-  TRY(lock, disk.lock(to.lock, "a salvage"));
-  TRY_DO(disk.make_directory(to.segments));
-  return disk.make_directory(to.staging);
-}
-
 }  // namespace
 
 Result<SalvageReport> salvage_store(Disk& disk, Clock& clock, const std::string& damaged,
                                     const std::string& store, const OnCopyProgress& on_progress) {
   TRY(DamagedStore from, DamagedStore::open(disk, damaged));
   const StorePaths to(store);
-  std::unique_ptr<DiskLock> lock;
-  TRY_DO(prepare_folder(disk, to, lock));
+  TRY(const auto new_store,
+      NewStore::begin(disk, to, damaged, fmt::format("a salvage of {}", damaged)));
   Survey survey(disk, from.paths());
   TRY_DO(from.walk(survey));
 
@@ -521,6 +505,7 @@ Result<SalvageReport> salvage_store(Disk& disk, Clock& clock, const std::string&
   origin.position = report.end;
   TRY_DO(write_origin(disk, to, origin));
   TRY_DO(log.name_store(report.uuid));
+  new_store->finish();
   return report;
 }
 

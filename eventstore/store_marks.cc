@@ -62,6 +62,7 @@ Result<std::optional<Mark>> read_mark(Disk& disk, const std::string& path,
 MarkPaths::MarkPaths(const StorePaths& paths)
     : backup(paths.directory + "/backup"),
       unfinished_backup(paths.directory + "/backup.unfinished"),
+      unfinished(paths.directory + "/unfinished"),
       origin(paths.directory + "/origin"),
       home(paths.directory + "/home") {}
 

@@ -1,6 +1,6 @@
 // Marks: small files beside a store that say what its folder is. `backup`: a backup, and what it
-// holds. `origin`: what a store was made from. `home`: the folder that it was written in last, so
-// that a copy is noticed. FORMAT.md section 13.
+// holds. `unfinished`: a store that is being made (new_store.h). `origin`: what it was made from.
+// `home`: the folder that it was written in last, so that a copy is noticed. FORMAT.md section 13.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ namespace tidelog {
 
 struct MarkPaths {
   explicit MarkPaths(const StorePaths& paths);
-  std::string backup, unfinished_backup, origin, home;
+  std::string backup, unfinished_backup, unfinished, origin, home;
 };
 
 // 16 random bytes: which store this is.

@@ -11,12 +11,7 @@ namespace tidelog {
 
 Result<std::unique_ptr<StoreReader>> StoreReader::open(Disk& disk, const std::string& directory) {
   std::unique_ptr<StoreReader> reader(new StoreReader(disk, directory));
-  auto manifest = reader->load_manifest();
-  if (!manifest && manifest.error().code == Code::not_found) {
-    return fail(Code::not_found,
-                fmt::format("{} holds no store ({})", directory, manifest.error().what));
-  }
-  if (!manifest) return error_of(manifest);
+  TRY(reader->manifest_, manifest_of_store(disk, reader->paths_));
   TRY_DO(reader->check_bound());
   return reader;
 }

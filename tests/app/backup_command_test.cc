@@ -101,6 +101,49 @@ TEST_CASE("store restore: the whole backup, to a position, to a time") {
   CHECK(contains(occupied.err, "is not empty"));
 }
 
+TEST_CASE("store restore, salvage, backup: not into what they read, by whatever way it is named") {
+  Folders folders("within");
+  folders.run_well({"store", "backup", "--store", folders.store, "--to", folders.backup});
+  std::filesystem::create_directory_symlink(folders.store + "/segments", folders.base + "/link");
+  std::filesystem::create_directory_symlink(folders.backup, folders.base + "/copy");
+  const auto refused = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "store");
+    const auto answer = folders.run(arguments);
+    CHECK(answer.code == 2);
+    CHECK_MESSAGE(contains(answer.err, "itself, or within it"), answer.err);
+  };
+  refused({"salvage", "--from", folders.store, "--to", folders.store + "/x"});
+  refused({"salvage", "--from", folders.store, "--to", folders.base + "/link/x"});
+  refused({"salvage", "--from", folders.store + "/", "--to", folders.backup + "/../store/y"});
+  refused({"restore", "--from", folders.backup, "--to", folders.base + "/copy/x"});
+  refused({"restore", "--from", folders.base + "/copy", "--to", folders.backup + "/x"});
+  refused({"backup", "--store", folders.store, "--to", folders.base + "/link/x"});
+  CHECK_FALSE(std::filesystem::exists(folders.store + "/segments/x"));
+}
+
+TEST_CASE("a store without its manifest is a damaged one, not none") {
+  Folders folders("no manifest");
+  const std::string lines = folders.base + "/lines.jsonl";
+  const auto file = folders.disk->create(lines);
+  REQUIRE(file);
+  REQUIRE((*file)->write(0, "{\"type\":\"t\"}\n"));
+  std::filesystem::remove(folders.store + "/manifest");
+  const std::vector<std::vector<std::string>> commands = {
+      {"store", "verify"},    {"events"},
+      {"store", "adopt"},     {"store", "stats"},
+      {"store", "compact"},   {"store", "backup", "--to", folders.backup},
+      {"append", "a", lines}, {"append", "a", lines, "--create"}};
+  for (std::vector<std::string> command : commands) {
+    CAPTURE(command.back());
+    command.insert(command.end(), {"--store", folders.store});
+    const auto answer = folders.run(command);
+    CHECK(answer.code == 3);
+    CHECK_MESSAGE(contains(answer.err, "store salvage --from " + folders.store), answer.err);
+  }
+  folders.run_well({"store", "salvage", "--from", folders.store, "--to", folders.restored});
+  CHECK(contains(folders.events_of(folders.restored), "Ada"));
+}
+
 TEST_CASE("run: a backup is not written to") {
   Folders folders("run on a backup");
   folders.restored = folders.backup;

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "eventstore/event_store.h"
+#include "eventstore/salvage.h"
 #include "eventstore/store_marks.h"
 #include "eventstore/store_reader.h"
 #include "eventstore/verify.h"
@@ -163,14 +164,62 @@ TEST_CASE("restore: cut off at any disk call there is no store, or all of it" *
       FaultyDisk after = disk.after_power_loss(survives, call);
       const Scan seen = scan(after, restored);
       if (!seen.status) {
-        CHECK(seen.status.error().code == Code::not_found);
+        const Code code = seen.status.error().code;
+        CHECK((code == Code::not_found || code == Code::misconfigured));
         CHECK_FALSE(done);
+        if (call % 3 != 0) continue;
+        const auto again = restore(after);
+        REQUIRE_MESSAGE(again, again.error().what);
+        CHECK(scan(after, restored).events == script.after(20).events);
+        check_whole(after);
+        CHECK_FALSE(*after.exists(MarkPaths(StorePaths(restored)).unfinished));
         continue;
       }
       CHECK(seen.events == script.after(20).events);
     }
     if (!crashed) break;
   }
+}
+
+TEST_CASE("restore: one that fails leaves nothing, and the next one is whole") {
+  const StoreScript script(20);
+  const FaultyDisk good = backup_of(script, 20);
+  for (std::uint64_t call = 0;; ++call) {
+    CAPTURE(call);
+    FaultyDisk disk = good;
+    disk.fail_at(call, FaultyDisk::Repeat::once, call % 2 == 0 ? Code::failed : Code::disk_full, 7);
+    const auto report = restore(disk);
+    const bool reached = disk.call_count() > call;
+    disk.mend();
+    if (!report) {
+      REQUIRE_MESSAGE(restore(disk), restore(disk).error().what);
+    }
+    CHECK(scan(disk, restored).events == script.after(20).events);
+    if (!reached) break;
+  }
+  FaultyDisk damaged = good;
+  damaged.flip_bit(backup + "/segments/00000001-0.log", 1600 * 8);
+  REQUIRE_FALSE(restore(damaged));
+  for (const auto& [path, content] : damaged.files())
+    CHECK((!path.starts_with(restored + "/") || path == restored + "/lock"));
+}
+
+TEST_CASE("restore, salvage: within what they read is refused, and nothing is written there") {
+  const StoreScript script(5);
+  FaultyDisk disk = backup_of(script, 5);
+  const auto before = disk.files();
+  FakeClock clock;
+  for (const char* const in : {"", "/x", "/segments/x"}) {
+    CAPTURE(in);
+    const auto restored_within =
+        restore_store(disk, clock, backup, backup + in, std::nullopt, ignore_progress);
+    REQUIRE_FALSE(restored_within);
+    CHECK(restored_within.error().code == Code::misconfigured);
+    const auto salvaged = salvage_store(disk, clock, directory, directory + in, ignore_progress);
+    REQUIRE_FALSE(salvaged);
+    CHECK(salvaged.error().code == Code::misconfigured);
+  }
+  CHECK(disk.files() == before);
 }
 
 TEST_CASE("restore: only a whole backup, and only into an empty folder") {
