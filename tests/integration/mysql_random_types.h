@@ -23,7 +23,7 @@ struct MysqlType {
 MysqlType random_mysql_type(Dice& dice, const MysqlVersion& version);
 
 // Any JSON document, as SQL: with what only functions can make in it.
-std::string random_json(Dice& dice, int depth);
+std::string random_json(Dice& dice, const MysqlVersion& version, int depth);
 
 std::string mysql_literal(const std::string& text);
 

@@ -215,6 +215,33 @@ TEST_CASE("mysql rows: MariaDB's times of old are what the server shows, by the 
   }
 }
 
+TEST_CASE("mysql rows: a DATETIME never shifts and a TIMESTAMP is in UTC, in any zone") {
+  const Texts zones = {"-07:00", "+00:00", "+05:30"};
+  std::size_t servers = 0;
+  for (const MysqlVersion& version : mysql_versions()) {
+    if (version.number == "5.7") continue;
+    CAPTURE(version.text());
+    MysqlServer server(
+        {.version = version, .settings = {"default-time-zone=" + zones[servers++ % zones.size()]}});
+    server.sql(
+        "create database test; set global binlog_row_metadata = FULL; create table test.z (id int "
+        "primary key, d datetime(3), t timestamp(3) null)");
+    for (std::size_t i = 0; i < zones.size(); ++i) {
+      server.sql(fmt::format(
+          "set time_zone = '{}'; insert into test.z values ({}, '2026-11-27 01:02:03.5', "
+          "'2026-11-27 01:02:03.5')",
+          zones[i], i));
+    }
+    const BinlogRows binlog = decoded(server, {});
+    const auto rows = rows_of(binlog, "test.z");
+    REQUIRE(rows.size() == zones.size());
+    const Texts in_utc = {"2026-11-27 08:02:03.5+00", "2026-11-27 01:02:03.5+00",
+                          "2026-11-26 19:32:03.5+00"};
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      CHECK(rows[i].after == Texts{std::to_string(i), "2026-11-27 01:02:03.5", in_utc[i]});
+  }
+}
+
 // ---- types ----
 
 TEST_CASE("mysql rows: what full metadata says of a type is what MySQL's catalog says") {
