@@ -2,11 +2,15 @@
 
 #include <fmt/format.h>
 #include <mysql.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <charconv>
 #include <mutex>
 
+#include "connectors/mysql/greeting.h"
 #include "connectors/mysql/server_error.h"
 
 namespace tidelog::mysql {
@@ -68,7 +72,52 @@ void set_tls(MYSQL* connection, const ConnectionOptions& options) {
   if (tls.mode == TlsMode::disabled || !options.socket.empty()) return;
   mysql_ssl_set(connection, text_or_null(tls.key), text_or_null(tls.certificate),
                 text_or_null(tls.ca), nullptr, nullptr);
-  if (tls.mode != TlsMode::preferred) mysql_optionsv(connection, MYSQL_OPT_SSL_ENFORCE, &yes);
+}
+
+// -- TLS that is required --
+
+bool requires_tls(const ConnectionOptions& options) {
+  return options.socket.empty() &&
+         (options.tls.mode == TlsMode::required || options.tls.mode == TlsMode::verify_identity);
+}
+
+Error no_tls() {
+  return {Code::misconfigured,
+          "the server has no TLS, which is required: give it a certificate (ssl_cert, ssl_key), or "
+          "allow connections without"};
+}
+
+bool is_connected(int socket) {
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  return ::getpeername(socket, reinterpret_cast<sockaddr*>(&peer), &size) == 0;
+}
+
+Result<Wake> wait_at_most(int socket, Direction direction, milliseconds limit,
+                          const StopSignal& stop) {
+  const Wake wake = wait_for_socket(socket, direction, limit, stop);
+  if (wake == Wake::stopped) return fail(Code::cancelled, "asked to stop");
+  return wake;
+}
+
+// Looks at the server's greeting, which the library has not read yet, so that it sends nothing if
+// there is no TLS in it. `socket` is being connected; what goes wrong with that is left to the
+// library, which has the words for it.
+Status check_greeting(int socket, milliseconds limit, const StopSignal& stop) {
+  if (!is_connected(socket)) TRY_DO(wait_at_most(socket, Direction::write, limit, stop));
+  if (!is_connected(socket)) return {};
+  std::array<char, 512> bytes{};
+  for (;;) {
+    TRY(const Wake wake, wait_at_most(socket, Direction::read, limit, stop));
+    if (wake == Wake::timed_out) return {};
+    const ssize_t size = ::recv(socket, bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    if (size <= 0) return {};
+    const auto offered = offers_tls({bytes.data(), static_cast<std::size_t>(size)});
+    if (offered && !*offered) return tl::unexpected<Error>(no_tls());
+    if (offered || static_cast<std::size_t>(size) == bytes.size()) return {};
+    pause_for(milliseconds{1}, stop);  // it has come in part
+  }
 }
 
 void set_options(MYSQL* connection, const ConnectionOptions& options) {
@@ -80,6 +129,9 @@ void set_options(MYSQL* connection, const ConnectionOptions& options) {
   mysql_optionsv(connection, MYSQL_SET_CHARSET_NAME, "utf8mb4");
   mysql_optionsv(connection, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "tidelog");
   mysql_optionsv(connection, MYSQL_OPT_NONBLOCK, nullptr);
+  // Otherwise the name localhost would be a socket.
+  const unsigned protocol = options.socket.empty() ? MYSQL_PROTOCOL_TCP : MYSQL_PROTOCOL_SOCKET;
+  mysql_optionsv(connection, MYSQL_OPT_PROTOCOL, &protocol);
   set_tls(connection, options);
 }
 
@@ -127,10 +179,14 @@ Result<Connection> Connection::open(const ConnectionOptions& options, const Stop
   const int wanted = mysql_real_connect_start(
       &connected, raw, text_or_null(options.host), options.user.c_str(), options.password.c_str(),
       nullptr, options.port, text_or_null(options.socket), 0);
+  if (requires_tls(options) && wanted != 0) {
+    TRY_DO(check_greeting(static_cast<int>(mysql_get_socket(raw)), options.connect_limit, stop));
+  }
   TRY_DO(complete(raw, wanted, stop, [&](int happened) {
     return mysql_real_connect_cont(&connected, raw, happened);
   }));
   if (connected == nullptr) return fail_in(place_of(options), opened.last_error());
+  if (requires_tls(options) && !opened.is_encrypted()) return fail_in(place_of(options), no_tls());
   TRY(opened.version_, read_server_version(mysql_get_server_info(raw)));
   return opened;
 }

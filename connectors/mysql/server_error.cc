@@ -59,6 +59,7 @@ constexpr Meaning meanings[] = {
     {3159, Code::misconfigured},  // the server wants TLS
     {3955, Code::misconfigured},
     {4031, Code::unavailable},  // the server ended an idle connection
+    {4052, Code::conflict},     // MariaDB: another reader came with our server id
     {4151, Code::misconfigured},
 };
 
@@ -82,13 +83,13 @@ constexpr Sign signs[] = {
     {"Could not find GTID state requested by", Code::history_lost},
     {"binlog truncated in the middle of event", Code::corrupt},
     {"bogus data in log event", Code::corrupt},
+    {"exceeded max_allowed_packet", Code::corrupt},  // its size is none: there is no event there
     {"crc check", Code::corrupt},
     {"corrupt", Code::corrupt},
     {"Binary log is not open", Code::misconfigured},
     {"Misconfigured", Code::misconfigured},
     {"GTID_MODE", Code::misconfigured},
     {"checksum", Code::misconfigured},
-    {"max_allowed_packet", Code::misconfigured},
 };
 
 Code code_of_dump_error(std::string_view text) {

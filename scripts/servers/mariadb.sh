@@ -28,7 +28,7 @@ usage() {
 }
 
 find_programs() {
-  local tree="$cache/mariadb-$1" lib="$cache/mariadb-$1/usr/lib/x86_64-linux-gnu"
+  local tree="$cache/mariadb-$1" lib
   initial_data="mariadb-$1-data-1"
   before_defaults=0
   case "$1" in
@@ -42,7 +42,9 @@ find_programs() {
       program=("$tree/bin/mariadbd" "--basedir=$tree" "--lc-messages-dir=$tree/share")
       system_tables="$tree/share"
       ;;
-    11.8)   # runs with the libraries that came with it
+    11.8)   # runs with the libraries that came with it, and has the plugins that Debian's core has not
+      tree+="-plugins"
+      lib="$tree/usr/lib/x86_64-linux-gnu"
       [[ -d "$tree" ]] || fetch_from_debian_to "$tree"
       program=("$lib/ld-linux-x86-64.so.2" --library-path "$lib" "$tree/usr/sbin/mariadbd" "--basedir=$tree/usr"
         "--lc-messages-dir=$tree/usr/share/mariadb" "--character-sets-dir=$tree/usr/share/mariadb/charsets"
@@ -57,7 +59,7 @@ find_programs() {
 fetch_from_debian_to() {
   local work
   work="$(mktemp -d "${TMPDIR:-/tmp}/tidelog-fetch.XXXXXX")"
-  fetch_from_debian "$work" trixie mariadb-server-core
+  fetch_from_debian "$work" trixie mariadb-server-core -- mariadb-server
   keep_tree "$work/tree" "$1"
   rm -rf "$work"
 }

@@ -36,10 +36,15 @@ EOF
     >"$1/log" 2>&1 || { cat "$1/log" >&2 && fail "$2 $3 could not be fetched from Maven Central"; }
 }
 
-# fetch_from_debian FOLDER SUITE PACKAGE...: with all that they depend on, unpacked to FOLDER/tree. Nothing of this machine's
-# own packages is touched.
+# fetch_from_debian FOLDER SUITE PACKAGE... [-- PACKAGE]: with all that they depend on, but for the one after --, unpacked to
+# FOLDER/tree. Nothing of this machine's own packages is touched.
 fetch_from_debian() {
-  local folder="$1" suite="$2" mirror deb apt
+  local folder="$1" suite="$2" wanted=() alone="" mirror deb apt
+  shift 2
+  while (($# > 0)); do
+    [[ "$1" == -- ]] && alone="$2" && break
+    wanted+=("$1") && shift
+  done
   mirror="$(apt-get indextargets --format "\$(REPO_URI)" "Identifier: Packages" | grep -m1 -E '/debian/?$')" ||
     fail "the machine's apt sources name no mirror of Debian"
   mkdir -p "$folder/state/lists/partial" "$folder/cache/archives/partial" "$folder/tree"
@@ -48,8 +53,10 @@ fetch_from_debian() {
   apt=(apt-get -qq -o "Dir::State=$folder/state" -o "Dir::State::status=$folder/status" -o "Dir::Cache=$folder/cache"
     -o "Dir::Etc::SourceList=$folder/sources.list" -o Dir::Etc::SourceParts=/dev/null -o APT::Sandbox::User=root
     -o APT::Install-Recommends=false -o Acquire::Languages=none -o Acquire::Check-Valid-Until=false)
-  { "${apt[@]}" update && "${apt[@]}" install --yes --download-only "${@:3}"; } >"$folder/log" 2>&1 ||
-    { cat "$folder/log" >&2 && fail "$3 could not be fetched from Debian $suite"; }
+  {
+    "${apt[@]}" update && "${apt[@]}" install --yes --download-only "${wanted[@]}" &&
+      { [[ -z "$alone" ]] || (cd "$folder/cache/archives" && "${apt[@]}" download "$alone"); }
+  } >"$folder/log" 2>&1 || { cat "$folder/log" >&2 && fail "${wanted[0]} could not be fetched from Debian $suite"; }
   for deb in "$folder"/cache/archives/*.deb; do
     case "${deb##*/}" in
       perl* | libperl* | libc-gconv* | libdb* | libgdbm* | gcc-*) ;;   # no server needs them

@@ -35,6 +35,25 @@ struct DumpedEvent {
   bool operator==(const DumpedEvent&) const = default;
 };
 
+inline mysql::Connection connect(const mysql::ConnectionOptions& options) {
+  const std::stop_source stop;
+  const StopSignal signal(stop.get_token());
+  Result<mysql::Connection> opened = mysql::Connection::open(options, signal);
+  if (!opened) throw std::runtime_error(opened.error().what);
+  return *std::move(opened);
+}
+
+inline constexpr std::uint32_t our_server_id = 4'000'000'000;
+
+// Up to the end of what is there.
+inline mysql::DumpRequest request_from(mysql::DumpStart start) {
+  return {.server_id = our_server_id,
+          .name = "tidelog test",
+          .start = std::move(start),
+          .heartbeat = Duration(100),
+          .stops_at_end = true};
+}
+
 // One thread.
 class Dump {
  public:

@@ -2,30 +2,15 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "connectors/mysql/server_binlog.h"
 #include "tests/integration/mysql_dump.h"
 
 namespace tidelog::testing {
 namespace {
 
 using namespace tidelog::mysql;
-
-constexpr std::uint32_t our_server_id = 4'000'000'000;
-
-Connection connect(const ConnectionOptions& options) {
-  const std::stop_source stop;
-  const StopSignal signal(stop.get_token());
-  Result<Connection> opened = Connection::open(options, signal);
-  if (!opened) throw std::runtime_error(opened.error().what);
-  return *std::move(opened);
-}
-
-DumpRequest request_from(DumpStart start) {
-  return {.server_id = our_server_id,
-          .name = "tidelog test",
-          .start = std::move(start),
-          .heartbeat = Duration(100),
-          .stops_at_end = true};
-}
 
 // A bit of everything, in two files.
 void make_events(MysqlServer& server) {
@@ -82,29 +67,114 @@ void check_same(const std::vector<DumpedEvent>& sent, const std::vector<DumpedEv
   CHECK(print(sent) == print(told));
 }
 
-TEST_CASE("binlog dump: every server sends what it tells that it has, on every connection") {
+std::vector<DumpedEvent> from(const std::vector<DumpedEvent>& events, std::size_t index) {
+  return {events.begin() + static_cast<std::ptrdiff_t>(index), events.end()};
+}
+
+// What a transaction is made of, in any file.
+std::vector<DumpedEvent> of_transactions(std::vector<DumpedEvent> events) {
+  std::erase_if(events, [](const DumpedEvent& event) {
+    return event.type == "Format_desc" || event.type == "Previous_gtids" ||
+           event.type == "Gtid_list" || event.type == "Binlog_checkpoint" ||
+           event.type == "Rotate" || event.type == "Stop";
+  });
+  return events;
+}
+
+void check_by_place(MysqlServer& server, const std::vector<DumpedEvent>& told) {
+  ConnectionOptions options = connection_to(server);
+  options.tls.mode = TlsMode::disabled;
+  check_same(sent_to(options, BinlogPlace{"binlog.000001"}), told);
+  const std::string& number = server.version().number;
+  const bool has_tls = number == "8.0" || number == "9.7" || number == "11.8";
+  if (has_tls) {
+    options.tls.mode = TlsMode::preferred;
+    CHECK(connect(options).is_encrypted());
+    options.tls.mode = TlsMode::required;
+    check_same(sent_to(options, BinlogPlace{"binlog.000001"}), told);
+  }
+  options.socket = server.socket();
+  check_same(sent_to(options, BinlogPlace{"binlog.000001"}), told);
+  const std::size_t middle = told.size() / 3;
+  check_same(sent_to(options, BinlogPlace{told[middle].file, told[middle].offset}),
+             from(told, middle));
+}
+
+void check_by_gtids(MysqlServer& server, const std::vector<DumpedEvent>& told) {
+  const ConnectionOptions options = connection_to(server);
+  const std::vector<DumpedEvent> transactions = of_transactions(told);
+  Connection connection = connect(options);
+  const std::stop_source stop;
+  const StopSignal signal(stop.get_token());
+  const Result<DumpStart> oldest = oldest_start(connection, signal);
+  REQUIRE(oldest);
+  CHECK_FALSE(std::holds_alternative<BinlogPlace>(*oldest));
+  check_same(of_transactions(sent_to(options, *oldest)), transactions);
+  const Result<DumpStart> newest = newest_start(connection, signal);
+  REQUIRE(newest);
+  CHECK(of_transactions(sent_to(options, *newest)).empty());
+  // Without the last transaction.
+  DumpStart before = *newest;
+  if (auto* const position = std::get_if<MariadbGtidPosition>(&before)) {
+    MariadbGtid last = position->domains().at(0);
+    --last.sequence;
+    position->set(last);
+  } else {
+    const auto& [source, intervals] = *std::get<GtidSet>(*newest).sources().begin();
+    GtidSet set;
+    set.add(source, {1, intervals.at(0).last - 1});
+    before = set;
+  }
+  std::size_t last = transactions.size() - 1;
+  while (transactions[last].type != "Gtid") --last;
+  check_same(of_transactions(sent_to(options, before)), from(transactions, last));
+}
+
+// Waits at the end: heartbeats, then what happens.
+void check_waiting(MysqlServer& server) {
+  Connection other = connect(connection_to(server));
+  const std::stop_source stop;
+  const StopSignal signal(stop.get_token());
+  DumpRequest request = request_from(*newest_start(other, signal));
+  request.stops_at_end = false;
+  Dump dump(connect(connection_to(server)), request);
+  const auto wait_for = [&](std::string_view type) {
+    for (int i = 0; i < 1'000; ++i) {
+      const PlacedEvent* const event = dump.next();
+      if (event == nullptr) return false;
+      if (name_of(event->event.header.type) == type) return true;
+    }
+    return false;
+  };
+  CHECK(wait_for("Heartbeat"));
+  CHECK(wait_for("Heartbeat"));
+  server.sql("insert into shop.t (a) values (100)");
+  CHECK(wait_for("Xid"));
+  CHECK(wait_for("Heartbeat"));
+  CHECK(*reader_with(other, our_server_id, signal) == "tidelog test");
+  CHECK_FALSE(*reader_with(other, our_server_id - 1, signal));
+  server.sql("flush binary logs; insert into shop.t (a) values (101)");
+  CHECK(wait_for("Xid"));
+  // The place is the server's own, after all of that.
+  CHECK(wait_for("Heartbeat"));
+  CHECK(dump.stream().check().file() == list_binlogs(other, signal)->back().name);
+  CHECK(dump.stream().check().offset() == list_binlogs(other, signal)->back().bytes);
+  server.sql("kill " + std::to_string(dump.dump().connection().id()));
+  CHECK_FALSE(wait_for("Xid"));
+  REQUIRE(dump.error());
+  CHECK(dump.error()->code == Code::unavailable);
+}
+
+TEST_CASE("binlog dump: every server sends what it tells that it has, from any start") {
   for (const MysqlVersion& version : mysql_versions()) {
     CAPTURE(version.text());
     MysqlServer server(version);
     make_events(server);
     const std::vector<DumpedEvent> told = told_by(server);
     CHECK(told.size() > 40);
-    ConnectionOptions options = connection_to(server);
-    options.tls.mode = TlsMode::disabled;
-    check_same(sent_to(options, BinlogPlace{"binlog.000001"}), told);
-    const bool has_tls =
-        version.number != "10.11" && version.number != "5.7" && version.number != "11.4";
-    if (has_tls) {
-      options.tls.mode = TlsMode::required;
-      CHECK(connect(options).is_encrypted());
-      check_same(sent_to(options, BinlogPlace{"binlog.000001"}), told);
-    }
-    options.socket = server.socket();
-    check_same(sent_to(options, BinlogPlace{"binlog.000001"}), told);
-    // From the midst of a file.
-    const DumpedEvent& middle = told.at(told.size() / 3);
-    check_same(sent_to(options, BinlogPlace{middle.file, middle.offset}),
-               {told.begin() + static_cast<std::ptrdiff_t>(told.size() / 3), told.end()});
+    check_by_place(server, told);
+    check_by_gtids(server, told);
+    check_waiting(server);
   }
 }
 

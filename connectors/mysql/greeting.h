@@ -1,0 +1,15 @@
+// The first packet of a connection, in which the server says what it is able to do (MySQL
+// client/server protocol, "Protocol::HandshakeV10"). The client library goes on without TLS when a
+// server, or somebody in between, has it not; who requires TLS looks here before it does.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace tidelog::mysql {
+
+// Of what has come so far. Nothing: more must come, to tell. Of what is no greeting: true, since
+// the library finds its own words for that.
+std::optional<bool> offers_tls(std::string_view bytes);
+
+}  // namespace tidelog::mysql
