@@ -24,17 +24,11 @@ std::int64_t digits_of(unsigned group) {
   return group >= 1'000 ? 4 : group >= 100 ? 3 : group >= 10 ? 2 : 1;
 }
 
-// The first digits of a group of four.
-void print_digits(std::string& out, unsigned group, std::int64_t count) {
-  char digits[digits_per_group];
-  for (std::int64_t i = digits_per_group; i-- > 0; group /= 10)
-    digits[i] = static_cast<char>('0' + group % 10);
-  out.append(digits, static_cast<std::size_t>(count));
-}
-
-void print_number(std::string& out, unsigned group) {
-  const std::int64_t count = digits_of(group);
-  print_digits(out, group * powers[digits_per_group - count], count);
+// The first digits of a group of four, at `out`; gives what is behind them.
+char* print_digits(char* out, unsigned group, std::int64_t count) {
+  group /= powers[digits_per_group - count];
+  for (std::int64_t i = count; i-- > 0; group /= 10) out[i] = static_cast<char>('0' + group % 10);
+  return out + count;
 }
 
 }  // namespace
@@ -66,8 +60,9 @@ bool BinaryNumeric::read(std::string_view bytes) {
 // Zero before the first and behind the last.
 unsigned BinaryNumeric::group(std::int64_t index) const {
   if (index < 0 || index >= count_) return 0;
-  ByteReader in(groups_.substr(static_cast<std::size_t>(index) * sizeof(std::uint16_t)));
-  return in.be<std::uint16_t>();
+  const auto at = static_cast<std::size_t>(index) * sizeof(std::uint16_t);
+  return static_cast<unsigned>(static_cast<std::uint8_t>(groups_[at])) << 8 |
+         static_cast<std::uint8_t>(groups_[at + 1]);
 }
 
 // Digits behind the scale, which are not printed: the server cuts them off before it stores them.
@@ -93,14 +88,19 @@ void BinaryNumeric::print(std::string& out) const {
     out.append(name_);
     return;
   }
-  if (is_negative_) out.push_back('-');
-  print_number(out, weight_ < 0 ? 0 : group(0));
-  for (std::int64_t i = 1; i <= weight_; ++i) print_digits(out, group(i), digits_per_group);
+  const std::size_t size_before = out.size();
+  out.resize(size_before + text_size());
+  char* at = out.data() + size_before;
+  if (is_negative_) *at++ = '-';
+  const unsigned first = weight_ < 0 ? 0 : group(0);
+  const std::int64_t count = digits_of(first);
+  at = print_digits(at, first * powers[digits_per_group - count], count);
+  for (std::int64_t i = 1; i <= weight_; ++i) at = print_digits(at, group(i), digits_per_group);
   if (scale_ == 0) return;
-  out.push_back('.');
+  *at++ = '.';
   std::int64_t index = weight_ + 1;
   for (std::int64_t left = scale_; left > 0; left -= digits_per_group)
-    print_digits(out, group(index++), std::min(left, digits_per_group));
+    at = print_digits(at, group(index++), std::min(left, digits_per_group));
 }
 
 }  // namespace tidelog::postgres

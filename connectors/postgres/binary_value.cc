@@ -263,6 +263,25 @@ Status not_as_sent(BinaryForm form, std::string_view bytes) {
                                          bytes.size(), hexadecimal(bytes)));
 }
 
+// ---- integers as texts ----
+
+template <class Sent>
+bool print_number(std::string& out, std::string_view bytes) {
+  Sent value{};
+  if (!read_number(bytes, value)) return false;
+  const fmt::format_int printed(value);
+  out.append(printed.data(), printed.size());
+  return true;
+}
+
+// Nothing: it is of another form.
+std::optional<bool> print_integer(std::string& out, BinaryForm form, std::string_view bytes) {
+  if (form == BinaryForm::int16) return print_number<std::int16_t>(out, bytes);
+  if (form == BinaryForm::int32) return print_number<std::int32_t>(out, bytes);
+  if (form == BinaryForm::int64) return print_number<std::int64_t>(out, bytes);
+  return std::nullopt;
+}
+
 // ---- arrays ----
 
 constexpr std::uint32_t dimensions_max = 6;
@@ -358,12 +377,19 @@ bool BinaryValues::print_array(std::string& out, const BinaryType& type, std::st
       continue;
     }
     const std::string_view element = in.bytes(static_cast<std::uint32_t>(size));
-    empty(element_);
-    if (in.failed() || !print_scalar(element_, type.element, element)) return false;
-    print_element(out, element_);
+    if (in.failed() || !print_quoted(out, type.element, element)) return false;
   }
   out.append(head.dimensions, '}');
   return !in.failed() && in.remaining() == 0;
+}
+
+// As an element; integers never need quotes.
+bool BinaryValues::print_quoted(std::string& out, BinaryForm form, std::string_view bytes) {
+  if (const auto printed = print_integer(out, form, bytes)) return *printed;
+  empty(element_);
+  if (!print_scalar(element_, form, bytes)) return false;
+  print_element(out, element_);
+  return true;
 }
 
 bool BinaryValues::print(std::string& out, const BinaryType& type, std::string_view bytes) {

@@ -29,6 +29,7 @@ class BinaryValues {
  private:
   bool print(std::string& out, const BinaryType& type, std::string_view bytes);
   bool print_scalar(std::string& out, BinaryForm form, std::string_view bytes);
+  bool print_quoted(std::string& out, BinaryForm form, std::string_view bytes);
   bool print_array(std::string& out, const BinaryType& type, std::string_view bytes);
 
   std::string text_;
