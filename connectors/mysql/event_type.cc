@@ -120,4 +120,68 @@ std::string_view name_of(EventType type) {
   return "";
 }
 
+bool is_known(EventType type) {
+  switch (type) {
+    case EventType::query:
+    case EventType::stop:
+    case EventType::rotate:
+    case EventType::intvar:
+    case EventType::append_block:
+    case EventType::delete_file:
+    case EventType::rand:
+    case EventType::user_var:
+    case EventType::format_description:
+    case EventType::xid:
+    case EventType::begin_load_query:
+    case EventType::execute_load_query:
+    case EventType::table_map:
+    case EventType::write_rows_v1:
+    case EventType::update_rows_v1:
+    case EventType::delete_rows_v1:
+    case EventType::incident:
+    case EventType::heartbeat:
+    case EventType::ignorable:
+    case EventType::rows_query:
+    case EventType::write_rows:
+    case EventType::update_rows:
+    case EventType::delete_rows:
+    case EventType::gtid:
+    case EventType::anonymous_gtid:
+    case EventType::previous_gtids:
+    case EventType::transaction_context:
+    case EventType::view_change:
+    case EventType::xa_prepare:
+    case EventType::partial_update_rows:
+    case EventType::transaction_payload:
+    case EventType::heartbeat_v2:
+    case EventType::gtid_tagged:
+    case EventType::annotate_rows:
+    case EventType::binlog_checkpoint:
+    case EventType::mariadb_gtid:
+    case EventType::gtid_list:
+    case EventType::query_compressed:
+    case EventType::write_rows_compressed_v1:
+    case EventType::update_rows_compressed_v1:
+    case EventType::delete_rows_compressed_v1:
+    case EventType::write_rows_compressed:
+    case EventType::update_rows_compressed:
+    case EventType::delete_rows_compressed:
+      return true;
+    case EventType::unknown:
+    case EventType::start_v3:
+    case EventType::load:
+    case EventType::slave:
+    case EventType::create_file:
+    case EventType::exec_load:
+    case EventType::new_load:
+    case EventType::pre_ga_write_rows:
+    case EventType::pre_ga_update_rows:
+    case EventType::pre_ga_delete_rows:
+    case EventType::start_encryption:
+    case EventType::partial_row_data:
+      return false;
+  }
+  return false;
+}
+
 }  // namespace tidelog::mysql

@@ -71,4 +71,8 @@ enum class EventType : std::uint8_t {
 // As SHOW BINLOG EVENTS names it; empty: no such type is known here.
 std::string_view name_of(EventType type);
 
+// What tidelog makes something of, or knows that nothing is to be made of it. Others stop a source,
+// unless they may be passed over.
+bool is_known(EventType type);
+
 }  // namespace tidelog::mysql

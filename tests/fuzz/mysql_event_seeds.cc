@@ -26,6 +26,8 @@ void add_binlog(Seeds& seeds, std::string_view file) {
     std::string seed(1, static_cast<char>(header->type));
     seed += event.substr(event_header_bytes);
     seed.resize(seed.size() - event_checksum_bytes);
+    if (header->type == EventType::transaction_payload)
+      seeds["mysql_payload"].push_back(seed.substr(1));
     seeds["mysql_events"].push_back(std::move(seed));
   }
   seeds["mysql_stream"].push_back(std::move(stream));

@@ -6,8 +6,9 @@
 namespace tidelog::testing {
 namespace {
 
-TEST_CASE("mysql servers: each version starts, restarts after a crash and has its binlog on") {
-  for (const MysqlVersion& version : mysql_versions()) {
+TEST_CASE("mysql servers: one starts again after a crash, with its data and its binlog") {
+  for (const MysqlVersion& version :
+       {MysqlVersion{"mysql", "8.0"}, MysqlVersion{"mariadb", "10.11"}}) {
     CAPTURE(version.text());
     MysqlServer server({.version = version, .settings = {"server-id=5"}});
     CHECK(server.sql("select version()").at(0).at(0).starts_with(version.number));

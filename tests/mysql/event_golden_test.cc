@@ -12,6 +12,7 @@
 #include "connectors/mysql/gtid_event.h"
 #include "connectors/mysql/gtid_set.h"
 #include "connectors/mysql/mariadb_gtid_event.h"
+#include "connectors/mysql/payload_reader.h"
 #include "connectors/mysql/query_event.h"
 #include "connectors/mysql/transaction_events.h"
 #include "tests/core/damage.h"
@@ -113,6 +114,24 @@ TEST_CASE("golden binlogs: a statement has its session's mode, character set and
       CHECK(query->client_collation);
     }
     CHECK(found);
+  }
+}
+
+TEST_CASE("golden binlogs: a payload has its transaction's events") {
+  for (const std::string make : {"mysql_8.0", "mysql_9.7"}) {
+    CAPTURE(make);
+    std::vector<std::string> types;
+    PayloadReader reader;
+    for (const auto& [header, body] : events_of("events_" + make + "_2.binlog")) {
+      if (header.type != EventType::transaction_payload) continue;
+      REQUIRE(reader.begin(body));
+      auto event = reader.next();
+      for (; event && *event; event = reader.next())
+        types.emplace_back(name_of((*event)->header.type));
+      CHECK(event);
+      CHECK(reader.end());
+    }
+    CHECK(types == std::vector<std::string>{"Query", "Table_map", "Write_rows", "Xid"});
   }
 }
 
