@@ -413,13 +413,13 @@ TEST_CASE("kill: 50 kills under load, and every committed row is in the store ex
 }
 
 TEST_CASE(
-    "kill: 50 kills while transactions are sent in pieces and prepared, and every committed row "
-    "is in the store exactly once" *
+    "kill: 50 kills while transactions are sent in pieces, in binary form, and prepared, and every "
+    "committed row is in the store exactly once" *
     doctest::timeout(400)) {
   Scenario scenario;
   scenario.server.version = "18";
   scenario.server.settings = {"logical_decoding_work_mem=64kB", "max_prepared_transactions=30"};
-  scenario.keys = "    two_phase: true\n";
+  scenario.keys = "    two_phase: true\n    binary: true\n";
   scenario.prepares = true;
   check_kills_under_load(scenario);
 }

@@ -100,57 +100,64 @@ struct People : Shop {
   }
 };
 
+void check_all_ways(const std::string& version, const std::string& more_settings) {
+  CAPTURE(version);
+  CAPTURE(more_settings);
+  People people(version);
+  people.configure("[public.people]",
+                   people.settings() + "    replica_identity: full\n" + more_settings);
+  people.server.sql(People::insert(1, 100));
+  auto run = people.start();
+  REQUIRE_MESSAGE(eventually(generous, [&] { return people.streams(); }), run->errors());
+  CHECK(
+      people.server.sql("select relreplident from pg_class where relname = 'people'").at(0).at(0) ==
+      "f");
+  people.check_no_secret();
+
+  // In pieces, with what is taken back, and prepared; on disk while they are open.
+  SqlSession open = people.server.session();
+  open.sql("begin;" + People::insert(1'001, 400) + "savepoint s;" + People::insert(2'001, 400) +
+           "rollback to s;" + People::insert(3'001, 1));
+  people.server.sql("begin;" + People::insert(4'001, 1) + "prepare transaction 'small'");
+  people.server.sql("begin;" + People::insert(5'001, 400) + "prepare transaction 'large'");
+  REQUIRE(eventually(generous, [&] { return people.staged(".kept") == 2; }));
+  REQUIRE(eventually(generous, [&] { return people.staged(".held") == 1; }));
+  CHECK(people.files_with("PLAIN").size() >= 3);
+  people.check_no_secret();
+
+  // Old rows, keys that change, values that are not sent again.
+  people.server.sql(
+      "update people set phone = 'SECRETagain', mail = 'SECRETagain' where code like '%1';"
+      "update people set code = code || 'SECRETnext', note = null where code like '%2';"
+      "delete from people where code like '%3'");
+  people.server.sql("update people set note = 'SECRETnote' where note is null");
+  run->kill(SIGKILL);
+  REQUIRE(run->wait(generous) == Exit{0, SIGKILL});
+  people.check_no_secret();
+  run = people.start("again");
+  open.sql("commit");
+  people.server.sql("commit prepared 'small'");
+  people.server.sql("commit prepared 'large'");
+  REQUIRE_MESSAGE(eventually(generous, [&] { return people.is_the_same(); }), run->errors());
+  CHECK(people.in_store().size() > 800);
+
+  // Loaded again it is the same.
+  const Finished loaded = people.tidelog({"source", "load", "shop.public.people"});
+  CHECK_MESSAGE(loaded.code == 0, loaded.errors);
+  CHECK(people.is_the_same());
+  const std::string schemas = people.tidelog({"events", "--type", "schema", "--json"}).output;
+  CHECK(contains(schemas, "\"left_out\":[\"card\"]"));
+  for (const std::string name : {"hashed", "masked", "shortened"})
+    CHECK_MESSAGE(contains(schemas, "\"" + name + "\""), schemas);
+  CHECK(stopped(*run) == Exit{0, 0});
+  people.check_no_secret();
+}
+
 TEST_CASE("transforms: no way that a row takes brings anything else of it into the store") {
   for (const std::string& version : postgres_versions()) {
     if (version == "14") continue;  // no two_phase
-    CAPTURE(version);
-    People people(version);
-    people.configure("[public.people]", people.settings() + "    replica_identity: full\n");
-    people.server.sql(People::insert(1, 100));
-    auto run = people.start();
-    REQUIRE_MESSAGE(eventually(generous, [&] { return people.streams(); }), run->errors());
-    CHECK(people.server.sql("select relreplident from pg_class where relname = 'people'")
-              .at(0)
-              .at(0) == "f");
-    people.check_no_secret();
-
-    // In pieces, with what is taken back, and prepared; on disk while they are open.
-    SqlSession open = people.server.session();
-    open.sql("begin;" + People::insert(1'001, 400) + "savepoint s;" + People::insert(2'001, 400) +
-             "rollback to s;" + People::insert(3'001, 1));
-    people.server.sql("begin;" + People::insert(4'001, 1) + "prepare transaction 'small'");
-    people.server.sql("begin;" + People::insert(5'001, 400) + "prepare transaction 'large'");
-    REQUIRE(eventually(generous, [&] { return people.staged(".kept") == 2; }));
-    REQUIRE(eventually(generous, [&] { return people.staged(".held") == 1; }));
-    CHECK(people.files_with("PLAIN").size() >= 3);
-    people.check_no_secret();
-
-    // Old rows, keys that change, values that are not sent again.
-    people.server.sql(
-        "update people set phone = 'SECRETagain', mail = 'SECRETagain' where code like '%1';"
-        "update people set code = code || 'SECRETnext', note = null where code like '%2';"
-        "delete from people where code like '%3'");
-    people.server.sql("update people set note = 'SECRETnote' where note is null");
-    run->kill(SIGKILL);
-    REQUIRE(run->wait(generous) == Exit{0, SIGKILL});
-    people.check_no_secret();
-    run = people.start("again");
-    open.sql("commit");
-    people.server.sql("commit prepared 'small'");
-    people.server.sql("commit prepared 'large'");
-    REQUIRE_MESSAGE(eventually(generous, [&] { return people.is_the_same(); }), run->errors());
-    CHECK(people.in_store().size() > 800);
-
-    // Loaded again it is the same.
-    const Finished loaded = people.tidelog({"source", "load", "shop.public.people"});
-    CHECK_MESSAGE(loaded.code == 0, loaded.errors);
-    CHECK(people.is_the_same());
-    const std::string schemas = people.tidelog({"events", "--type", "schema", "--json"}).output;
-    CHECK(contains(schemas, "\"left_out\":[\"card\"]"));
-    for (const std::string name : {"hashed", "masked", "shortened"})
-      CHECK_MESSAGE(contains(schemas, "\"" + name + "\""), schemas);
-    CHECK(stopped(*run) == Exit{0, 0});
-    people.check_no_secret();
+    check_all_ways(version, "");
+    check_all_ways(version, "    binary: true\n");
   }
 }
 
