@@ -2,8 +2,8 @@
 # Benchmarks, each figure a ratio within one run where a peer or a limit exists.
 #   scripts/bench.sh [SUITE...] [--json] [--no-install]
 # Suites: store (beside bare loops on the same disk), postgres (beside a bare receive loop, pg_recvlogical, COPY and, where there is a
-# Go compiler, pglogrepl), space (bytes an event, beside the WAL, MariaDB's binlog and Kafka's log for the same rows). Without a name:
-# store and postgres.
+# Go compiler, pglogrepl), mysql (bare reading of MySQL's and MariaDB's binlog beside their own clients), space (bytes an event, beside
+# the WAL, MariaDB's binlog and Kafka's log for the same rows). Without a name: store and postgres.
 # Prints a table, or with --json one object a line: {"suite","figure","value","unit","goal","met","how"}.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -16,7 +16,7 @@ usage() {
 suites=() json=false install=true
 for argument in "$@"; do
   case "$argument" in
-    store | postgres | space) suites+=("$argument") ;;
+    store | postgres | mysql | space) suites+=("$argument") ;;
     --json) json=true ;;
     --no-install) install=false ;;
     -h | --help) usage 0 ;;
@@ -30,7 +30,7 @@ done
   ! "$install" || [[ " ${suites[*]} " != *" space "* ]] || scripts/install-deps.sh space
   cmake --preset release --log-level=WARNING
   cmake --build --preset release --parallel "$(nproc)" \
-    --target tidelog store_bench read_bench state_bench upkeep_bench receive_loop store_watch
+    --target tidelog store_bench read_bench state_bench upkeep_bench receive_loop store_watch binlog_loop
 } >&2
 
 folder="$PWD/build/bench"
@@ -52,6 +52,7 @@ run() {
       python3 bench/postgres_bench.py build/release/app/tidelog build/release/bench scripts/servers/postgres.sh "$folder/postgres" \
         --go-peer "$peer"
       ;;
+    mysql) python3 bench/mysql_bench.py build/release/bench/binlog_loop scripts/servers "$folder/mysql" ;;
     space) python3 bench/space_bench.py build/release/app/tidelog scripts/servers/postgres.sh "$folder/space" ;;
   esac
 }
