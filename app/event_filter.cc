@@ -28,7 +28,7 @@ Status check_type(StoreReader& reader, const std::string& type) {
   const auto near = nearest(type, known);
   if (!near) return {};
   EventFilter filter;
-  filter.types = {type};
+  filter.application_types = {type};
   reader.set_filter(std::move(filter));
   TRY_DO(reader.seek(reader.first()));
   TRY(const Event* const one, reader.next());
@@ -64,11 +64,16 @@ Result<EventFilter> EventChoice::for_reader(const std::vector<std::string>& stre
                                             Lasting lasting) {
   EventFilter filter;
   filter.types = types_;
+  filter.application_types = types_;
   filter.streams = streams;
   if (streams.empty()) {
     for (const std::string& pattern : patterns_) {
       auto category = category_of(pattern);
-      if (!category && is_pattern(pattern)) return EventFilter{{}, {}, types_, {}, false, {}};
+      if (!category && is_pattern(pattern)) {
+        filter.streams.clear();
+        filter.categories.clear();
+        return filter;
+      }
       auto& into = category ? filter.categories : filter.streams;
       into.push_back(category ? *std::move(category) : pattern);
     }

@@ -10,12 +10,18 @@ void FilterMatch::set(EventFilter filter) {
   ids_.assign(filter_.streams.size(), std::nullopt);
   moved_.reset();
   std::fill(std::begin(type_wanted_), std::end(type_wanted_), false);
+  application_names_ = filter_.application_types;
   for (const std::string& name : filter_.types) {
-    // An application's type may have any name, ours too.
-    type_wanted_[static_cast<std::size_t>(EventType::application)] = true;
     const auto ours = event_type_named(name);
-    if (ours) type_wanted_[static_cast<std::size_t>(*ours)] = true;
+    if (ours) {
+      type_wanted_[static_cast<std::size_t>(*ours)] = true;
+    } else {
+      application_names_.push_back(name);
+    }
   }
+  bool& any_application = type_wanted_[static_cast<std::size_t>(EventType::application)];
+  all_applications_ = any_application;
+  any_application = any_application || !application_names_.empty();
 }
 
 bool FilterMatch::takes_name(std::string_view name) const {
@@ -49,11 +55,10 @@ std::optional<std::vector<StreamId>> FilterMatch::known_streams(const Catalog& c
 // Of our own types the number has decided (may_want_type).
 bool FilterMatch::wants_type(const EventBody& event) const {
   if (event.type != EventType::application) return true;
-  const auto named = [this](std::string_view name) {
-    return std::find(filter_.types.begin(), filter_.types.end(), name) != filter_.types.end();
-  };
-  return named(name_of(EventType::application)) ||
-         named(find_attribute(event.attributes, Attribute::name).value_or(std::string_view()));
+  if (all_applications_) return true;
+  const std::string_view name = find_attribute(event.attributes, Attribute::name).value_or("");
+  return std::find(application_names_.begin(), application_names_.end(), name) !=
+         application_names_.end();
 }
 
 bool FilterMatch::wants_id(const EventBody& event) const {

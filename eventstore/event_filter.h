@@ -20,8 +20,11 @@ struct EventFilter {
   // either, of every stream.
   std::vector<std::string> streams;
   std::vector<std::string> categories;
-  // "insert", …, or an application's own; `application` takes all of those. Empty: every type.
+  // "insert", …, or an application's own that is called like none of ours; `application` takes all
+  // of those. And an application's own, whatever it is called. An event of any of them is taken;
+  // without either, of every type.
   std::vector<std::string> types;
+  std::vector<std::string> application_types;
   // Stored forms of one key, in each version of the schema that writes it differently. Empty: any.
   std::vector<std::string> keys;
   // With keys: what changed their rows, too. Events that moved a row from or to such a key, and
@@ -34,6 +37,7 @@ struct EventFilter {
   // are still there.
   bool also_not_counting = false;
 
+  bool names_types() const { return !types.empty() || !application_types.empty(); }
   bool names_streams() const { return !streams.empty() || !categories.empty(); }
 };
 
@@ -52,11 +56,11 @@ class FilterMatch {
   }
   // False: no event of this type is wanted. `type` may be of a newer format.
   bool may_want_type(std::uint8_t type) const {
-    return filter_.types.empty() || type > event_type_max || type_wanted_[type];
+    return !filter_.names_types() || type > event_type_max || type_wanted_[type];
   }
   // For an event whose stream is wanted, and whose type may be.
   bool wants(const EventBody& event, Position position) {
-    return (filter_.types.empty() || wants_type(event)) &&
+    return (!filter_.names_types() || wants_type(event)) &&
            (filter_.keys.empty() || wants_key(event, position)) &&
            (filter_.event_ids.empty() || wants_id(event));
   }
@@ -78,6 +82,8 @@ class FilterMatch {
   StreamTable<Wanted> by_stream_;
   std::vector<std::optional<StreamId>> ids_;  // of filter_.streams
   bool type_wanted_[event_type_max + 1] = {};
+  bool all_applications_ = false;
+  std::vector<std::string> application_names_;
   // The first half of a wanted key change: its second is wanted as well.
   struct Half {
     StreamId stream;

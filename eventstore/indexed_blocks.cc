@@ -39,9 +39,11 @@ Result<Blocks> blocks_of_streams(const SegmentIndex& index, FilterMatch& filter,
   return blocks;
 }
 
-Result<Blocks> blocks_of_types(const SegmentIndex& index, const std::vector<std::string>& types) {
+Result<Blocks> blocks_of_types(const SegmentIndex& index, const std::vector<std::string>& types,
+                               const std::vector<std::string>& application_types = {}) {
   Blocks blocks;
   for (const std::string& type : types) TRY_DO(index.add_blocks_of_type(type, blocks));
+  for (const std::string& type : application_types) TRY_DO(index.add_blocks_of_type(type, blocks));
   sort_once(blocks);
   return blocks;
 }
@@ -99,8 +101,9 @@ Result<std::optional<Blocks>> wanted_blocks(const SegmentIndex& index, FilterMat
     TRY(Blocks blocks, blocks_of_streams(index, filter, catalog));
     narrow(std::move(blocks));
   }
-  if (!filter.filter().types.empty() && !(wanted && wanted->empty())) {
-    TRY(Blocks blocks, blocks_of_types(index, filter.filter().types));
+  if (filter.filter().names_types() && !(wanted && wanted->empty())) {
+    TRY(Blocks blocks,
+        blocks_of_types(index, filter.filter().types, filter.filter().application_types));
     narrow(std::move(blocks));
   }
   return wanted;

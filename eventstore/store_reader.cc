@@ -159,7 +159,7 @@ Status StoreReader::start_at(std::size_t index, Direction direction) {
 
 Result<bool> StoreReader::start_by_index(bool is_whole) {
   const EventFilter& filter = filter_.filter();
-  const bool narrows = filter.names_streams() || !filter.types.empty() || !filter.keys.empty() ||
+  const bool narrows = filter.names_streams() || filter.names_types() || !filter.keys.empty() ||
                        !filter.event_ids.empty();
   if (is_whole && !narrows) return false;
   index_ = indexes_.find(manifest_, segment_index_);

@@ -118,12 +118,15 @@ class History {
         event.body.reset();
         break;
       case 1:
-      case 2:
+      case 2: {
         event.type = EventType::application;
-        put_attribute(attributes_, Attribute::name, below(2) == 0 ? "Paid" : "Shipped");
+        constexpr const char* names[] = {"Paid", "Shipped",
+                                         "insert"};  // also one that is called like ours
+        put_attribute(attributes_, Attribute::name, names[below(3)]);
         put_attribute(attributes_, Attribute::event_id, id(++ids_));
         event.attributes = attributes_;
         break;
+      }
       case 3: {
         event.type = EventType::remove;
         event.moved = true;
@@ -202,6 +205,7 @@ EventFilter random_filter(History& random) {
   const char* const types[] = {"insert", "truncate", "Paid", "application", "delete", "never"};
   if (random.below(3) == 0) filter.types.emplace_back(types[random.below(6)]);
   if (random.below(5) == 0) filter.types.emplace_back(types[random.below(6)]);
+  if (random.below(4) == 0) filter.application_types.emplace_back(types[random.below(6)]);
   if (random.below(3) == 0) {
     filter.keys.push_back("key" + std::to_string(random.below(33)));
     filter.whole_history = random.below(2) == 0;
@@ -219,9 +223,11 @@ bool takes(const EventFilter& filter, const std::vector<Line>& all, std::size_t 
       std::any_of(filter.categories.begin(), filter.categories.end(),
                   [&](const std::string& prefix) { return line.stream.starts_with(prefix); });
   if (filter.names_streams() && !in(filter.streams, line.stream) && !by_category) return false;
+  const bool by_name = !event_type_named(line.name) && in(filter.types, line.name);
   const bool type =
-      in(filter.types, line.type) || (line.type == "application" && in(filter.types, line.name));
-  if (!filter.types.empty() && !type) return false;
+      in(filter.types, line.type) ||
+      (line.type == "application" && (by_name || in(filter.application_types, line.name)));
+  if (filter.names_types() && !type) return false;
   if (filter.keys.empty() || in(filter.keys, line.key)) return true;
   if (!filter.whole_history) return false;
   if (line.type == "truncate") return true;
@@ -229,7 +235,7 @@ bool takes(const EventFilter& filter, const std::vector<Line>& all, std::size_t 
                       all[at - 1].type == "delete" && in(filter.keys, all[at - 1].key) &&
                       all[at - 1].stream == line.stream;
   // Its first half must be wanted, too.
-  const bool first_taken = filter.types.empty() || in(filter.types, "delete");
+  const bool first_taken = !filter.names_types() || in(filter.types, "delete");
   return in(filter.keys, line.old_key) || (second && first_taken);
 }
 

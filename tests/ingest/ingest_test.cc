@@ -177,6 +177,25 @@ TEST_CASE("ingest: what tables begin with and where the stream begins are stored
   CHECK(events[4].transaction == "200");
 }
 
+TEST_CASE("ingest: an application's events that are called like ours are none of ours") {
+  Fixture f;
+  for (const char* const type : {"load_step", "load", "truncate", "schema", "insert"}) {
+    AppendRequest request;
+    request.streams.push_back({"shop.notes", ExpectedRevision::any(), {}});
+    NewEvent event;
+    event.type = type;
+    event.data = "no step";
+    request.streams.front().events.push_back(std::move(event));
+    must(f.store->append(std::move(request)));
+  }
+  f.source.sessions.push_back([](std::uint64_t, ChangeHandler& handler) -> Status {
+    TRY_DO(give_transaction(handler, 200, 10, 2));
+    return handler.idle();
+  });
+  must(f.run());
+  CHECK(f.source.resumed_at == std::vector<std::uint64_t>{100, 201});
+}
+
 TEST_CASE("ingest: a connection cut in a transaction leaves nothing of it, and it comes once") {
   Fixture f;
   f.source.sessions.push_back([](std::uint64_t, ChangeHandler& handler) -> Status {
