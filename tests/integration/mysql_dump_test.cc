@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "connectors/mysql/server_binlog.h"
+#include "connectors/mysql/start_at_time.h"
 #include "tests/integration/mysql_dump.h"
 
 namespace tidelog::testing {
@@ -175,6 +176,48 @@ TEST_CASE("binlog dump: every server sends what it tells that it has, from any s
     check_by_place(server, told);
     check_by_gtids(server, told);
     check_waiting(server);
+  }
+}
+
+// The server's clock, in whole seconds.
+std::int64_t seconds_of(MysqlServer& server) {
+  return static_cast<std::int64_t>(number_in(server.sql("select unix_timestamp()").at(0).at(0)));
+}
+
+TEST_CASE("binlog dump: from a time on, it begins with the file that was the last before") {
+  for (const MysqlVersion& version :
+       {MysqlVersion{"mysql", "8.0"}, MysqlVersion{"mariadb", "11.8"}}) {
+    CAPTURE(version.text());
+    MysqlServer server(version);
+    server.sql("create database shop; create table shop.t (a int)");
+    std::vector<std::int64_t> opened = {seconds_of(server)};
+    for (int file = 2; file <= 3; ++file) {
+      server.sql("insert into shop.t values (" + std::to_string(file) + ")");
+      REQUIRE(eventually(soon, [&] { return seconds_of(server) >= opened.back() + 2; }));
+      server.sql("flush binary logs");
+      opened.push_back(seconds_of(server));
+    }
+    server.sql("insert into shop.t values (5)");
+    const std::vector<DumpedEvent> transactions = of_transactions(told_by(server));
+    const std::stop_source stop;
+    const StopSignal signal(stop.get_token());
+    const auto start_at = [&](std::int64_t seconds) {
+      return start_at_time(connection_to(server), our_server_id, "tidelog test",
+                           UnixMicros{seconds * 1'000'000}, signal);
+    };
+    for (std::size_t file = 1; file < opened.size(); ++file) {
+      CAPTURE(file);
+      const Result<DumpStart> start = start_at(opened[file] + 1);
+      if (!start) FAIL(start.error().what);
+      CHECK_FALSE(std::holds_alternative<BinlogPlace>(*start));
+      const auto first =
+          std::find_if(transactions.begin(), transactions.end(), [&](const DumpedEvent& event) {
+            return event.file == "binlog.00000" + std::to_string(file + 1);
+          });
+      check_same(of_transactions(sent_to(connection_to(server), *start)),
+                 {first, transactions.end()});
+    }
+    CHECK(start_at(opened[0] - 100).error().code == Code::history_lost);
   }
 }
 
