@@ -84,8 +84,12 @@ TEST_CASE("binlog events: what is read of each is what its server tells") {
     server.restart(MysqlServer::Shutdown::fast);
     int number = 0;
     for (const auto& row : server.sql("show binary logs")) {
-      const std::string binlog = content_of(server.data() / row.at(0));
-      const std::string told = told_of_file(server, row.at(0));
+      std::string binlog;
+      std::string told;
+      do {  // MariaDB may write a checkpoint in between
+        binlog = content_of(server.data() / row.at(0));
+        told = told_of_file(server, row.at(0));
+      } while (content_of(server.data() / row.at(0)) != binlog);
       CHECK(print(infos_of_file(binlog)) == print(infos_of_text(told)));
       keep_golden(fmt::format("events_{}_{}_{}", version.make, version.number, ++number), binlog,
                   told);
