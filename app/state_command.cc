@@ -176,18 +176,27 @@ Status check_is_whole(StoreReader& reader, const std::string& stream, Position e
   return fail(Code::failed, std::move(says));
 }
 
+// A stream without a row may be none that has rows.
+Status check_is_table(StoreReader& reader, const std::string& stream, Position end) {
+  EventFilter filter;
+  filter.streams = {stream};
+  filter.types = {std::string(name_of(EventType::application))};
+  reader.set_filter(std::move(filter));
+  TRY_DO(reader.seek(end));
+  TRY(const Event* const event, reader.previous());
+  if (event == nullptr) return {};
+  return fail(
+      Code::not_found,
+      fmt::format("{} has an application's events, and no rows: it is not a table; `tidelog "
+                  "events --stream {}` shows them",
+                  stream, stream));
+}
+
 }  // namespace
 
 Status print_state(const CommandContext& context, const StateOptions& options) {
   TRY(const auto reader, open_reader(context, options.common));
   TRY_DO(check_stream(*reader, options.stream));
-  TRY(const auto schemas, reader->schema_versions(options.stream));
-  if (schemas.empty()) {
-    return fail(Code::not_found,
-                fmt::format("{} has no schema: it is not a table, or not yet; `tidelog events "
-                            "--stream` shows what it has",
-                            options.stream));
-  }
   TRY(const Position end, end_of(context, *reader, options));
   std::string told;
   const OnDamage on_damage = [&](const std::string& what) {
@@ -203,6 +212,7 @@ Status print_state(const CommandContext& context, const StateOptions& options) {
     TRY_DO(fold->for_each([&](const TableRow& row) { return printer.print(row); }));
     told += notes(*fold);
   }
+  if (printer.count() == 0) TRY_DO(check_is_table(*reader, options.stream, end));
   TRY(const std::string gap, note_of_gap(context, *reader, options.stream, end));
   TRY_DO(printer.finish());
   TRY_DO(context.err.write(told + gap));

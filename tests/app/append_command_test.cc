@@ -191,7 +191,9 @@ TEST_CASE("append command: what an application's stream is not, is said") {
               .code == 0);
   const auto state = f.run({"state", "order-7", "--store", f.store()});
   CHECK(state.code == 2);
-  CHECK_MESSAGE(contains(state.err, "order-7 has no schema: it is not a table"), state.err);
+  CHECK_MESSAGE(
+      contains(state.err, "order-7 has an application's events, and no rows: it is not a table"),
+      state.err);
   const auto replay =
       f.run({"replay", "--store", f.store(), "--into", "sqlite:" + f.folder + "/tables.db"});
   CHECK(replay.code == 0);
