@@ -12,16 +12,16 @@ namespace tidelog::postgres {
 
 namespace {
 
-constexpr int published_generated_version = 180'000;
-
+// A generated column comes when a list names it; where a publication of the user's own sends them
+// all, one that is not read so is met in the stream.
 constexpr const char* sent_columns_sql = R"(
   from unnest($1::oid[], $2::text[]) as w(oid, list)
   join pg_attribute a on a.attrelid = w.oid and a.attnum > 0 and not a.attisdropped
    and (w.list = '' or a.attname = any (nullif(w.list, '')::name[]))
-   and (a.attgenerated = '' or current_setting('server_version_num')::int >= {})
+   and (a.attgenerated = '' or w.list <> '')
 )";
 
-constexpr const char* types_sql = "select distinct a.atttypid {}";
+constexpr const char* types_sql = "select distinct a.atttypid ";
 
 constexpr const char* columns_sql = R"(
 select n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
@@ -32,8 +32,7 @@ select n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
 class BinaryCheck {
  public:
   BinaryCheck(Connection& connection, const std::vector<SentTable>& tables)
-      : connection_(connection),
-        sent_(fmt::format(fmt::runtime(sent_columns_sql), published_generated_version)) {
+      : connection_(connection) {
     std::vector<std::string> oids;
     std::vector<std::string> lists;
     for (const SentTable& table : tables) {
@@ -46,7 +45,7 @@ class BinaryCheck {
   // The oids of types that cannot be read.
   Result<std::vector<std::string>> unreadable_types() {
     TRY(const QueryResult found,
-        connection_.query(fmt::format(fmt::runtime(types_sql), sent_), parameters_));
+        connection_.query(std::string(types_sql) + sent_columns_sql, parameters_));
     std::vector<std::uint32_t> types;
     for (std::size_t row = 0; row < found.rows(); ++row) {
       TRY(const std::int64_t oid, found.integer(row, 0));
@@ -67,12 +66,11 @@ class BinaryCheck {
   Result<QueryResult> columns_of(const std::vector<std::string>& types) {
     std::vector<std::string> parameters = parameters_;
     parameters.push_back(array_literal(types));
-    return connection_.query(fmt::format(fmt::runtime(columns_sql), sent_), parameters);
+    return connection_.query(fmt::format(columns_sql, sent_columns_sql), parameters);
   }
 
  private:
   Connection& connection_;
-  const std::string sent_;
   std::vector<std::string> parameters_;
 };
 

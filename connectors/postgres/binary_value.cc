@@ -259,7 +259,8 @@ Status not_as_sent(BinaryForm form, std::string_view bytes) {
   if (form == BinaryForm::as_text) {
     return fail(Code::corrupt, "a value in binary form, of a type that has none");
   }
-  return fail(Code::corrupt, fmt::format("these {} bytes are no value in binary form: {}",
+  return fail(Code::corrupt, fmt::format("these {} bytes are no value in binary form: {}; "
+                                         "without `binary` the source reads texts",
                                          bytes.size(), hexadecimal(bytes)));
 }
 

@@ -125,7 +125,7 @@ TEST_CASE("binary rows: a value that is none stops, naming place, table, column 
   CHECK(refused.error().code == Code::corrupt);
   CHECK(refused.error().what ==
         "at lsn 0/4D: table public.orders, column id (integer): these 1 bytes are no value in "
-        "binary form: 01");
+        "binary form: 01; without `binary` the source reads texts");
 }
 
 TEST_CASE("binary rows: of a column that is masked no byte is shown") {
