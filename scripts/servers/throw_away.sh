@@ -69,7 +69,7 @@ fetch_from_debian() {
 keep_tree() {
   mkdir -p "${2%/*}"
   chmod -R go+rX "$1"
-  cp -r "$1" "$2.$$"
+  mv -T "$1" "$2.$$"
   mv -T "$2.$$" "$2" 2>/dev/null || rm -rf "$2.$$"
 }
 
