@@ -332,8 +332,7 @@ Status EventStore::place_in_segment(BatchDraft& draft, CommitGroup& group) {
   std::string bytes = format::encode(header, draft.extension);
   if (group.end.file_offset + header.total_bytes() > segment_bytes_) {
     TRY_DO(commit(group));
-    const Status rolled =
-        roll(header.total_bytes(), draft.makes_space ? RoomFor::making_space : RoomFor::events);
+    const Status rolled = roll(header.total_bytes());
     group.end = end_;  // also after an error: the segment may have begun all the same
     group.begin_offset = end_.file_offset;
     if (!rolled) return rolled;
@@ -528,9 +527,9 @@ void EventStore::give_back(const Error& error, CommitGroup& group) {
 // -- segments --
 
 // Everything before is durable and nothing is placed: the next segment may begin.
-Status EventStore::roll(std::uint64_t batch_bytes, RoomFor room) {
+Status EventStore::roll(std::uint64_t batch_bytes) {
   TRY_DO(check_whole());
-  if (room == RoomFor::events) TRY_DO(floor_.look());
+  TRY_DO(floor_.look());
   format::SegmentHead head;
   {
     const std::lock_guard lock(mutex_);
@@ -543,10 +542,11 @@ Status EventStore::roll(std::uint64_t batch_bytes, RoomFor room) {
   head.base = end_.base;
   head.base_sequence = end_.sequence;
   const std::uint64_t head_bytes = format::encode(head).size();
+  const std::uint64_t file_bytes = std::max(options_.segment_bytes, head_bytes + batch_bytes);
   const std::string path = paths_.segment(head.segment_id, 0);
   const Status cleared = clear_remainder();
-  auto file = cleared ? next_segment_file(head, path, head_bytes + batch_bytes, room)
-                      : Result<NewSegment>(error_of(cleared));
+  auto file = cleared ? next_segment_file(head, path, file_bytes)
+                      : Result<std::unique_ptr<File>>(error_of(cleared));
   Status named = file ? disk_.sync_directory(paths_.segments) : Status(error_of(file));
   format::Manifest next = manifest_;
   next.segments.push_back({head.segment_id, 0, head.base});
@@ -561,50 +561,23 @@ Status EventStore::roll(std::uint64_t batch_bytes, RoomFor room) {
   }
   manifest_ = std::move(next);
   index_keeper_->notify();
+  segment_ = *std::move(file);
   // from here to the new end nothing can fail: the manifest names the segment now
-  segment_ = std::move(file->file);
-  segment_bytes_ = file->bytes;
+  segment_bytes_ = file_bytes;
   end_ = {head.segment_id, 0, false, head_bytes, head.base_sequence, head.chain, head.base};
   recent_ids_.begin_segment(segment_, end_);
   return refresh_superblock();
 }
 
-Result<EventStore::NewSegment> EventStore::next_segment_file(const format::SegmentHead& head,
-                                                             const std::string& path,
-                                                             std::uint64_t needed_bytes,
-                                                             RoomFor room) {
-  NewSegment made;
-  TRY(const bool taken, take_spare(path, needed_bytes));
-  if (taken) {
-    made.bytes = options_.segment_bytes;
-    TRY(made.file, disk_.open_write(path));
-    TRY_DO(made.file->write(0, format::encode(head)));
-    TRY_DO(made.file->sync());
-    return made;
-  }
-  TRY(made.bytes, next_segment_bytes(needed_bytes, room));
-  TRY(made.file, make_segment(disk_, path, head, made.bytes));
-  return made;
-}
-
-// Where the disk has no room for a whole segment, a smaller one: events fill the disk up to a last
-// part, and that is for what makes space.
-Result<std::uint64_t> EventStore::next_segment_bytes(std::uint64_t needed_bytes, RoomFor room) {
-  constexpr std::uint64_t last_parts = 8;
-  const std::uint64_t whole = std::max(options_.segment_bytes, needed_bytes);
-  const std::uint64_t last = options_.segment_bytes / last_parts;
-  TRY(const std::uint64_t free_bytes, disk_.free_bytes(paths_.segments));
-  if (free_bytes >= whole + std::max(last, floor_.bytes())) return whole;
-  if (room == RoomFor::making_space)
-    return needed_bytes + std::min(last / last_parts, free_bytes / 2);
-  if (free_bytes >= whole + last) return whole;  // the floor was looked at
-  const std::uint64_t left = free_bytes - std::min(free_bytes, last);
-  if (left >= std::max(needed_bytes, last)) return left;
-  return fail(
-      Code::disk_full,
-      fmt::format("{} bytes are free on the disk of {}, which are kept for what makes space "
-                  "(store truncate, store delete): appends go on when there is more",
-                  free_bytes, paths_.directory));
+Result<std::unique_ptr<File>> EventStore::next_segment_file(const format::SegmentHead& head,
+                                                            const std::string& path,
+                                                            std::uint64_t file_bytes) {
+  TRY(const bool taken, take_spare(path, file_bytes));
+  if (!taken) return make_segment(disk_, path, head, file_bytes);
+  TRY(auto file, disk_.open_write(path));
+  TRY_DO(file->write(0, format::encode(head)));
+  TRY_DO(file->sync());
+  return file;
 }
 
 // Renames the spare to `path`. The mutex is held until it has its new name: the next spare is made
@@ -655,8 +628,6 @@ void EventStore::keep_background(const std::stop_token& stop) {
       const Status made = make_spare();
       lock.lock();
       spare_ready_ = made.has_value();
-      // What is left now is for an index that had to wait.
-      if (spare_ready_) index_keeper_->notify();
     }
     const bool was_ready = spare_ready_;
     spare_taken_.wait_for(lock, stop, interval, [&] { return was_ready && !spare_ready_; });
@@ -688,7 +659,7 @@ Status EventStore::as_leader(const std::function<Status()>& work) {
 Status EventStore::seal() {
   return as_leader([this]() -> Status {
     const bool is_empty = end_.base == manifest_.segments.back().base;
-    return is_empty ? Status() : roll(0, RoomFor::making_space);
+    return is_empty ? Status() : roll(0);
   });
 }
 

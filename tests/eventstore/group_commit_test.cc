@@ -171,7 +171,7 @@ TEST_CASE("group: after an append whose new segment has begun with an error, the
   one.wait_until_queued();
   Appending other(third);
   other.wait_until_queued();
-  const std::uint64_t superblock_call = f.disk.call_count() + 12;
+  const std::uint64_t superblock_call = f.disk.call_count() + 11;
   f.disk.fail_at(superblock_call, FaultyDisk::Repeat::once, Code::failed);
   f.clock.open();
   must(leader.result());

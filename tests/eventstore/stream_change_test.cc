@@ -3,7 +3,6 @@
 #include "eventstore/stream_change.h"
 
 #include <doctest/doctest.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <functional>
@@ -535,48 +534,6 @@ TEST_CASE("streams: below the floor of free disk a stream can still be cut and e
   CHECK(outcome.error().code == Code::disk_full);
   REQUIRE_FALSE(f.store->append(request_of("s", Expected::any(), {"c"})));
   CHECK(f.truncate("s", 1).starts_with("open at "));
-  CHECK(f.remove("s").starts_with("deleted at "));
-  CHECK(f.read("s").empty());
-}
-
-namespace {
-
-// Ten events of what does not compress.
-Result<AppendOutcome> append_noise(Fixture& f, int number) {
-  std::string noise;
-  for (std::uint64_t seed = 1; noise.size() < 500; seed = seed * 6364136223846793005 + 1)
-    noise.push_back(static_cast<char>(seed >> 56));
-  AppendRequest request = request_of("s", Expected::any(), {});
-  for (int n = 0; n < 10; ++n)
-    request.streams.front().events.push_back(event_of(fmt::format("{}-{}", number, n), noise));
-  return f.store->append(request);
-}
-
-}  // namespace
-
-TEST_CASE("full disk: events take what is left in smaller segments, and a last part makes space") {
-  Fixture f;
-  f.append("s", {"a", "b"});
-  f.store.reset();
-  constexpr std::uint64_t segment_bytes = 64 << 10;
-  const auto used = [&] {
-    std::uint64_t bytes = 0;
-    for (const auto& [path, content] : f.disk.files()) bytes += content.size();
-    return bytes;
-  };
-  const std::uint64_t capacity = used() + 5 * segment_bytes / 2;
-  f.disk.set_capacity(capacity);
-  f.store = must(EventStore::open(f.disk, f.clock, "store", small_store(segment_bytes)));
-  Result<AppendOutcome> outcome = fail(Code::failed, "nothing yet");
-  for (int i = 0; i < 1000; ++i) {
-    outcome = append_noise(f, i);
-    if (!outcome) break;
-  }
-  REQUIRE_FALSE(outcome);
-  CHECK(outcome.error().code == Code::disk_full);
-  CHECK(outcome.error().what.find("kept for what makes space") != std::string::npos);
-  CHECK(capacity - used() < segment_bytes / 4);
-  CHECK(f.truncate("s", 100).starts_with("open at "));
   CHECK(f.remove("s").starts_with("deleted at "));
   CHECK(f.read("s").empty());
 }
