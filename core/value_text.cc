@@ -596,24 +596,14 @@ bool is_null_word(std::string_view text) {
   return true;
 }
 
-void print_array_element(std::string& out, const Value& element) {
+void print_element(std::string& out, const Value& element) {
   if (element.kind() == ValueKind::null || element.kind() == ValueKind::array) {
     print_value(out, element);
     return;
   }
   std::string text;
   print_value(text, element);
-  if (!text.empty() && !is_null_word(text) &&
-      text.find_first_of("{}\",\\ \t\n\r\v\f") == std::string::npos) {
-    out.append(text);
-    return;
-  }
-  out.push_back('"');
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    out.push_back(c);
-  }
-  out.push_back('"');
+  print_array_element(out, text);
 }
 
 // The elements of one dimension in braces; `next` is the first element that is not printed yet.
@@ -624,7 +614,7 @@ void print_array_level(std::string& out, const Array& array, std::size_t level, 
     if (level + 1 < array.dimensions.size()) {
       print_array_level(out, array, level + 1, next);
     } else {
-      print_array_element(out, array.elements[next++]);
+      print_element(out, array.elements[next++]);
     }
   }
   out.push_back('}');
@@ -700,6 +690,20 @@ Status put_value_from_text(std::string& out, ValueKind kind, std::string_view te
 
 void print_value(std::string& out, const Value& value) {
   std::visit(ValuePrinter{out}, value.variant());
+}
+
+void print_array_element(std::string& out, std::string_view text) {
+  if (!text.empty() && !is_null_word(text) &&
+      text.find_first_of("{}\",\\ \t\n\r\v\f") == std::string_view::npos) {
+    out.append(text);
+    return;
+  }
+  out.push_back('"');
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out.push_back('\\');
+    out.push_back(c);
+  }
+  out.push_back('"');
 }
 
 }  // namespace tidelog

@@ -21,4 +21,7 @@ Status put_value_from_text(std::string& out, ValueKind kind, std::string_view te
 // (unchanged).
 void print_value(std::string& out, const Value& value);
 
+// Appends a text as an element of an array's text: in quotes where it needs them.
+void print_array_element(std::string& out, std::string_view text);
+
 }  // namespace tidelog

@@ -1,5 +1,5 @@
 // How much of a log file is written: a segment is preallocated, and zeros follow its last batch.
-// For whoever counts what the log takes: retention, verify, restore.
+// For retention, which counts what the log takes.
 #pragma once
 
 #include <cstdint>

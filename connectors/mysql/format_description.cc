@@ -16,11 +16,6 @@ std::string_view until_zero(std::string_view padded) { return padded.substr(0, p
 
 }  // namespace
 
-std::size_t FormatDescription::post_header_bytes_of(EventType type) const {
-  const auto number = static_cast<std::size_t>(type);
-  return number == 0 || number > post_header_bytes.size() ? 0 : post_header_bytes[number - 1];
-}
-
 // u16 version | char[50] server version | u32 created | u8 header bytes | u8[…] post-header bytes |
 // u8 checksum algorithm | u32 checksum
 Result<FormatDescription> read_format_description(std::string_view body_and_checksum) {
@@ -36,9 +31,7 @@ Result<FormatDescription> read_format_description(std::string_view body_and_chec
                             version, header_bytes, binlog_version, event_header_bytes));
   }
   if (in.remaining() < algorithm_bytes + event_checksum_bytes) in.fail();
-  const std::string_view lengths =
-      in.bytes(in.remaining() - (in.failed() ? 0 : algorithm_bytes + event_checksum_bytes));
-  description.post_header_bytes.assign(lengths.begin(), lengths.end());
+  in.bytes(in.remaining() - (in.failed() ? 0 : algorithm_bytes + event_checksum_bytes));
   const auto algorithm = in.le<std::uint8_t>();
   in.bytes(event_checksum_bytes);
   if (!in.failed() && algorithm > static_cast<std::uint8_t>(ChecksumAlgorithm::crc32)) {

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "connectors/mysql/event_checksum.h"
 #include "connectors/mysql/event_header.h"
@@ -17,11 +16,6 @@ struct FormatDescription {
   std::string server_version;  // "8.0.31", "10.11.19-MariaDB-log"
   std::uint32_t created = 0;   // seconds since 1970, when the server started with this file; or 0
   ChecksumAlgorithm checksum = ChecksumAlgorithm::none;
-  // Of the event type 1, 2, …: the bytes between its header and what is of variable size.
-  std::vector<std::uint8_t> post_header_bytes;
-
-  // 0: the server did not know the type.
-  std::size_t post_header_bytes_of(EventType type) const;
 };
 
 // Of the body with all that follows it in the event: this event tells itself how it is checked.

@@ -16,14 +16,6 @@ constexpr char null_tag = static_cast<char>(ValueKind::null);
 constexpr char unchanged_tag = static_cast<char>(ValueKind::unchanged);
 constexpr char json_tag = static_cast<char>(ValueKind::json);
 
-// What a usual row takes is kept for the next one.
-constexpr std::size_t kept_bytes_max = 1 << 20;
-
-void empty(std::string& bytes) {
-  if (bytes.capacity() > kept_bytes_max) std::string().swap(bytes);
-  bytes.clear();
-}
-
 std::size_t count_of(std::string_view columns, std::size_t column_count) {
   if (columns.empty()) return 0;
   std::size_t count = 0;
@@ -38,47 +30,13 @@ constexpr std::uint64_t partial_json_option = 1;
 
 // ---- EncodedRow ----
 
-void EncodedRow::begin(std::size_t columns) {
-  empty(bytes_);
-  ends_.clear();
-  ends_.reserve(columns);
-}
-
-std::string_view EncodedRow::value(std::size_t column) const {
-  const std::size_t begin = column == 0 ? 0 : ends_[column - 1];
-  return std::string_view(bytes_).substr(begin, ends_[column] - begin);
-}
-
-bool EncodedRow::is_unchanged(std::size_t column) const {
-  return value(column).front() == unchanged_tag;
-}
-
 Result<std::string_view> EncodedRow::key(const Schema& schema) {
-  std::size_t first = schema.columns.size();
-  std::size_t behind = 0;
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < schema.columns.size(); ++i) {
-    if (!schema.columns[i].key) continue;
-    if (is_unchanged(i)) {
-      return fail(Code::unsupported,
-                  fmt::format("table {}.{}, column {}: a key value was not logged with the row, so "
-                              "the row has no key",
-                              schema.table_schema, schema.table, schema.columns[i].name));
-    }
-    first = std::min(first, i);
-    behind = i + 1;
-    ++count;
-  }
-  if (count == 0) return std::string_view();
-  if (count == behind - first) {
-    const std::size_t begin = first == 0 ? 0 : ends_[first - 1];
-    return std::string_view(bytes_).substr(begin, ends_[behind - 1] - begin);
-  }
-  empty(key_);
-  for (std::size_t i = first; i < behind; ++i) {
-    if (schema.columns[i].key) key_.append(value(i));
-  }
-  return key_;
+  const auto key = row_.key(schema);
+  if (key) return *key;
+  return fail(Code::unsupported,
+              fmt::format("table {}.{}, column {}: a key value was not logged with the row, so "
+                          "the row has no key",
+                          schema.table_schema, schema.table, schema.columns[key.error()].name));
 }
 
 // ---- RowsReader ----
@@ -141,7 +99,7 @@ Result<RowsReader::PartialBits> RowsReader::read_partial_bits() {
 // image: (logged columns + 7) / 8 bytes of null bits | the values that are not null
 Status RowsReader::read_image(std::string_view columns, std::size_t logged, const EncodedRow* old,
                               PartialBits partial, EncodedRow& row) {
-  row.begin(table_->schema.columns.size());
+  row.row_.begin(table_->schema.columns.size());
   const std::string_view nulls = in_.bytes((logged + 7) / 8);
   if (in_.failed()) {
     return fail(Code::corrupt, fmt::format("a row of table {}.{} is cut off",
@@ -151,22 +109,22 @@ Status RowsReader::read_image(std::string_view columns, std::size_t logged, cons
   std::size_t column = 0;  // of the schema
   for (std::size_t i = 0; i < table_->columns.size(); ++i) {
     const ColumnFormat& format = table_->columns[i];
-    const std::size_t begin = row.bytes_.size();
+    const std::size_t begin = row.row_.bytes().size();
     const bool is_partial = format.form == ValueForm::json && !partial.bits.empty() &&
                             has_column(partial.bits, partial.next++);
     if (!has_column(columns, i)) {
-      if (format.stored && old != nullptr) row.bytes_.append(old->value(column));
-      if (format.stored && old == nullptr) row.bytes_.push_back(unchanged_tag);
+      if (format.stored && old != nullptr) row.row_.bytes().append(old->row_.value(column));
+      if (format.stored && old == nullptr) row.row_.bytes().push_back(unchanged_tag);
     } else if (has_column(nulls, null_bit++)) {
-      row.bytes_.push_back(null_tag);
+      row.row_.bytes().push_back(null_tag);
     } else {
       TRY_DO(read_value(format, is_partial, column, old, row));
     }
     if (format.stored) {
-      row.end_column();
+      row.row_.end_value();
       ++column;
     } else {
-      row.bytes_.resize(begin);
+      row.row_.bytes().resize(begin);
     }
   }
   return {};
@@ -176,16 +134,16 @@ Status RowsReader::read_value(const ColumnFormat& format, bool is_partial, std::
                               const EncodedRow* old, EncodedRow& row) {
   Status done;
   if (is_partial) {
-    ByteReader before(old->value(column));
+    ByteReader before(old->row_.value(column));
     if (before.le<char>() != json_tag) {
       return fail(Code::unsupported,
                   described(column) +
                       ": a JSON value was logged as its differences from one that was not logged "
                       "(binlog_row_value_options=PARTIAL_JSON needs binlog_row_image=FULL)");
     }
-    done = values_->put_json_diffs(row.bytes_, format, before.sized(), in_);
+    done = values_->put_json_diffs(row.row_.bytes(), format, before.sized(), in_);
   } else {
-    done = values_->put(row.bytes_, format, in_);
+    done = values_->put(row.row_.bytes(), format, in_);
   }
   if (!done) return fail_in(described(column), std::move(done).error());
   if (in_.failed()) {

@@ -5,13 +5,13 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "connectors/mysql/column_format.h"
 #include "connectors/mysql/rows_event.h"
 #include "connectors/mysql/value_decoder.h"
 #include "core/bytes.h"
 #include "core/result.h"
+#include "core/row_buffer.h"
 #include "core/schema.h"
 
 namespace tidelog::mysql {
@@ -22,8 +22,10 @@ class EncodedRow {
   // Values that were not logged (binlog_row_image MINIMAL or NOBLOB) are unchanged values in it, or
   // those of the image before it: what an update does not log stayed as it was. In an insert an
   // unchanged value is a column that got its default.
-  std::string_view row() const { return bytes_; }
-  bool is_unchanged(std::size_t column) const;  // of the schema's columns
+  std::string_view row() const { return row_.row(); }
+  bool is_unchanged(std::size_t column) const {
+    return row_.is_unchanged(column);
+  }  // of the schema's columns
 
   // The values of the key columns, one after the other; a view into the row where they stand
   // together. Unsupported: one of them was not logged.
@@ -32,13 +34,7 @@ class EncodedRow {
  private:
   friend class RowsReader;
 
-  std::string_view value(std::size_t column) const;
-  void begin(std::size_t columns);
-  void end_column() { ends_.push_back(bytes_.size()); }
-
-  std::string bytes_;
-  std::vector<std::size_t> ends_;  // of each column's value in bytes_
-  std::string key_;
+  RowBuffer row_;
 };
 
 // The rows of one event, one after the other. One thread; event and format must outlive it.

@@ -349,10 +349,4 @@ Result<TableMap> read_table_map(std::string_view body, Flavour flavour) {
   return map;
 }
 
-Result<std::uint64_t> table_id_of(std::string_view body) {
-  ByteReader in(body.substr(0, table_id_bytes));
-  const std::uint64_t id = read_table_id(in);
-  return in.finish(id, "table id");
-}
-
 }  // namespace tidelog::mysql

@@ -63,7 +63,4 @@ struct TableMap {
 // Unsupported: a type that is not known, named with its column.
 Result<TableMap> read_table_map(std::string_view body, Flavour flavour);
 
-// The table id alone.
-Result<std::uint64_t> table_id_of(std::string_view body);
-
 }  // namespace tidelog::mysql

@@ -80,15 +80,6 @@ void print_address_6(std::string& out, std::string_view address) {
   if (zeros.count > 0 && zeros.first + zeros.count == words.size()) out.push_back(':');
 }
 
-bool is_null_word(std::string_view text) {
-  constexpr std::string_view word = "null";
-  if (text.size() != word.size()) return false;
-  for (std::size_t i = 0; i < word.size(); ++i) {
-    if ((text[i] | 0x20) != word[i]) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 // u8; what is no ASCII is printed as \ooo, and a zero as nothing.
@@ -136,20 +127,6 @@ bool print_mac(std::string& out, std::string_view bytes, std::size_t size) {
     out.push_back(hex_digits[byte_at(bytes, i) & 15]);
   }
   return true;
-}
-
-void print_element(std::string& out, std::string_view text) {
-  if (!text.empty() && !is_null_word(text) &&
-      text.find_first_of("{}\",\\ \t\n\r\v\f") == std::string_view::npos) {
-    out.append(text);
-    return;
-  }
-  out.push_back('"');
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    out.push_back(c);
-  }
-  out.push_back('"');
 }
 
 }  // namespace tidelog::postgres

@@ -14,7 +14,4 @@ bool print_network(std::string& out, std::string_view bytes);    // inet, cidr
 // macaddr, of 6 bytes, and macaddr8, of 8
 bool print_mac(std::string& out, std::string_view bytes, std::size_t size);
 
-// A text as an element of an array's text: in quotes where it needs them.
-void print_element(std::string& out, std::string_view text);
-
 }  // namespace tidelog::postgres

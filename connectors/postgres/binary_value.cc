@@ -13,6 +13,7 @@
 #include "connectors/postgres/binary_text.h"
 #include "core/bytes.h"
 #include "core/calendar.h"
+#include "core/row_buffer.h"
 #include "core/value_check.h"
 #include "core/value_codec.h"
 #include "core/value_text.h"
@@ -20,14 +21,6 @@
 namespace tidelog::postgres {
 
 namespace {
-
-// What a usual value takes is kept for the next one.
-constexpr std::size_t kept_bytes_max = 1 << 20;
-
-void empty(std::string& bytes) {
-  if (bytes.capacity() > kept_bytes_max) std::string().swap(bytes);
-  bytes.clear();
-}
 
 // ---- values whose stored form is not their text: each appends it, or returns false ----
 
@@ -349,7 +342,7 @@ bool BinaryValues::print_scalar(std::string& out, BinaryForm form, std::string_v
   if (form == BinaryForm::network) return print_network(out, bytes);
   if (form == BinaryForm::mac) return print_mac(out, bytes, 6);
   if (form == BinaryForm::mac8) return print_mac(out, bytes, 8);
-  empty(stored_);
+  empty_for_next(stored_);
   if (!put_of_kind(stored_, form, bytes)) return false;
   ByteReader in(stored_);
   print_value(out, read_value(in));
@@ -387,9 +380,9 @@ bool BinaryValues::print_array(std::string& out, const BinaryType& type, std::st
 // As an element; integers never need quotes.
 bool BinaryValues::print_quoted(std::string& out, BinaryForm form, std::string_view bytes) {
   if (const auto printed = print_integer(out, form, bytes)) return *printed;
-  empty(element_);
+  empty_for_next(element_);
   if (!print_scalar(element_, form, bytes)) return false;
-  print_element(out, element_);
+  print_array_element(out, element_);
   return true;
 }
 
@@ -400,7 +393,7 @@ bool BinaryValues::print(std::string& out, const BinaryType& type, std::string_v
 
 Result<std::string_view> BinaryValues::text(const BinaryType& type, std::string_view bytes) {
   if (const auto within = text_within(type.form, bytes)) return *within;
-  empty(text_);
+  empty_for_next(text_);
   if (!print(text_, type, bytes)) {
     TRY_DO(not_as_sent(type.form, bytes));
   }

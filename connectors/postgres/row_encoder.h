@@ -3,13 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "connectors/postgres/binary_value.h"
 #include "connectors/postgres/pgoutput.h"
 #include "core/result.h"
+#include "core/row_buffer.h"
 #include "core/schema.h"
 
 namespace tidelog::postgres {
@@ -25,7 +24,7 @@ class EncodedRow {
   // Of a tuple that holds the key alone: the other columns were not sent, and are unchanged here.
   Status encode_key_tuple(const Schema& schema, BinaryTypes types, const Tuple& tuple);
 
-  std::string_view row() const { return bytes_; }
+  std::string_view row() const { return row_.row(); }
   // The values of the key columns, one after the other; a view into the row where they stand
   // together.
   Result<std::string_view> key(const Schema& schema);
@@ -35,12 +34,8 @@ class EncodedRow {
                     const TupleColumn& column);
   Status put_binary(const Schema& schema, BinaryTypes types, std::size_t index,
                     std::string_view bytes);
-  std::string_view value(std::size_t index) const;
-  bool is_unchanged(std::size_t index) const;
 
-  std::string bytes_;
-  std::vector<std::size_t> ends_;  // of each column's value in bytes_
-  std::string key_;
+  RowBuffer row_;
   BinaryValues binary_;
 };
 

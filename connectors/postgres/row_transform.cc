@@ -6,13 +6,11 @@
 #include <utility>
 
 #include "core/bytes.h"
+#include "core/row_buffer.h"
 
 namespace tidelog::postgres {
 
 namespace {
-
-// What a usual row takes is kept for the next one.
-constexpr std::size_t kept_bytes_max = 1 << 20;
 
 char letter_of(TupleColumn::State state) {
   switch (state) {
@@ -145,8 +143,7 @@ Status RowTransform::check_width(const Tuple& tuple) const {
 // The texts move as they grow: they are pointed to once all are there.
 Status RowTransform::change_values(const Tuple& sent) {
   TRY_DO(check_width(sent));
-  if (texts_.capacity() > kept_bytes_max) std::string().swap(texts_);
-  texts_.clear();
+  empty_for_next(texts_);
   row_.assign(sent.begin(), sent.end());
   ends_.resize(row_.size());
   for (std::size_t i = 0; i < row_.size(); ++i) {
