@@ -93,6 +93,6 @@ initialise_data() {
 
 configure_replication() { :; }
 
-exec_tool() { exec "$@"; }
+client_tool() { exec "$@"; }
 
-run_command "$@"
+run_command "sql tool" "$@"

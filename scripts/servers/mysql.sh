@@ -80,11 +80,11 @@ initialise_data() {
 
 configure_replication() { add_options gtid-mode=ON enforce-gtid-consistency=ON; }
 
-exec_tool() {
+client_tool() {
   local name="$1" tree="$cache/mysql-9.7" loader
   [[ -d "$tree" ]] || { find_programs 9.7 && load; }
   mapfile -t loader < <(loader_of "$tree")
   exec env "LIBMYSQL_PLUGIN_DIR=$tree/usr/lib/mysql/plugin" "${loader[@]}" "$tree/usr/bin/$name" "${@:2}"
 }
 
-run_command "$@"
+run_command "sql tool" "$@"

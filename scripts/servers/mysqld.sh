@@ -211,26 +211,4 @@ restart() {
   print_env
 }
 
-sql() { exec mariadb --no-defaults --socket="$socket/s" --user=root --skip-ssl "$@"; }
-
-run_command() {
-  local command="${1:-}"
-  case "$command" in
-    start | stop | restart | remove | env | sql | tool) ;;
-    watch-for) watch_for "$2" && exit 0 ;;
-    -h | --help) usage 0 ;;
-    *) usage 2 >&2 ;;
-  esac
-  dir="${2:?$script $command DIR}"
-  shift 2
-  [[ "$dir" == /* ]] || dir="$PWD/$dir"
-  case "$command" in
-    start) start "$@" ;;
-    stop) load && stop "$@" ;;
-    restart) load && restart "$@" ;;
-    remove) load && stop --immediate && remove_files ;;
-    env) load && print_env ;;
-    sql) load && sql "$@" ;;
-    tool) load && exec_tool "$@" ;;
-  esac
-}
+client_sql() { exec mariadb --no-defaults --socket="$socket/s" --user=root --skip-ssl "$@"; }

@@ -284,22 +284,6 @@ restart() {
   print_env
 }
 
-command="${1:-}"
-case "$command" in
-  start | stop | restart | remove | env | psql) ;;
-  watch-for) watch_for "$2" && exit 0 ;;
-  -h | --help) usage 0 ;;
-  *) usage 2 >&2 ;;
-esac
-dir="${2:?postgres.sh $command DIR}"
-shift 2
-[[ "$dir" == /* ]] || dir="$PWD/$dir"
+client_psql() { PGHOST="$socket" PGPORT="$port" PGUSER=postgres exec psql -X -d postgres "$@"; }
 
-case "$command" in
-  start) start "$@" ;;
-  stop) load && stop "$@" ;;
-  restart) load && restart "$@" ;;
-  remove) load && stop --immediate && remove_files ;;
-  env) load && print_env ;;
-  psql) load && PGHOST="$socket" PGPORT="$port" PGUSER=postgres exec psql -X -d postgres "$@" ;;
-esac
+run_command psql "$@"

@@ -1,5 +1,6 @@
 # What the scripts of all throw-away servers share, for `source`: where programs are fetched from and kept, and the care that a
-# server is gone when whoever wanted it is. They set kill_signal and have these functions and variables:
+# server is gone when whoever wanted it is. They set kill_signal, have start, stop, restart, load, print_env and usage, and these functions and
+# variables:
 #   dir, home, socket     the folder that was asked for; the server's own; the one of its socket
 #   server_process        prints the number of the server's process, or nothing
 # shellcheck shell=bash disable=SC2154
@@ -158,4 +159,29 @@ remove_files() {
   rm -rf "$home" "$socket"
   [[ ! -d "$dir" ]] || (cd "$dir" && rm -f watched server.env initialise.log start.err)
   rmdir "$dir" 2>/dev/null || true
+}
+
+# ---- the command line ------------------------------------------------------------------------------------------------
+
+# run_command CLIENTS COMMAND DIR [ARGUMENT]...: CLIENTS are the script's own commands, each a function client_NAME
+run_command() {
+  local clients=" $1 " command="${2:-}"
+  shift
+  case "$command" in
+    start | stop | restart | remove | env) ;;
+    watch-for) watch_for "$2" && exit 0 ;;
+    -h | --help) usage 0 ;;
+    *) [[ -n "$command" && "$clients" == *" $command "* ]] || usage 2 >&2 ;;
+  esac
+  dir="${2:?$(basename "$0") $command DIR}"
+  shift 2
+  [[ "$dir" == /* ]] || dir="$PWD/$dir"
+  case "$command" in
+    start) start "$@" ;;
+    stop) load && stop "$@" ;;
+    restart) load && restart "$@" ;;
+    remove) load && stop --immediate && remove_files ;;
+    env) load && print_env ;;
+    *) load && "client_$command" "$@" ;;
+  esac
 }
