@@ -253,6 +253,7 @@ Status append_events(const CommandContext& context, const AppendOptions& options
                 fmt::format("--event-id: expected a UUID, found `{}`", options.event_id));
   }
   TRY(const auto store, open_store(context, options));
+  TRY_DO(tell_pending_erasures(context, *store));
   const auto append = options.each ? append_each : append_all;
   TRY_DO(append(context, options, expected, *store));
   return context.out.flush();

@@ -120,6 +120,7 @@ Status truncate_stream(const CommandContext& context, const StreamCommandOptions
     TRY_DO(check_table(options, state));
     return truncate_table(context, options, *store);
   }
+  TRY_DO(tell_pending_erasures(context, *store));
   TRY(const StreamOutcome outcome,
       store->truncate_stream(options.stream, {options.before}, expected));
   return answer(context, options, outcome);
@@ -128,6 +129,7 @@ Status truncate_stream(const CommandContext& context, const StreamCommandOptions
 Status delete_stream(const CommandContext& context, const StreamCommandOptions& options) {
   TRY(const ExpectedRevision expected, parse_expected(options.expected));
   TRY(const auto store, open_for_writing(context, options.common, "store delete"));
+  TRY_DO(tell_pending_erasures(context, *store));
   // A name that was never used can be barred for ever; to delete it is a misspelt name.
   if (!options.for_ever) {
     TRY(const auto reader, store->reader());

@@ -34,6 +34,14 @@ Result<std::unique_ptr<EventStore>> open_for_writing(const CommandContext& conte
                           store_options(config, context.clock, command));
 }
 
+Status tell_pending_erasures(const CommandContext& context, const EventStore& store) {
+  TRY(const auto pending, pending_erasures(context.disk, store.paths()));
+  if (pending.empty()) return {};
+  return context.err.line(
+      "tidelog: warning: an erasure that was cut off is not done yet: `tidelog run`, `store erase` "
+      "or `store compact` goes on with it");
+}
+
 Result<ErasureReport> finish_erasures(const CommandContext& context, EventStore& store,
                                       std::string_view command) {
   ErasureOptions options;

@@ -25,6 +25,10 @@ Result<std::unique_ptr<EventStore>> open_for_writing(const CommandContext& conte
                                                      const CommonOptions& options,
                                                      std::string_view command);
 
+// Says so when an erasure that was cut off is not done yet, for a command that does not wait for
+// it.
+Status tell_pending_erasures(const CommandContext& context, const EventStore& store);
+
 // Does what an erasure that was cut off left to do.
 Result<ErasureReport> finish_erasures(const CommandContext& context, EventStore& store,
                                       std::string_view command);

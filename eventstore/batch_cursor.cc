@@ -37,9 +37,24 @@ Result<std::string_view> FileWindow::view(std::uint64_t offset, std::uint64_t by
   return std::string_view(window_).substr(offset - offset_, bytes);
 }
 
+// The file by its name in `segments`; of an adopted one the segment's number, which comes first in
+// it, is whoever opened it to say.
+std::string BatchCursor::place_at(std::uint64_t file_offset) const {
+  return next_.staged ? fmt::format("staging file {} at offset {}", next_.file_id, file_offset)
+                      : fmt::format("segment {} at offset {} of {:08}-{}.log", next_.file_id,
+                                    file_offset, next_.file_id, next_.generation);
+}
+
 std::string BatchCursor::place() const {
-  return fmt::format("{} {} at offset {}", next_.staged ? "staging file" : "segment", next_.file_id,
-                     next_.file_offset);
+  return fmt::format("{}, position {}", place_at(next_.file_offset), next_.base.value);
+}
+
+std::string BatchCursor::batch_place() const {
+  const std::uint64_t first = header_.base.value;
+  return fmt::format("{}, batch {} ({})", place_at(batch_offset_), header_.sequence,
+                     header_.event_count == 0 ? fmt::format("position {}", first)
+                                              : fmt::format("positions {} to {}", first,
+                                                            first + header_.event_count - 1));
 }
 
 void BatchCursor::go_to(std::uint64_t file_offset, std::uint64_t sequence, Position base,
@@ -134,16 +149,10 @@ Result<std::string_view> BatchCursor::block(std::size_t index) {
   TRY(const std::string_view stored, window_.view(block_offsets_[index], entry.stored_bytes));
   if (stored.size() != entry.stored_bytes) {
     return fail(Code::corrupt,
-                fmt::format("batch {} block {}: the file ends within it", header_.sequence, index));
+                fmt::format("{}, block {}: the file ends within it", batch_place(), index));
   }
   auto raw = open_block(entry, stored, inflated_);
-  if (!raw) {
-    return fail_in(fmt::format("{} {} at offset {}, batch {} (positions {} to {}), block {}",
-                               header_.staged ? "staging file" : "segment", header_.file_id,
-                               batch_offset_, header_.sequence, header_.base.value,
-                               header_.base.value + header_.event_count - 1, index),
-                   raw.error());
-  }
+  if (!raw) return fail_in(fmt::format("{}, block {}", batch_place(), index), raw.error());
   return raw;
 }
 

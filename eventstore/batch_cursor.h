@@ -60,6 +60,8 @@ class BatchCursor {
   const format::BatchExtension& extension() const { return extension_; }
   std::uint64_t file_offset() const { return batch_offset_; }
   std::uint64_t block_offset(std::size_t index) const { return block_offsets_[index]; }
+  // Which batch it is, for messages: file, offset, number, positions.
+  std::string batch_place() const;
 
   // The verified raw bytes of one of its blocks. Borrowed until the next call of anything here.
   Result<std::string_view> block(std::size_t index);
@@ -74,6 +76,7 @@ class BatchCursor {
 
  private:
   std::string place() const;  // for messages: where the next batch begins
+  std::string place_at(std::uint64_t file_offset) const;
   Step bad(std::string why);
   Result<Step> read_header();
   Result<Step> read_extension();

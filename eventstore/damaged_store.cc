@@ -133,6 +133,12 @@ Status DamagedStore::walk(DamagedStoreVisitor& visitor) {
   for (std::size_t i = 0; i < segments_.size(); ++i) {
     const Segment& segment = segments_[i];
     const std::string path = paths_.segment(segment.id, segment.generation);
+    // Without a manifest nothing names a file that is gone, but its number is missing.
+    if (i != 0 && segment.id > segments_[i - 1].id + 1) {
+      where = paths_.segment(segments_[i - 1].id + 1, 0);
+      why = "the file is missing";
+      note(where + " is missing");
+    }
     if (!at && segment.base) {
       at.emplace();
       at->base = *segment.base;

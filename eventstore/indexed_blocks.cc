@@ -228,18 +228,13 @@ Result<const WalkedBlock*> IndexedBlocks::read(std::uint32_t block) {
   const format::IndexedBlock& found = batch.blocks[at.block];
   TRY(Window* const window, window_of(batch.file));
   TRY(const std::string_view stored, window->view(found.offset, found.entry.stored_bytes));
-  if (stored.size() != found.entry.stored_bytes) {
-    return fail(Code::corrupt, fmt::format("segment {}: the file ends within the block of position "
-                                           "{}",
-                                           index_.header().segment_id, found.base.value));
-  }
-  auto raw = open_block(found.entry, stored, inflated_);
+  const bool is_cut = stored.size() != found.entry.stored_bytes;
+  auto raw = is_cut ? fail(Code::corrupt, "the file ends within its block")
+                    : open_block(found.entry, stored, inflated_);
   if (!raw) {
-    return fail_in(
-        fmt::format("segment {}, {} at offset {} (positions {} to {})", index_.header().segment_id,
-                    batch.file == 0 ? "its log" : "an adopted file", found.offset, found.base.value,
-                    found.base.value + found.entry.event_count - 1),
-        raw.error());
+    return fail_in(fmt::format("{} at offset {} (positions {} to {})", window->path, found.offset,
+                               found.base.value, found.base.value + found.entry.event_count - 1),
+                   raw.error());
   }
   block_.raw = *raw;
   return &block_;
@@ -249,7 +244,8 @@ Result<IndexedBlocks::Window*> IndexedBlocks::window_of(std::uint64_t file) {
   const std::uint64_t id = index_.header().segment_id;
   if (file == 0) {
     if (log_.file) return &log_;
-    TRY(log_.file, open_named(disk_, paths_.segment(id, index_.header().generation)));
+    log_.path = paths_.segment(id, index_.header().generation);
+    TRY(log_.file, open_named(disk_, log_.path));
     return &log_;
   }
   if (adopted_file_ == file) return &adopted_;
@@ -257,7 +253,8 @@ Result<IndexedBlocks::Window*> IndexedBlocks::window_of(std::uint64_t file) {
   const format::IndexedFile& adopted = names->files[file - 1];
   adopted_ = {};
   adopted_file_ = 0;
-  TRY(adopted_.file, open_named(disk_, paths_.adopted(id, adopted.staging_id, adopted.generation)));
+  adopted_.path = paths_.adopted(id, adopted.staging_id, adopted.generation);
+  TRY(adopted_.file, open_named(disk_, adopted_.path));
   adopted_file_ = file;
   return &adopted_;
 }

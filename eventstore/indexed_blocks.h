@@ -43,6 +43,7 @@ class IndexedBlocks final : public BlockWalk {
  private:
   // Reads what is near in one go, and what is far for itself.
   struct Window {
+    std::string path;  // for messages
     std::unique_ptr<File> file;
     std::uint64_t offset = 0;
     std::string bytes;

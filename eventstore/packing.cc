@@ -24,8 +24,7 @@ class Sample {
       : store_(store), segment_(segment) {}
 
   Result<bool> is_worth_it() {
-    TRY(const auto file,
-        open_named(store_.disk(), store_.paths().segment(segment_.id, segment_.generation)));
+    TRY(const auto file, open_segment(store_.disk(), store_.paths(), segment_));
     TRY(const auto opened, read_head(*file, store_.paths(), segment_));
     TRY_DO(add(*file, opened.first));
     constexpr std::uint64_t saved_part = 8;

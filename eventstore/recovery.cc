@@ -263,12 +263,17 @@ Result<OpenedHead> read_head(const File& file, const StorePaths& paths,
   std::string fixed;
   std::string body;
   TRY_DO(file.read(0, format::head_fixed_bytes, fixed));
+  const auto damaged = [&](const Error& error) {
+    return fail_in(
+        fmt::format("{} at offset 0 (events from position {} on)", path, segment.base.value),
+        error);
+  };
   const auto lengths = format::read_head_lengths(fixed);
-  if (!lengths) return fail_in(path, lengths.error());
+  if (!lengths) return damaged(lengths.error());
   TRY(const std::uint64_t file_bytes, file.size());
   TRY_DO(file.read(format::head_fixed_bytes, std::min(lengths->body_bytes, file_bytes), body));
   auto head = format::read_segment_head(fixed, body);
-  if (!head) return fail_in(path, head.error());
+  if (!head) return damaged(head.error());
   if (head->segment_id != segment.id || head->generation != segment.generation ||
       head->base != segment.base) {
     return fail(Code::corrupt,

@@ -89,7 +89,7 @@ class Restore {
   // False when what follows is beyond the end.
   Result<bool> restore_segment(const format::ManifestSegment& segment) {
     const std::string path = from_.segment(segment.id, segment.generation);
-    TRY(const auto file, open_named(disk_, path));
+    TRY(const auto file, open_segment(disk_, from_, segment));
     TRY(const auto opened, read_head(*file, from_, segment));
     const BatchCursor::Expected& first = opened.first;
     if (is_cut_ && first.base >= end_ && !segments_.empty()) return false;

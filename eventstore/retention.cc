@@ -89,8 +89,7 @@ class RetentionRun : private RewritePlan {
     const format::Manifest manifest = store_.manifest();
     uuid_ = manifest.uuid;
     for (const auto& segment : manifest.segments) {
-      TRY(const auto file,
-          open_named(store_.disk(), store_.paths().segment(segment.id, segment.generation)));
+      TRY(const auto file, open_segment(store_.disk(), store_.paths(), segment));
       TRY(const auto opened, read_head(*file, store_.paths(), segment));
       Boundary boundary{segment, opened.head.append_time, {}, 0, 0, {}};
       for (const auto& stream : opened.head.streams) boundary.next[stream.id] = stream.next;
@@ -151,8 +150,7 @@ class RetentionRun : private RewritePlan {
     TRY(const auto superblock, read_superblock(store_.disk(), store_.paths()));
     // Of the one that is written to, a moment ago.
     if (superblock && superblock->segment_id == segment.id) return superblock->file_offset;
-    TRY(const auto file,
-        open_named(store_.disk(), store_.paths().segment(segment.id, segment.generation)));
+    TRY(const auto file, open_segment(store_.disk(), store_.paths(), segment));
     return written_bytes(*file);
   }
 
@@ -440,8 +438,7 @@ class RetentionRun : private RewritePlan {
     const format::ManifestSegment& segment = boundaries_[index].segment;
     if (segment.base == boundaries_[index + 1].segment.base) return true;
     if (segment.generation == 0) return false;
-    TRY(const auto file,
-        open_named(store_.disk(), store_.paths().segment(segment.id, segment.generation)));
+    TRY(const auto file, open_segment(store_.disk(), store_.paths(), segment));
     TRY(const auto opened, read_head(*file, store_.paths(), segment));
     BatchCursor cursor(*file, opened.first);
     for (;;) {

@@ -93,7 +93,7 @@ class SegmentRewriting {
  private:
   Status rewrite() {
     const std::string path = paths_.segment(old_.id, old_.generation);
-    TRY(const auto file, open_named(disk_, path));
+    TRY(const auto file, open_segment(disk_, paths_, old_));
     TRY(auto opened, read_head(*file, paths_, old_));
     TRY_DO(catalog_.apply(opened.head));
     opened.head.generation = new_.generation;

@@ -91,8 +91,7 @@ class SegmentCheck {
 
   // Code::corrupt is damage of the segment itself.
   Status run() {
-    const std::string path = paths_.segment(subject_.segment.id, subject_.segment.generation);
-    TRY(const auto file, open_named(disk_, path));
+    TRY(const auto file, open_segment(disk_, paths_, subject_.segment));
     TRY(const std::uint64_t file_bytes, file->size());
     TRY(auto opened, read_head(*file, paths_, subject_.segment));
     findings_.is_begun_since = opened.first.sequence > subject_.durable_batches;
@@ -109,7 +108,10 @@ class SegmentCheck {
     findings_.end = walk_->expected();
     findings_.is_whole = true;
     findings_.batch_count = findings_.end.sequence - findings_.first.sequence;
-    advance(file_bytes - std::min(counted_, file_bytes));
+    // The zeros behind it were not read.
+    const std::uint64_t zeros = file_bytes - std::min(counted_, file_bytes);
+    progress_.bytes_total -= zeros;
+    seen_.bytes_total -= zeros;
     return check_index();
   }
 
@@ -156,12 +158,10 @@ class SegmentCheck {
       if (record_.removed_count != 0) continue;
       ++events;
       if (!is_defined(record_.event)) {
-        return fail(
-            Code::corrupt,
-            fmt::format(
-                "batch {} of file {}: an event of stream {} and schema {}, which are not defined",
-                batch.header().sequence, batch.header().file_id, record_.event.stream.value,
-                record_.event.schema.value));
+        return fail(Code::corrupt,
+                    fmt::format("{}: an event of stream {} and schema {}, which are not defined",
+                                batch.batch_place(), record_.event.stream.value,
+                                record_.event.schema.value));
       }
       if (builder != nullptr) builder->add(record_);
     }
@@ -170,10 +170,8 @@ class SegmentCheck {
     seen_.events += events;
     const std::uint64_t expected = batch.extension().blocks[index].event_count;
     if (positions == expected) return {};
-    return fail(Code::corrupt, fmt::format("batch {} of file {}: block {} holds {} positions and "
-                                           "says {}",
-                                           batch.header().sequence, batch.header().file_id, index,
-                                           positions, expected));
+    return fail(Code::corrupt, fmt::format("{}: block {} holds {} positions and says {}",
+                                           batch.batch_place(), index, positions, expected));
   }
 
   // Most events are of the schema of their stream's event before.

@@ -10,7 +10,7 @@ namespace tidelog {
 Result<std::unique_ptr<SegmentWalk>> SegmentWalk::open(Disk& disk, const StorePaths& paths,
                                                        const format::ManifestSegment& segment,
                                                        Catalog& catalog) {
-  TRY(auto file, open_named(disk, paths.segment(segment.id, segment.generation)));
+  TRY(auto file, open_segment(disk, paths, segment));
   TRY(const auto opened, read_head(*file, paths, segment));
   catalog.restart();
   TRY_DO(catalog.apply(opened.head));
@@ -47,7 +47,7 @@ Result<bool> SegmentWalk::next_of_log(Position limit, const Wanted& wanted) {
       ended_ = true;
       return false;
     }
-    TRY_DO(catalog_.apply(log_.header(), log_.extension()));
+    TRY_DO(take_names());
     stand_in_log();
     if (wanted(base_, base_ + event_count_, *runs_)) return true;
   }
@@ -57,7 +57,8 @@ Result<bool> SegmentWalk::next_of_log(Position limit, const Wanted& wanted) {
 Result<bool> SegmentWalk::next_of_file(const Wanted& wanted) {
   for (;;) {
     TRY(const auto step, staged_->next());
-    if (step == BatchCursor::Step::bad) return fail(Code::corrupt, staged_->why());
+    if (step == BatchCursor::Step::bad)
+      return fail(Code::corrupt, place_of_file() + staged_->why());
     if (step == BatchCursor::Step::zeros) return false;
     TRY_DO(catalog_.define(staged_->extension()));
     stand_in_file();
@@ -73,8 +74,10 @@ Status SegmentWalk::open_adopted() {
   }
   adopted_ = files.front();
   for (const auto& run : log_.extension().runs) adopted_bases_[run.stream] = run.base.value;
-  TRY(staged_file_, open_named(disk_, paths_.adopted(log_.header().file_id, adopted_.staging_id,
-                                                     adopted_.generation)));
+  auto file = open_named(
+      disk_, paths_.adopted(log_.header().file_id, adopted_.staging_id, adopted_.generation));
+  if (!file && file.error().code == Code::corrupt) return fail_in(log_.batch_place(), file.error());
+  TRY(staged_file_, std::move(file));
   staged_.emplace(*staged_file_, begin_of(adopted_));
   return {};
 }
@@ -88,11 +91,23 @@ Status SegmentWalk::check_whole() const {
                      end.file_offset == adopted_.file_bytes;
   if (whole) return {};
   return fail(Code::corrupt,
-              fmt::format("adopted file {} ends after {} batches and {} events, its commit says {} "
-                          "and {} (positions {} to {})",
-                          adopted_.staging_id, end.sequence, end.base.value, adopted_.batch_count,
-                          adopted_.event_count, adopted_base().value,
-                          adopted_base().value + adopted_.event_count - 1));
+              fmt::format("{}it ends at offset {} after {} batches and {} events, its commit says "
+                          "{}, {} and {}",
+                          place_of_file(), end.file_offset, end.sequence, end.base.value,
+                          adopted_.file_bytes, adopted_.batch_count, adopted_.event_count));
+}
+
+// For messages: positions in it count from its own begin.
+std::string SegmentWalk::place_of_file() const {
+  return fmt::format(
+      "{} (positions {} to {}): ",
+      paths_.adopted(log_.header().file_id, adopted_.staging_id, adopted_.generation),
+      adopted_base().value, adopted_base().value + adopted_.event_count - 1);
+}
+
+Status SegmentWalk::take_names() {
+  const Status applied = catalog_.apply(log_.header(), log_.extension());
+  return applied ? applied : fail_in(log_.batch_place(), applied.error());
 }
 
 void SegmentWalk::close_adopted() {
@@ -136,7 +151,7 @@ Status SegmentWalk::list_log(Position limit) {
     TRY(const auto step, log_.next());
     if (step == BatchCursor::Step::bad) return fail(Code::corrupt, log_.why());
     if (step == BatchCursor::Step::zeros) break;
-    TRY_DO(catalog_.apply(log_.header(), log_.extension()));
+    TRY_DO(take_names());
     if (log_.header().event_count != 0) log_marks_->push_back(mark);
   }
   return {};
@@ -147,7 +162,8 @@ Status SegmentWalk::list_file() {
   for (;;) {
     const Mark mark = mark_of(*staged_);
     TRY(const auto step, staged_->next());
-    if (step == BatchCursor::Step::bad) return fail(Code::corrupt, staged_->why());
+    if (step == BatchCursor::Step::bad)
+      return fail(Code::corrupt, place_of_file() + staged_->why());
     if (step == BatchCursor::Step::zeros) return check_whole();
     TRY_DO(catalog_.define(staged_->extension()));
     file_marks_.push_back(mark);

@@ -64,6 +64,8 @@ class SegmentWalk {
   void forget_windows() { log_.forget_window(); }
 
  private:
+  std::string place_of_file() const;
+  Status take_names();
   // Where a batch begins: all that its cursor expects of it beside the file.
   struct Mark {
     std::uint64_t file_offset = 0;

@@ -116,6 +116,15 @@ Result<std::unique_ptr<File>> open_named(Disk& disk, const std::string& path) {
   return fail(Code::corrupt, fmt::format("{} is missing, and the store names it", path));
 }
 
+Result<std::unique_ptr<File>> open_segment(Disk& disk, const StorePaths& paths,
+                                           const format::ManifestSegment& segment) {
+  const std::string path = paths.segment(segment.id, segment.generation);
+  auto file = disk.open_read(path);
+  if (file || file.error().code != Code::not_found) return file;
+  return fail(Code::corrupt, fmt::format("{} is missing: events from position {} on are not here",
+                                         path, segment.base.value));
+}
+
 Result<format::Manifest> read_manifest(Disk& disk, const StorePaths& paths) {
   TRY(const std::string bytes, read_file(disk, paths.manifest));
   auto manifest = format::read_manifest(bytes);

@@ -48,6 +48,9 @@ std::optional<KeptFile> kept_file_named(std::string_view file_name);
 
 // A file that the manifest or a batch names: when it is missing, the store is damaged.
 Result<std::unique_ptr<File>> open_named(Disk& disk, const std::string& path);
+// The same of a segment's own file, whose positions are told.
+Result<std::unique_ptr<File>> open_segment(Disk& disk, const StorePaths& paths,
+                                           const format::ManifestSegment& segment);
 
 Result<format::Manifest> read_manifest(Disk& disk, const StorePaths& paths);
 Status write_manifest(Disk& disk, const StorePaths& paths, const format::Manifest& manifest);

@@ -82,7 +82,7 @@ Result<std::size_t> StoreReader::last_segment_not(
     for (std::size_t high = manifest_.segments.size(); high - low > 1;) {
       const std::size_t middle = low + (high - low) / 2;
       const format::ManifestSegment& segment = manifest_.segments[middle];
-      TRY(const auto file, open_named(disk_, paths_.segment(segment.id, segment.generation)));
+      TRY(const auto file, open_segment(disk_, paths_, segment));
       TRY(const auto opened, read_head(*file, paths_, segment));
       (is_beyond(opened.head) ? high : low) = middle;
     }
@@ -215,7 +215,7 @@ Result<std::vector<SchemaId>> StoreReader::read_schema_versions(std::string_view
   TRY_DO(seek(Position{0}));
   const auto ask = [&]() -> Result<OpenedHead> {
     const format::ManifestSegment& first = manifest_.segments.front();
-    TRY(const auto file, open_named(disk_, paths_.segment(first.id, first.generation)));
+    TRY(const auto file, open_segment(disk_, paths_, first));
     return read_head(*file, paths_, first);
   };
   TRY(const auto opened, until_nothing_changed(ask, [this] { return may_repeat(); }));

@@ -87,7 +87,7 @@ bool StoreReader::counts(StreamId stream, Revision revision) const {
 // Those that the last segment's head knows.
 Status StoreReader::learn_stream_names() {
   const format::ManifestSegment& last = manifest_.segments.back();
-  TRY(const auto file, open_named(disk_, paths_.segment(last.id, last.generation)));
+  TRY(const auto file, open_segment(disk_, paths_, last));
   TRY(const auto opened, read_head(*file, paths_, last));
   format::BatchExtension extension;
   for (const format::StreamEntry& entry : opened.head.streams)
@@ -188,7 +188,7 @@ Status StoreReader::start_by_scan() {
 // Of the streams, sources and schemas that the segment's events may have. Those met before stay.
 Status StoreReader::learn_names(SegmentIndex& index) {
   if (names_known_) return {};
-  TRY(const auto file, open_named(disk_, paths_.segment(segment().id, segment().generation)));
+  TRY(const auto file, open_segment(disk_, paths_, segment()));
   TRY(const auto opened, read_head(*file, paths_, segment()));
   TRY_DO(catalog_.apply(opened.head));
   const auto names = index.names();

@@ -13,7 +13,7 @@ Status StreamLives::refresh(const DurablePage::Value& bound) {
 }
 
 Status StreamLives::begin_at(const format::ManifestSegment& segment) {
-  TRY(auto file, open_named(disk_, paths_.segment(segment.id, segment.generation)));
+  TRY(auto file, open_segment(disk_, paths_, segment));
   TRY(const auto opened, read_head(*file, paths_, segment));
   lives_.clear();
   any_ = false;

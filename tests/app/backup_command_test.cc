@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "core/disk.h"
+#include "eventstore/erasure.h"
+#include "eventstore/store_files.h"
 #include "tests/app/cli_fixture.h"
 #include "tests/app/shop_store.h"
 #include "tests/support/child_process.h"
@@ -119,6 +121,26 @@ TEST_CASE("store restore, salvage, backup: not into what they read, by whatever 
   refused({"restore", "--from", folders.base + "/copy", "--to", folders.backup + "/x"});
   refused({"backup", "--store", folders.store, "--to", folders.base + "/link/x"});
   CHECK_FALSE(std::filesystem::exists(folders.store + "/segments/x"));
+}
+
+TEST_CASE("append, store truncate, store delete: an erasure that is not done is said, and left") {
+  Folders folders("pending erasure");
+  const std::string lines = folders.base + "/lines.jsonl";
+  const auto file = folders.disk->create(lines);
+  REQUIRE(file);
+  REQUIRE((*file)->write(0, "{\"type\":\"t\"}\n"));
+  REQUIRE(write_erasures(*folders.disk, StorePaths(folders.store),
+                         {{"shop.public.customers", {}, {Position{5}}}}));
+  const std::vector<std::vector<std::string>> commands = {
+      {"append", "cart", lines},
+      {"store", "truncate", "--stream", "cart", "--before", "1"},
+      {"store", "delete", "--stream", "cart"}};
+  for (std::vector<std::string> command : commands) {
+    command.insert(command.end(), {"--store", folders.store});
+    const auto answer = folders.run_well(command);
+    CHECK_MESSAGE(contains(answer.err, "an erasure that was cut off is not done yet"), answer.err);
+  }
+  CHECK(contains(folders.events_of(folders.store), "Ada"));
 }
 
 TEST_CASE("a store without its manifest is a damaged one, not none") {

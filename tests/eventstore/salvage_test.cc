@@ -208,6 +208,22 @@ TEST_CASE("salvage: without the manifest and a segment's head, by the files' nam
   }
 }
 
+TEST_CASE("salvage: without the manifest a missing file is told by its own name") {
+  const StoreScript script(operation_count);
+  FaultyDisk disk = store_of(script);
+  const auto logs = segment_files(disk, ".log");
+  REQUIRE(logs.size() > 4);
+  REQUIRE(disk.remove(directory + "/manifest"));
+  REQUIRE(disk.remove(logs[2]));
+  const auto report = salvage(disk);
+  REQUIRE_MESSAGE(report, report.error().what);
+  REQUIRE_FALSE(report->missing_events.empty());
+  for (const auto& missing : report->missing_events) {
+    CHECK(logs[2].ends_with(missing.file));
+    CHECK(missing.why == "the file is missing");
+  }
+}
+
 TEST_CASE("salvage: the positions of sources are those of before the first missing event") {
   const StoreScript script(operation_count);
   FaultyDisk disk = store_of(script);

@@ -90,6 +90,60 @@ TEST_CASE("verify: a whole store's indexes and snapshots are all looked at, and 
   CHECK(report.progress.bytes == report.progress.bytes_total);
 }
 
+TEST_CASE("verify: the zeros that a segment is filled up with are not told as read") {
+  FaultyDisk disk;
+  FakeClock clock;
+  constexpr std::uint64_t segment_bytes = 1 << 20;
+  {
+    const auto store = must(EventStore::open(disk, clock, folder, small_store(segment_bytes)));
+    Writer writer(*store);
+    writer.begin(1);
+    writer.row(1, "a row");
+    must(writer.commit());
+    must(store->seal());
+  }
+  const VerifyReport report = verified(disk);
+  CHECK(report.progress.events == 2);
+  CHECK(report.progress.bytes < 4096);
+  CHECK(report.progress.bytes == report.progress.bytes_total);
+}
+
+// Every damage that a person is told of names the file, the offset in it and the positions.
+TEST_CASE("verify, readers, recovery: a segment that was cut short is told with all of its place") {
+  Subject subject;
+  const auto manifest = must(read_manifest(subject.disk, StorePaths(folder)));
+  // The last one, where recovery meets it, and one before.
+  for (const std::size_t from_end : {std::size_t{1}, std::size_t{3}}) {
+    CAPTURE(from_end);
+    const auto& segment = manifest.segments[manifest.segments.size() - from_end - 1];
+    const std::string path = StorePaths(folder).segment(segment.id, 0);
+    const std::string name = path.substr(path.find_last_of('/') + 1);
+    for (const bool with_index : {false, true}) {
+      CAPTURE(with_index);
+      FaultyDisk disk = subject.disk;
+      if (!with_index) must(disk.remove(StorePaths(folder).index(segment.id, 0)));
+      const std::string content = disk.files().at(path);
+      disk.put_file(path, content.substr(0, content.find_last_not_of('\0') - 50));
+      const auto tells_all = [&](const std::string& what) {
+        CAPTURE(what);
+        CHECK(what.find(name) != std::string::npos);
+        CHECK(what.find("at offset ") != std::string::npos);
+        CHECK(what.find("position") != std::string::npos);
+      };
+      const VerifyReport report = verified(disk);
+      REQUIRE_FALSE(report.damage.empty());
+      tells_all(report.damage.front());
+      const auto reader = must(StoreReader::open(disk, folder));
+      for (;;) {
+        const auto event = reader->next();
+        if (!event) tells_all(event.error().what);
+        REQUIRE_FALSE((event && *event == nullptr));
+        if (!event) break;
+      }
+    }
+  }
+}
+
 TEST_CASE("verify: a damaged index is a warning that names it, and the next writer makes it anew") {
   Subject subject;
   const std::string path = subject.indexes[1];
