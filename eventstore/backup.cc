@@ -39,6 +39,7 @@ class Backup {
   Result<BackupReport> run() {
     TRY_DO(prepare());
     TRY_DO(copy_store());
+    on_progress_(progress_);  // now that it is known what was not needed
     TRY_DO(name_everything());
     TRY_DO(put_in_place(replacing_));
     TRY_DO(remove_the_rest());
@@ -207,21 +208,18 @@ class Backup {
     TRY_DO(copy_erasures());
     progress_.bytes_total = progress_.bytes;
     for (const auto& segment : manifest_.segments) {
-      if (is_listed(segment)) {
-        progress_.bytes_total += listed_bytes(segment.id);
-        continue;
-      }
-      TRY(const auto file, disk_.open_read(from_.segment(segment.id, segment.generation)));
-      TRY(const std::uint64_t bytes, file->size());
-      progress_.bytes_total += bytes;
+      progress_.bytes_total += bytes_to_verify(segment);
+      if (!is_listed(segment)) TRY_DO(plan_copying(segment));
     }
     std::optional<BatchCursor::Expected> next;
     for (const auto& segment : manifest_.segments) {
+      const bool was_listed = is_listed(segment);
       if (is_known(segment)) {
         take_known(segment);
         next.reset();
         continue;
       }
+      if (was_listed) TRY_DO(plan_copying(segment));  // its copy is not whole
       TRY(const auto end, copy_segment(segment, next));
       if (!end) break;
       next = end;
@@ -233,35 +231,58 @@ class Backup {
   }
 
   // A store that was put back to an older state and went on from there has other events at the
-  // same positions. The chain through all headers tells.
+  // same positions. The chain through all headers tells, at the last batch of the backup that can
+  // be read.
   Status check_same_history() {
-    if (before_.manifest.segments.empty()) return {};
-    const std::uint64_t batches = before_.durable_batches;
-    const auto there = chain_before(to_, before_.manifest, batches);
-    const bool is_damaged =
-        !there && (there.error().code == Code::corrupt || there.error().code == Code::not_found);
-    if (!there && !is_damaged) return error_of(there);
-    if (is_damaged || !*there) return {};  // it is copied anew where it is not whole
-    TRY(const auto here, chain_before(from_, manifest_, batches));
-    if (!here || **there == *here) return {};
+    TRY(const auto there, last_readable_batch());
+    if (!there) return {};  // all of it is copied anew
+    TRY(const auto here, chain_before(there->sequence));
+    if (!here || there->chain == *here) return {};
     return fail(
         Code::conflict,
         fmt::format("{} holds other events before position {} than {}: this store was put back to "
                     "an older state and went on from there. Give another folder",
-                    to_.directory, before_.durable.value, from_.directory));
+                    to_.directory, there->base.value, from_.directory));
   }
 
-  // Of the first `batches` of them; nothing when the segments begin after them.
-  Result<std::optional<std::uint32_t>> chain_before(const StorePaths& paths,
-                                                    const format::Manifest& manifest,
-                                                    std::uint64_t batches) {
-    for (auto segment = manifest.segments.rbegin(); segment != manifest.segments.rend();
-         ++segment) {
-      TRY(const auto file, disk_.open_read(paths.segment(segment->id, segment->generation)));
-      TRY(const auto opened, read_head(*file, paths, *segment));
+  // Where it ends, in the backup that the folder holds. Segments behind it are damaged.
+  Result<std::optional<BatchCursor::Expected>> last_readable_batch() {
+    const auto& segments = before_.manifest.segments;
+    for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
+      const std::string path = to_.segment(segment->id, segment->generation);
+      const auto end = readable_end_of(path, *segment);
+      if (end) return std::optional(*end);
+      if (end.error().code != Code::corrupt && end.error().code != Code::not_found)
+        return error_of(end);
+      note_damage(path.substr(to_.directory.size() + 1), end.error().what);
+    }
+    return std::optional<BatchCursor::Expected>();
+  }
+
+  Result<BatchCursor::Expected> readable_end_of(const std::string& path,
+                                                const format::ManifestSegment& segment) {
+    TRY(const auto file, disk_.open_read(path));
+    TRY(const auto opened, read_head(*file, to_, segment));
+    BatchCursor cursor(*file, opened.first);
+    while (cursor.expected().sequence < before_.durable_batches) {
+      TRY(const auto step, cursor.next());
+      if (step == BatchCursor::Step::bad)
+        note_damage(path.substr(to_.directory.size() + 1), cursor.why());
+      if (step != BatchCursor::Step::batch) break;
+    }
+    return cursor.expected();
+  }
+
+  // Of the store's first `batches`; nothing when its segments begin after them.
+  Result<std::optional<std::uint32_t>> chain_before(std::uint64_t batches) {
+    const auto& segments = manifest_.segments;
+    for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
+      const std::string path = from_.segment(segment->id, segment->generation);
+      TRY(const auto file, disk_.open_read(path));
+      TRY(const auto opened, read_head(*file, from_, *segment));
       if (opened.first.sequence > batches) continue;
       const auto extent = extent_of(*file, opened.first, batches, 0);
-      if (!extent) return fail_in(paths.segment(segment->id, segment->generation), extent.error());
+      if (!extent) return fail_in(path, extent.error());
       return std::optional(extent->end.chain);
     }
     return std::optional<std::uint32_t>();
@@ -294,12 +315,29 @@ class Backup {
     return whole;
   }
 
-  std::uint64_t listed_bytes(std::uint64_t segment) const {
+  // Of what the folder has of the segment. The index of one that is not listed is looked at with
+  // the other plain files.
+  std::uint64_t bytes_to_verify(const format::ManifestSegment& segment) const {
     std::uint64_t bytes = 0;
-    for (const BackupFile& file : before_.files) {
-      if (belongs_to(file.name, segment)) bytes += file.bytes;
+    for (const auto& [name, file] : have_) {
+      const bool is_looked_at = is_listed(segment) || !name.ends_with(".index");
+      if (is_looked_at && belongs_to(name, segment.id)) bytes += bytes_to_verify(file);
     }
     return bytes;
+  }
+
+  std::uint64_t bytes_to_verify(const BackupFile& file) const {
+    const auto known = whole_.find(file.name);
+    const bool is_seen = known != whole_.end() && known->second == file;
+    return is_seen || earlier_ == EarlierCopies::trusted ? 0 : file.bytes;
+  }
+
+  // What turns out not to be needed of it is taken off again.
+  Status plan_copying(const format::ManifestSegment& segment) {
+    TRY(const auto file, disk_.open_read(from_.segment(segment.id, segment.generation)));
+    TRY(const std::uint64_t bytes, file->size());
+    progress_.bytes_total += bytes;
+    return {};
   }
 
   bool belongs_to(const std::string& name, std::uint64_t segment) const {
@@ -319,12 +357,14 @@ class Backup {
       whole_[file.name] = file;
       return true;
     }
-    have_.erase(file.name);
-    if (damaged_.insert(file.name).second) {
-      report_.damaged.push_back(
-          fmt::format("{}/{}: {}", to_.directory, file.name, checked.error().what));
-    }
+    note_damage(file.name, checked.error().what);
     return false;
+  }
+
+  void note_damage(const std::string& name, const std::string& why) {
+    have_.erase(name);
+    if (damaged_.insert(name).second)
+      report_.damaged.push_back(fmt::format("{}/{}: {}", to_.directory, name, why));
   }
 
   Status check_copy(const BackupFile& file) {
@@ -424,7 +464,7 @@ class Backup {
     TRY(made.crc, checksum_of(source, bytes));
     const auto known = have_.find(name);
     const bool is_had = known != have_.end() && known->second == made;
-    if (is_had) progress_.bytes_total += bytes;
+    if (is_had) progress_.bytes_total += bytes_to_verify(made);
     const bool have = is_had && is_whole(made);
     const std::string copied = to_.directory + "/" + name + std::string(replacement_end);
     TRY(const std::string there, path_of_listed(disk_, to_.directory, made));
@@ -477,7 +517,8 @@ class Backup {
     BackupFile made{name, wanted, 0};
     const auto known = have_.find(name);
     const BackupFile there = known == have_.end() ? BackupFile() : known->second;
-    const bool goes_on = known != have_.end() && extent.resume && is_whole(there);
+    const bool goes_on = known != have_.end() && extent.resume && is_whole(there) &&
+                         begins_like(name, first, *extent.resume);
     const std::uint64_t begin = goes_on ? there.bytes : 0;
     progress_.bytes_total -= source_bytes - std::min(source_bytes, wanted - begin);
     if (goes_on) made.crc = there.crc;
@@ -496,6 +537,16 @@ class Backup {
     whole_[name] = made;
     needed_[name] = made;
     return report_.copied_bytes - noted_bytes_ < note_bytes ? Status() : write_unfinished();
+  }
+
+  // Whether the copy of a file holds the same batches up to there: the store may have been put
+  // back, and gone on from there, since a backup was cut off.
+  bool begins_like(const std::string& name, const BatchCursor::Expected& first,
+                   const BatchCursor::Expected& end) {
+    const auto copy = disk_.open_read(to_.directory + "/" + name);
+    if (!copy) return false;
+    const auto extent = extent_of(**copy, first, end.sequence, 0);
+    return extent && extent->end.chain == end.chain && extent->end.file_offset == end.file_offset;
   }
 
   // Copies, syncs, and verifies what is in the copy. One that has rotted is replaced only by one

@@ -259,10 +259,11 @@ TEST_CASE("backup: a store that is older than its backup does not replace it") {
   check_backup(disk, script.after(operation_count).events);
 }
 
-TEST_CASE("backup: a store that was put back and went on from there does not replace it") {
-  const StoreScript script(operation_count);
-  FaultyDisk disk = store_of(script, operation_count);
-  REQUIRE(back_up(disk));
+namespace {
+
+// Puts the store back to what it was after 20 operations, and goes on from there: the same store to
+// all appearance, but its later events were appended at other times.
+void fork_store(FaultyDisk& disk, const StoreScript& script) {
   FaultyDisk put_back = store_of(script, 20);
   {
     FakeClock clock;
@@ -271,17 +272,80 @@ TEST_CASE("backup: a store that was put back and went on from there does not rep
     REQUIRE(store);
     for (std::size_t i = 20; i < operation_count; ++i) REQUIRE(script.run(**store, clock, i));
   }
-  // The same store to all appearance, but its events were appended at other times.
   const auto manifest = read_manifest(disk, StorePaths(directory));
   for (const auto& [path, content] : put_back.files()) disk.put_file(path, content);
   auto forked = read_manifest(disk, StorePaths(directory));
   forked->uuid = manifest->uuid;
   REQUIRE(write_manifest(disk, StorePaths(directory), *forked));
+}
+
+void check_refused(FaultyDisk& disk) {
   const auto report = back_up(disk);
   REQUIRE_FALSE(report);
   CHECK(report.error().code == Code::conflict);
   CHECK(report.error().what.find("put back to an older state and went on") != std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("backup: a store that was put back and went on from there does not replace it") {
+  const StoreScript script(operation_count);
+  FaultyDisk disk = store_of(script, operation_count);
+  REQUIRE(back_up(disk));
+  fork_store(disk, script);
+  check_refused(disk);
   check_backup(disk, script.after(operation_count).events);
+}
+
+TEST_CASE("backup: nor when the backup's newest segment is damaged") {
+  const StoreScript script(operation_count);
+  FaultyDisk disk = store_of(script, operation_count);
+  REQUIRE(back_up(disk));
+  fork_store(disk, script);
+  const auto segment = read_manifest(disk, StorePaths(backup))->segments.back();
+  const std::string newest = StorePaths(backup).segment(segment.id, segment.generation);
+  const std::string content = disk.files().at(newest);
+  SUBCASE("its head") { disk.flip_bit(newest, 100); }
+  SUBCASE("its last batch") { disk.flip_bit(newest, (content.size() - 1) * 8); }
+  SUBCASE("all of it") { REQUIRE(disk.remove(newest)); }
+  check_refused(disk);
+}
+
+TEST_CASE("backup: the copies of one that was cut off do not become the begin of another history") {
+  const StoreScript script(operation_count);
+  FaultyDisk disk = store_of(script, operation_count);
+  REQUIRE(back_up(disk));
+  for (const char* name : {"/manifest", "/superblock"}) REQUIRE(disk.remove(backup + name));
+  REQUIRE(disk.rename(backup + "/backup", MarkPaths(StorePaths(backup)).unfinished_backup));
+  fork_store(disk, script);
+  const auto report = back_up(disk);
+  REQUIRE_MESSAGE(report, report.error().what);
+  CHECK(report->copied_bytes > 0);
+  CHECK(report->copied_bytes < report->bytes);
+  check_backup(disk, scan(disk, directory).events);
+  FakeClock clock;
+  REQUIRE(restore_store(disk, clock, backup, "/restored", std::nullopt, ignore_progress));
+}
+
+TEST_CASE("backup: its progress ends at what it said it would read") {
+  const StoreScript script(operation_count);
+  FaultyDisk disk = store_of(script, 20);
+  CopyProgress last;
+  const OnCopyProgress on_progress = [&](const CopyProgress& progress) {
+    CHECK(progress.bytes <= progress.bytes_total);
+    last = progress;
+  };
+  FakeClock clock;
+  const auto check = [&] {
+    REQUIRE(back_up_store(disk, clock, directory, backup, on_progress));
+    CHECK(last.bytes == last.bytes_total);
+  };
+  check();
+  disk = store_of(script, operation_count, disk, 20);
+  check();
+  check();
+  disk.flip_bit(backup + "/segments/00000001-0.log", 1600 * 8);
+  check();
 }
 
 TEST_CASE("backup: an erasure that is not done yet is finished in the store made of it") {
