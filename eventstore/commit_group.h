@@ -39,6 +39,7 @@ struct BatchDraft {
   std::vector<format::BlockEntry> blocks;
   std::string body;
   std::vector<EventIdHash> ids;  // applications' events only: of each, in order
+  bool makes_space = false;      // its events let others go: it may take the disk's last space
 
   // When it is placed.
   BatchCursor::Expected place;

@@ -332,7 +332,8 @@ Status EventStore::place_in_segment(BatchDraft& draft, CommitGroup& group) {
   std::string bytes = format::encode(header, draft.extension);
   if (group.end.file_offset + header.total_bytes() > segment_bytes_) {
     TRY_DO(commit(group));
-    const Status rolled = roll(header.total_bytes());
+    const Status rolled =
+        roll(header.total_bytes(), draft.makes_space ? RoomFor::making_space : RoomFor::events);
     group.end = end_;  // also after an error: the segment may have begun all the same
     group.begin_offset = end_.file_offset;
     if (!rolled) return rolled;
@@ -527,9 +528,9 @@ void EventStore::give_back(const Error& error, CommitGroup& group) {
 // -- segments --
 
 // Everything before is durable and nothing is placed: the next segment may begin.
-Status EventStore::roll(std::uint64_t batch_bytes) {
+Status EventStore::roll(std::uint64_t batch_bytes, RoomFor room) {
   TRY_DO(check_whole());
-  TRY_DO(floor_.look());
+  if (room == RoomFor::events) TRY_DO(floor_.look());
   format::SegmentHead head;
   {
     const std::lock_guard lock(mutex_);
@@ -542,7 +543,7 @@ Status EventStore::roll(std::uint64_t batch_bytes) {
   head.base = end_.base;
   head.base_sequence = end_.sequence;
   const std::uint64_t head_bytes = format::encode(head).size();
-  const std::uint64_t file_bytes = std::max(options_.segment_bytes, head_bytes + batch_bytes);
+  TRY(const std::uint64_t file_bytes, next_segment_bytes(head_bytes + batch_bytes, room));
   const std::string path = paths_.segment(head.segment_id, 0);
   const Status cleared = clear_remainder();
   auto file = cleared ? next_segment_file(head, path, file_bytes)
@@ -567,6 +568,18 @@ Status EventStore::roll(std::uint64_t batch_bytes) {
   end_ = {head.segment_id, 0, false, head_bytes, head.base_sequence, head.chain, head.base};
   recent_ids_.begin_segment(segment_, end_);
   return refresh_superblock();
+}
+
+// What makes space fits where no whole segment does.
+Result<std::uint64_t> EventStore::next_segment_bytes(std::uint64_t needed_bytes, RoomFor room) {
+  const std::uint64_t whole = std::max(options_.segment_bytes, needed_bytes);
+  if (room == RoomFor::events) return whole;
+  {
+    const std::lock_guard lock(mutex_);
+    if (spare_ready_) return whole;
+  }
+  TRY(const std::uint64_t free_bytes, disk_.free_bytes(paths_.segments));
+  return free_bytes < whole ? needed_bytes : whole;
 }
 
 Result<std::unique_ptr<File>> EventStore::next_segment_file(const format::SegmentHead& head,
@@ -628,6 +641,8 @@ void EventStore::keep_background(const std::stop_token& stop) {
       const Status made = make_spare();
       lock.lock();
       spare_ready_ = made.has_value();
+      // An index that was not to take the spare's space may be made now.
+      if (spare_ready_) index_keeper_->notify();
     }
     const bool was_ready = spare_ready_;
     spare_taken_.wait_for(lock, stop, interval, [&] { return was_ready && !spare_ready_; });
@@ -659,7 +674,7 @@ Status EventStore::as_leader(const std::function<Status()>& work) {
 Status EventStore::seal() {
   return as_leader([this]() -> Status {
     const bool is_empty = end_.base == manifest_.segments.back().base;
-    return is_empty ? Status() : roll(0);
+    return is_empty ? Status() : roll(0, RoomFor::making_space);
   });
 }
 

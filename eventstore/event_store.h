@@ -219,7 +219,10 @@ class EventStore : private NameLookup {
   void give_back(const Error& error, CommitGroup& group);
   Status write_and_sync(const CommitGroup& group);
   Status clear_remainder();
-  Status roll(std::uint64_t batch_bytes);
+  // What the disk's space is wanted for: the last of it is for what makes space.
+  enum class RoomFor : std::uint8_t { events, making_space };
+  Status roll(std::uint64_t batch_bytes, RoomFor room);
+  Result<std::uint64_t> next_segment_bytes(std::uint64_t needed_bytes, RoomFor room);
   Result<std::unique_ptr<File>> next_segment_file(const format::SegmentHead& head,
                                                   const std::string& path,
                                                   std::uint64_t file_bytes);

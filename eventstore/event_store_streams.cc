@@ -84,6 +84,7 @@ Result<std::unique_ptr<BatchDraft>> EventStore::draft_of_change(const StreamRequ
   batch.add(event);
   batch.commit();
   TRY(auto draft, draft_of(batch));
+  draft->makes_space = true;
   draft->changes.push_back({change.stream, now.next, life_after(change.request, now)});
   return draft;
 }

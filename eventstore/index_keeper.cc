@@ -15,6 +15,15 @@ Result<bool> is_in_manifest(Disk& disk, const StorePaths& paths,
   return std::find(named.begin(), named.end(), segment) != named.end();
 }
 
+// The next segment's space is not for an index; what is too little for a segment is, since without
+// an index each append of an application looks for its events' ids in the whole segment. An index
+// is hardly ever larger than a quarter of its segment.
+bool has_room(std::uint64_t free_bytes, std::uint64_t segment_bytes) {
+  const std::uint64_t behind_next =
+      free_bytes >= segment_bytes ? free_bytes - segment_bytes : free_bytes;
+  return behind_next >= segment_bytes / 4;
+}
+
 }  // namespace
 
 void IndexKeeper::notify() {
@@ -92,10 +101,10 @@ Result<IndexKeeper::Step> IndexKeeper::look_after(const Task& task, const std::s
 
 Status IndexKeeper::make(const IndexSubject& subject, const std::stop_token& stop) {
   const auto& [id, generation, base] = subject.segment;
-  TRY(const auto log, open_named(disk_, paths_.segment(id, generation)));
+  TRY(const auto log, open_segment(disk_, paths_, subject.segment));
   TRY(const std::uint64_t log_bytes, log->size());
   TRY(const std::uint64_t free_bytes, disk_.free_bytes(paths_.segments));
-  if (free_bytes / 2 < log_bytes)
+  if (!has_room(free_bytes, log_bytes))
     return fail(Code::disk_full, "the last space is for events, not for an index");
   TRY_DO(make_index(disk_, paths_, subject, stop));
   // The segment may have been rewritten or let go meanwhile.

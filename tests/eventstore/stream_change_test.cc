@@ -512,6 +512,31 @@ TEST_CASE("streams: a salvage knows what became of them, also by a batch that is
   for (const std::string& each : verified.damage) FAIL_CHECK(each);
 }
 
+namespace {
+
+// One event of 10,000 bytes that do not compress.
+Result<AppendOutcome> append_noise(Fixture& f, int number) {
+  std::string noise;
+  for (std::uint64_t seed = 1; noise.size() < 10'000; seed = seed * 6364136223846793005 + 1)
+    noise.push_back(static_cast<char>(seed >> 56));
+  AppendRequest request = request_of("s", Expected::any(), {});
+  request.streams.front().events.push_back(event_of("n" + std::to_string(number), noise));
+  return f.store->append(request);
+}
+
+void fill_disk(Fixture& f) {
+  Result<AppendOutcome> outcome = fail(Code::failed, "nothing yet");
+  for (int i = 0; i < 1000; ++i) {
+    outcome = append_noise(f, i);
+    if (!outcome) break;
+  }
+  REQUIRE_FALSE(outcome);
+  CHECK(outcome.error().code == Code::disk_full);
+  REQUIRE_FALSE(append_noise(f, 1000));
+}
+
+}  // namespace
+
 TEST_CASE("streams: below the floor of free disk a stream can still be cut and ended") {
   Fixture f;
   f.append("s", {"a", "b"});
@@ -520,22 +545,60 @@ TEST_CASE("streams: below the floor of free disk a stream can still be cut and e
   StoreOptions options = small_store(64 << 10);
   options.disk_floor_bytes = 4 << 20;
   f.store = must(EventStore::open(f.disk, f.clock, "store", options));
-  std::string noise;  // nothing that compresses
-  for (std::uint64_t seed = 1; noise.size() < 10'000; seed = seed * 6364136223846793005 + 1)
-    noise.push_back(static_cast<char>(seed >> 56));
-  Result<AppendOutcome> outcome = fail(Code::failed, "nothing yet");
-  for (int i = 0; i < 20; ++i) {
-    AppendRequest request = request_of("s", Expected::any(), {});
-    request.streams.front().events.push_back(event_of("n" + std::to_string(i), noise));
-    outcome = f.store->append(request);
-    if (!outcome) break;
-  }
-  REQUIRE_FALSE(outcome);
-  CHECK(outcome.error().code == Code::disk_full);
-  REQUIRE_FALSE(f.store->append(request_of("s", Expected::any(), {"c"})));
-  CHECK(f.truncate("s", 1).starts_with("open at "));
+  fill_disk(f);
+  // More of them than the segment has room for.
+  for (std::uint64_t n = 1; n < 200; ++n) CHECK(f.truncate("s", n).starts_with("open at "));
   CHECK(f.remove("s").starts_with("deleted at "));
   CHECK(f.read("s").empty());
+}
+
+TEST_CASE("streams: where no whole segment fits any more, a stream can still be cut and ended") {
+  Fixture f;
+  f.append("s", {"a", "b"});
+  f.store.reset();
+  constexpr std::uint64_t segment_bytes = 64 << 10;
+  std::uint64_t used = 0;
+  for (const auto& [path, content] : f.disk.files()) used += content.size();
+  f.disk.set_capacity(used + 5 * segment_bytes / 2);
+  const auto open = [&] {
+    f.store = must(EventStore::open(f.disk, f.clock, "store", small_store(segment_bytes)));
+  };
+  open();
+  fill_disk(f);
+  for (std::uint64_t n = 1; n < 20; ++n) {
+    REQUIRE(f.truncate("s", n).starts_with("open at "));
+    must(f.store->seal());
+  }
+  f.store.reset();
+  open();
+  CHECK(f.remove("s").starts_with("deleted at "));
+  CHECK(f.read("s").empty());
+  f.store.reset();
+  for (const std::string& each :
+       must(verify_store(f.disk, "store", [](const VerifyProgress&) {})).damage)
+    FAIL_CHECK(each);
+}
+
+TEST_CASE("full disk: an index is made behind the next segment's space, or where there is none") {
+  Fixture f;
+  f.store.reset();
+  constexpr std::uint64_t segment_bytes = 64 << 10;
+  f.store = must(EventStore::open(f.disk, f.clock, "store", small_store(segment_bytes)));
+  for (int i = 0; f.store->manifest().segments.size() < 2; ++i) must(append_noise(f, i));
+  f.store.reset();
+  std::uint64_t used = 0;
+  for (const auto& [path, content] : f.disk.files()) used += content.size();
+  const std::string index = "store/segments/00000001-0.index";
+  const auto is_made_with = [&](std::uint64_t free_bytes) {
+    FaultyDisk disk = f.disk;
+    static_cast<void>(disk.remove(index));
+    disk.set_capacity(used + free_bytes);
+    const auto store = must(EventStore::open(disk, f.clock, "store", small_store(segment_bytes)));
+    static_cast<void>(store->make_indexes());
+    return disk.files().contains(index);
+  };
+  CHECK(is_made_with(2 * segment_bytes));
+  CHECK(is_made_with(segment_bytes / 2));
 }
 
 TEST_CASE("streams: retention cut off at any disk call leaves what counts, and what they are" *
