@@ -35,8 +35,13 @@ Result<std::unique_ptr<EventStore>> open_for_writing(const CommandContext& conte
 }
 
 Status tell_pending_erasures(const CommandContext& context, const EventStore& store) {
-  TRY(const auto pending, pending_erasures(context.disk, store.paths()));
-  if (pending.empty()) return {};
+  const auto pending = pending_erasures(context.disk, store.paths());
+  if (!pending) {
+    return context.err.line(
+        fmt::format("tidelog: warning: whether an erasure is to be finished cannot be read: {}",
+                    pending.error().what));
+  }
+  if (pending->empty()) return {};
   return context.err.line(
       "tidelog: warning: an erasure that was cut off is not done yet: `tidelog run`, `store erase` "
       "or `store compact` goes on with it");

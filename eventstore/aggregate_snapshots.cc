@@ -22,10 +22,6 @@ constexpr std::size_t snapshot_bytes_min = 2;
 constexpr std::size_t uuid_bytes = 16;
 constexpr std::string_view file_end = ".aggregate";
 
-std::string directory_in(const std::string& store_directory) {
-  return store_directory + "/state/aggregates";
-}
-
 // The snapshots of a file that must be of this stream of this store.
 Result<std::vector<AggregateSnapshot>> snapshots_in(std::string_view bytes, std::string_view store,
                                                     StreamId stream, std::string_view name) {
@@ -36,6 +32,10 @@ Result<std::vector<AggregateSnapshot>> snapshots_in(std::string_view bytes, std:
 }
 
 }  // namespace
+
+std::string aggregate_folder(const std::string& store_directory) {
+  return store_directory + "/state/aggregates";
+}
 
 std::string encode(const AggregateFile& file) {
   std::string out;
@@ -86,7 +86,7 @@ Result<AggregateFile> read_aggregate_file(std::string_view bytes) {
 Result<std::vector<AggregateFileName>> aggregate_files(Disk& disk,
                                                        const std::string& store_directory) {
   std::vector<AggregateFileName> found;
-  const std::string directory = directory_in(store_directory);
+  const std::string directory = aggregate_folder(store_directory);
   const auto names = disk.list(directory);
   if (!names && names.error().code == Code::not_found) return found;
   if (!names) return error_of(names);
@@ -102,7 +102,9 @@ Result<std::vector<AggregateFileName>> aggregate_files(Disk& disk,
 
 AggregateSnapshots::AggregateSnapshots(Disk& disk, const std::string& store_directory,
                                        std::string store_uuid)
-    : disk_(disk), directory_(directory_in(store_directory)), store_uuid_(std::move(store_uuid)) {}
+    : disk_(disk),
+      directory_(aggregate_folder(store_directory)),
+      store_uuid_(std::move(store_uuid)) {}
 
 std::string AggregateSnapshots::file_name(StreamId stream) const {
   return fmt::format("{:08}{}", stream.value, file_end);

@@ -30,6 +30,8 @@ struct AggregateFile {
 };
 std::string encode(const AggregateFile& file);
 Result<AggregateFile> read_aggregate_file(std::string_view bytes);
+// Where they are, in a store's folder.
+std::string aggregate_folder(const std::string& store_directory);
 // The folder's files and the streams that their names say, for verify.
 struct AggregateFileName {
   std::string path;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "eventstore/damaged_log.h"
 #include "eventstore/new_store.h"
 #include "eventstore/recovery.h"
 #include "eventstore/state_directory.h"
@@ -39,7 +40,8 @@ class Backup {
   Result<BackupReport> run() {
     TRY_DO(prepare());
     TRY_DO(copy_store());
-    on_progress_(progress_);  // now that it is known what was not needed
+    progress_.bytes_total = progress_.bytes;  // now that it is known what was not needed
+    on_progress_(progress_);
     TRY_DO(name_everything());
     TRY_DO(put_in_place(replacing_));
     TRY_DO(remove_the_rest());
@@ -214,7 +216,8 @@ class Backup {
     std::optional<BatchCursor::Expected> next;
     for (const auto& segment : manifest_.segments) {
       const bool was_listed = is_listed(segment);
-      if (is_known(segment)) {
+      TRY(const bool known, is_known(segment));
+      if (known) {
         take_known(segment);
         next.reset();
         continue;
@@ -245,32 +248,33 @@ class Backup {
                     to_.directory, there->base.value, from_.directory));
   }
 
-  // Where it ends, in the backup that the folder holds. Segments behind it are damaged.
+  // Where it ends, in the backup that the folder holds.
   Result<std::optional<BatchCursor::Expected>> last_readable_batch() {
     const auto& segments = before_.manifest.segments;
     for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
       const std::string path = to_.segment(segment->id, segment->generation);
-      const auto end = readable_end_of(path, *segment);
-      if (end) return std::optional(*end);
-      if (end.error().code != Code::corrupt && end.error().code != Code::not_found)
-        return error_of(end);
-      note_damage(path.substr(to_.directory.size() + 1), end.error().what);
+      if (earlier_ == EarlierCopies::trusted) note_damage_of_log(path, *segment);
+      const auto file = disk_.open_read(path);
+      if (!file) continue;
+      const auto last = last_header_in(**file, segment->id, before_.durable_batches);
+      if (last && *last) return *last;
     }
     return std::optional<BatchCursor::Expected>();
   }
 
-  Result<BatchCursor::Expected> readable_end_of(const std::string& path,
-                                                const format::ManifestSegment& segment) {
-    TRY(const auto file, disk_.open_read(path));
-    TRY(const auto opened, read_head(*file, to_, segment));
-    BatchCursor cursor(*file, opened.first);
-    while (cursor.expected().sequence < before_.durable_batches) {
-      TRY(const auto step, cursor.next());
-      if (step == BatchCursor::Step::bad)
-        note_damage(path.substr(to_.directory.size() + 1), cursor.why());
-      if (step != BatchCursor::Step::batch) break;
-    }
-    return cursor.expected();
+  // Otherwise each copy's checksum tells.
+  void note_damage_of_log(const std::string& path, const format::ManifestSegment& segment) {
+    const auto check = [&]() -> Status {
+      TRY(const auto file, disk_.open_read(path));
+      TRY(const auto opened, read_head(*file, to_, segment));
+      return error_of_extent(extent_of(*file, opened.first, before_.durable_batches, 0));
+    };
+    const Status whole = check();
+    if (!whole) note_damage(path.substr(to_.directory.size() + 1), whole.error().what);
+  }
+
+  static Status error_of_extent(const Result<LogExtent>& extent) {
+    return extent ? Status() : error_of(extent);
   }
 
   // Of the store's first `batches`; nothing when its segments begin after them.
@@ -283,7 +287,10 @@ class Backup {
       if (opened.first.sequence > batches) continue;
       const auto extent = extent_of(*file, opened.first, batches, 0);
       if (!extent) return fail_in(path, extent.error());
-      return std::optional(extent->end.chain);
+      if (extent->end.sequence == batches) return std::optional(extent->end.chain);
+      return fail(Code::corrupt,
+                  fmt::format("{} ends at offset {} before position {}, but {} was durable", path,
+                              extent->end.file_offset, extent->end.base.value, end_.durable.value));
     }
     return std::optional<std::uint32_t>();
   }
@@ -306,13 +313,31 @@ class Backup {
   }
 
   // Listed, and so it is still in the backup.
-  bool is_known(const format::ManifestSegment& segment) {
+  Result<bool> is_known(const format::ManifestSegment& segment) {
     if (!is_listed(segment)) return false;
     bool whole = true;
     for (const BackupFile& file : before_.files) {
       if (belongs_to(file.name, segment.id) && !is_whole(file)) whole = false;
     }
-    return whole;
+    if (!whole || segment.generation == 0) return whole;
+    return is_rewritten_alike(segment);
+  }
+
+  // A store that was put back may have rewritten the segment as often, and in another way, which
+  // the chain does not tell.
+  Result<bool> is_rewritten_alike(const format::ManifestSegment& segment) {
+    const std::string path = from_.segment(segment.id, segment.generation);
+    TRY(const auto file, disk_.open_read(path));
+    TRY(const auto opened, read_head(*file, from_, segment));
+    TRY(const LogExtent extent, extent_of(*file, opened.first, UINT64_MAX, 0));
+    TRY(bool alike, begins_like(relative(path), *file, opened.first, extent.end));
+    for (const auto& adopted : extent.adopted) {
+      if (!alike) return false;
+      const std::string name = from_.adopted(segment.id, adopted.staging_id, adopted.generation);
+      TRY(const auto source, disk_.open_read(name));
+      TRY(alike, begins_like(relative(name), *source, begin_of(adopted), end_of(adopted)));
+    }
+    return alike;
   }
 
   // Of what the folder has of the segment. The index of one that is not listed is looked at with
@@ -517,8 +542,10 @@ class Backup {
     BackupFile made{name, wanted, 0};
     const auto known = have_.find(name);
     const BackupFile there = known == have_.end() ? BackupFile() : known->second;
-    const bool goes_on = known != have_.end() && extent.resume && is_whole(there) &&
-                         begins_like(name, first, *extent.resume);
+    bool goes_on = known != have_.end() && extent.resume && is_whole(there);
+    if (goes_on) {
+      TRY(goes_on, begins_like(name, source, first, *extent.resume));
+    }
     const std::uint64_t begin = goes_on ? there.bytes : 0;
     progress_.bytes_total -= source_bytes - std::min(source_bytes, wanted - begin);
     if (goes_on) made.crc = there.crc;
@@ -540,13 +567,18 @@ class Backup {
   }
 
   // Whether the copy of a file holds the same batches up to there: the store may have been put
-  // back, and gone on from there, since a backup was cut off.
-  bool begins_like(const std::string& name, const BatchCursor::Expected& first,
-                   const BatchCursor::Expected& end) {
+  // back, and gone on from there, since they were copied.
+  Result<bool> begins_like(const std::string& name, const File& source,
+                           const BatchCursor::Expected& first, const BatchCursor::Expected& end) {
     const auto copy = disk_.open_read(to_.directory + "/" + name);
     if (!copy) return false;
-    const auto extent = extent_of(**copy, first, end.sequence, 0);
-    return extent && extent->end.chain == end.chain && extent->end.file_offset == end.file_offset;
+    if (first.generation == 0) {
+      const auto extent = extent_of(**copy, first, end.sequence, 0);
+      return extent && extent->end.chain == end.chain && extent->end.file_offset == end.file_offset;
+    }
+    const auto there = checksum_of_headers(**copy, first, end.sequence);
+    TRY(const std::uint32_t here, checksum_of_headers(source, first, end.sequence));
+    return there && *there == here;
   }
 
   // Copies, syncs, and verifies what is in the copy. One that has rotted is replaced only by one

@@ -90,6 +90,26 @@ Result<bool> DamagedLog::find_next() {
   return found;
 }
 
+Result<std::optional<BatchCursor::Expected>> last_header_in(const File& file,
+                                                            std::uint64_t segment_id,
+                                                            std::uint64_t batches) {
+  std::optional<BatchCursor::Expected> last;
+  TRY_DO(for_headers(file, format::head_fixed_bytes,
+                     [&](std::uint64_t, const format::BatchHeader& header) -> Result<bool> {
+                       const bool counts = header.file_id == segment_id && !header.staged &&
+                                           header.sequence < batches &&
+                                           (!last || header.sequence >= last->sequence);
+                       if (!counts) return true;
+                       last.emplace();
+                       last->file_id = segment_id;
+                       last->sequence = header.sequence + 1;
+                       last->chain = header.crc;
+                       last->base = header.base + header.event_count;
+                       return true;
+                     }));
+  return last;
+}
+
 Result<std::uint64_t> durable_bound_in(const File& file, const BatchCursor::Expected& first) {
   std::uint64_t bound = 0;
   TRY_DO(for_headers(file, first.file_offset,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/disk.h"
@@ -55,6 +56,12 @@ class DamagedLog {
   Position gap_end_;
   std::string why_;
 };
+
+// After the last whole header of a segment's own file that is of fewer than `batches`, whatever
+// lies before it; its offset is not told. Nothing: there is none.
+Result<std::optional<BatchCursor::Expected>> last_header_in(const File& file,
+                                                            std::uint64_t segment_id,
+                                                            std::uint64_t batches);
 
 // The largest `durable through` of all whole headers of this file.
 Result<std::uint64_t> durable_bound_in(const File& file, const BatchCursor::Expected& first);

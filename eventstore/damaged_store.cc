@@ -137,7 +137,8 @@ Status DamagedStore::walk(DamagedStoreVisitor& visitor) {
     if (i != 0 && segment.id > segments_[i - 1].id + 1) {
       where = paths_.segment(segments_[i - 1].id + 1, 0);
       why = "the file is missing";
-      note(where + " is missing");
+      for (std::uint64_t id = segments_[i - 1].id + 1; id < segment.id; ++id)
+        note(paths_.segment(id, 0) + " is missing");
     }
     if (!at && segment.base) {
       at.emplace();

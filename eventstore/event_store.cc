@@ -570,16 +570,17 @@ Status EventStore::roll(std::uint64_t batch_bytes, RoomFor room) {
   return refresh_superblock();
 }
 
-// What makes space fits where no whole segment does.
+// What makes space fits where no whole segment does, and leaves the next of its kind some room.
 Result<std::uint64_t> EventStore::next_segment_bytes(std::uint64_t needed_bytes, RoomFor room) {
+  constexpr std::uint64_t slack_max = 64 << 10;
   const std::uint64_t whole = std::max(options_.segment_bytes, needed_bytes);
-  if (room == RoomFor::events) return whole;
+  if (room != RoomFor::making_space) return whole;
   {
     const std::lock_guard lock(mutex_);
     if (spare_ready_) return whole;
   }
   TRY(const std::uint64_t free_bytes, disk_.free_bytes(paths_.segments));
-  return free_bytes < whole ? needed_bytes : whole;
+  return free_bytes < 2 * whole ? needed_bytes + std::min(slack_max, free_bytes / 4) : whole;
 }
 
 Result<std::unique_ptr<File>> EventStore::next_segment_file(const format::SegmentHead& head,
@@ -674,7 +675,7 @@ Status EventStore::as_leader(const std::function<Status()>& work) {
 Status EventStore::seal() {
   return as_leader([this]() -> Status {
     const bool is_empty = end_.base == manifest_.segments.back().base;
-    return is_empty ? Status() : roll(0, RoomFor::making_space);
+    return is_empty ? Status() : roll(0, RoomFor::rewriting);
   });
 }
 

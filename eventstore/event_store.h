@@ -219,8 +219,9 @@ class EventStore : private NameLookup {
   void give_back(const Error& error, CommitGroup& group);
   Status write_and_sync(const CommitGroup& group);
   Status clear_remainder();
-  // What the disk's space is wanted for: the last of it is for what makes space.
-  enum class RoomFor : std::uint8_t { events, making_space };
+  // What the disk's space is wanted for: the last of it is for what makes space, if need be in a
+  // smaller segment. A rewrite makes space, too, but only where there is room for a segment.
+  enum class RoomFor : std::uint8_t { events, making_space, rewriting };
   Status roll(std::uint64_t batch_bytes, RoomFor room);
   Result<std::uint64_t> next_segment_bytes(std::uint64_t needed_bytes, RoomFor room);
   Result<std::unique_ptr<File>> next_segment_file(const format::SegmentHead& head,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "eventstore/aggregate_snapshots.h"
 #include "eventstore/state_directory.h"
 #include "eventstore/store_marks.h"
 
@@ -13,7 +14,9 @@ namespace {
 
 // What is not ours is never written to.
 Status check_empty(Disk& disk, const StorePaths& paths) {
-  for (const std::string& folder : {paths.directory, paths.segments, paths.staging}) {
+  for (const std::string& folder :
+       {paths.directory, paths.segments, paths.staging,
+        StateDirectory(disk, paths.directory).path(), aggregate_folder(paths.directory)}) {
     const auto names = disk.list(folder);
     if (!names && names.error().code == Code::not_found) continue;
     if (!names) return error_of(names);
@@ -32,10 +35,10 @@ Status check_empty(Disk& disk, const StorePaths& paths) {
 Result<std::unique_ptr<NewStore>> NewStore::begin(Disk& disk, const StorePaths& paths,
                                                   const std::string& from,
                                                   const std::string& maker) {
-  if (is_within(paths.directory, from)) {
+  if (is_within(paths.directory, from) || is_within(from, paths.directory)) {
     return fail(Code::misconfigured,
-                fmt::format("{} is {} itself, or within it, which is only read: give a folder "
-                            "elsewhere",
+                fmt::format("{} is {} itself, or one is within the other, which is only read: give "
+                            "a folder elsewhere",
                             paths.directory, from));
   }
   TRY_DO(disk.make_directory(paths.directory));

@@ -210,6 +210,12 @@ Status check_never_used(Disk& disk, const StorePaths& paths) {
                             "was cut off and is to be given again",
                             paths.directory));
   }
+  TRY(const bool is_backup, disk.exists(MarkPaths(paths).unfinished_backup));
+  if (is_backup) {
+    return fail(Code::misconfigured,
+                fmt::format("{} holds a backup that was cut off before it was whole: make it again",
+                            paths.directory));
+  }
   TRY(const auto superblock, read_superblock(disk, paths));
   if (superblock && superblock->durable_batches != 0) {
     return lost_manifest(paths, fmt::format("{} tells of {} batches", paths.superblock,
@@ -218,6 +224,7 @@ Status check_never_used(Disk& disk, const StorePaths& paths) {
   const auto names = disk.list(paths.segments);
   if (!names) return names.error().code == Code::not_found ? Status() : error_of(names);
   for (const std::string& name : *names) {
+    if (!segment_file_named(name)) continue;  // nothing of ours
     const std::string path = paths.segments + "/" + name;
     const bool is_first = path == paths.segment(1, 0);
     if (!is_first && path != paths.spare)
@@ -320,7 +327,10 @@ Status make_store(Disk& disk, const StorePaths& paths, std::uint64_t segment_byt
 Result<format::Manifest> manifest_of_store(Disk& disk, const StorePaths& paths) {
   auto manifest = read_manifest(disk, paths);
   if (manifest || manifest.error().code != Code::not_found) return manifest;
-  TRY_DO(check_never_used(disk, paths));
+  if (auto unused = check_never_used(disk, paths); !unused) {
+    manifest = read_manifest(disk, paths);  // the first writer may just have made the store
+    return manifest ? manifest : error_of(unused);
+  }
   return fail(Code::not_found,
               fmt::format("{} holds no store ({})", paths.directory, manifest.error().what));
 }

@@ -149,7 +149,9 @@ class RetentionRun : private RewritePlan {
   Result<std::uint64_t> measure_log(const format::ManifestSegment& segment) {
     TRY(const auto superblock, read_superblock(store_.disk(), store_.paths()));
     // Of the one that is written to, a moment ago.
-    if (superblock && superblock->segment_id == segment.id) return superblock->file_offset;
+    const bool is_newest = boundaries_.back().segment == segment;
+    if (superblock && is_newest && superblock->segment_id == segment.id)
+      return superblock->file_offset;
     TRY(const auto file, open_segment(store_.disk(), store_.paths(), segment));
     return written_bytes(*file);
   }

@@ -480,8 +480,8 @@ Result<SalvageReport> salvage_store(Disk& disk, Clock& clock, const std::string&
                                     const std::string& store, const OnCopyProgress& on_progress) {
   TRY(DamagedStore from, DamagedStore::open(disk, damaged));
   const StorePaths to(store);
-  TRY(const auto new_store,
-      NewStore::begin(disk, to, damaged, fmt::format("a salvage of {}", damaged)));
+  TRY(const auto new_store, NewStore::begin(disk, to, StorePaths(damaged).directory,
+                                            fmt::format("a salvage of {}", damaged)));
   Survey survey(disk, from.paths());
   TRY_DO(from.walk(survey));
 

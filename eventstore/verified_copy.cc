@@ -35,6 +35,20 @@ Result<LogExtent> extent_of(const File& file, const BatchCursor::Expected& first
   return extent;
 }
 
+Result<std::uint32_t> checksum_of_headers(const File& file, const BatchCursor::Expected& first,
+                                          std::uint64_t batches) {
+  TRY(std::uint32_t crc, checksum_of(file, first.file_offset));
+  BatchCursor cursor(file, first);
+  while (cursor.expected().sequence < batches) {
+    TRY(const auto step, cursor.next());
+    if (step == BatchCursor::Step::bad) return fail(Code::corrupt, cursor.why());
+    if (step == BatchCursor::Step::zeros) break;
+    format::BatchHeader header = cursor.header();
+    crc = crc32c(format::encode(header, cursor.extension()), crc);
+  }
+  return crc;
+}
+
 Result<std::uint32_t> copy_bytes(const File& from, File& to, std::uint64_t begin, std::uint64_t end,
                                  std::uint32_t crc, const OnBytes& on_bytes) {
   std::string chunk;

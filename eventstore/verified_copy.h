@@ -30,6 +30,12 @@ struct LogExtent {
 Result<LogExtent> extent_of(const File& file, const BatchCursor::Expected& first,
                             std::uint64_t batches, std::uint64_t resume_offset);
 
+// Of what the file says of its batches before `batches`, from the head on: their headers and
+// extensions, which have the checksums of all blocks. Other than the chain it tells what a rewrite
+// has made of them.
+Result<std::uint32_t> checksum_of_headers(const File& file, const BatchCursor::Expected& first,
+                                          std::uint64_t batches);
+
 // Copies the bytes from `begin` to `end`, and returns the checksum of all up to `end`, given that
 // of those up to `begin`. Not synced.
 Result<std::uint32_t> copy_bytes(const File& from, File& to, std::uint64_t begin, std::uint64_t end,

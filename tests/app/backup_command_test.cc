@@ -166,6 +166,23 @@ TEST_CASE("a store without its manifest is a damaged one, not none") {
   CHECK(contains(folders.events_of(folders.restored), "Ada"));
 }
 
+TEST_CASE("a folder with other people's files, or with half a backup, is no damaged store") {
+  Folders folders("no store");
+  const std::string other = folders.base + "/other";
+  std::filesystem::create_directories(other + "/segments");
+  const auto video = folders.disk->create(other + "/segments/video1.ts");
+  REQUIRE(video);
+  REQUIRE((*video)->write(0, "frames"));
+  const auto events = folders.run({"events", "--store", other});
+  CHECK(events.code != 3);
+  CHECK_MESSAGE(contains(events.err, "holds no store"), events.err);
+  const auto half = folders.disk->create(other + "/backup.unfinished");
+  REQUIRE(half);
+  const auto backup = folders.run({"events", "--store", other});
+  CHECK(backup.code == 2);
+  CHECK_MESSAGE(contains(backup.err, "cut off before it was whole"), backup.err);
+}
+
 TEST_CASE("run: a backup is not written to") {
   Folders folders("run on a backup");
   folders.restored = folders.backup;

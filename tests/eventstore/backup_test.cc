@@ -40,10 +40,10 @@ std::string what(const Status& status) { return status ? "" : status.error().wha
 
 // A store with the script's first operations, closed.
 FaultyDisk store_of(const StoreScript& script, std::size_t count, FaultyDisk disk = {},
-                    std::size_t begin = 0) {
+                    std::size_t begin = 0, const StoreOptions& options = script_options()) {
   FakeClock clock;
   {
-    const auto store = EventStore::open(disk, clock, directory, script_options());
+    const auto store = EventStore::open(disk, clock, directory, options);
     REQUIRE(store);
     for (std::size_t i = begin; i < count; ++i) REQUIRE(script.run(**store, clock, i));
   }
@@ -263,12 +263,13 @@ namespace {
 
 // Puts the store back to what it was after 20 operations, and goes on from there: the same store to
 // all appearance, but its later events were appended at other times.
-void fork_store(FaultyDisk& disk, const StoreScript& script) {
-  FaultyDisk put_back = store_of(script, 20);
+void fork_store(FaultyDisk& disk, const StoreScript& script,
+                const StoreOptions& options = script_options()) {
+  FaultyDisk put_back = store_of(script, 20, {}, 0, options);
   {
     FakeClock clock;
     clock.advance(std::chrono::hours(1));
-    const auto store = EventStore::open(put_back, clock, directory, script_options());
+    const auto store = EventStore::open(put_back, clock, directory, options);
     REQUIRE(store);
     for (std::size_t i = 20; i < operation_count; ++i) REQUIRE(script.run(**store, clock, i));
   }
@@ -309,6 +310,37 @@ TEST_CASE("backup: nor when the backup's newest segment is damaged") {
   SUBCASE("its last batch") { disk.flip_bit(newest, (content.size() - 1) * 8); }
   SUBCASE("all of it") { REQUIRE(disk.remove(newest)); }
   check_refused(disk);
+}
+
+TEST_CASE("backup: nor when the place where it went on is the one that is damaged") {
+  const StoreScript script(operation_count);
+  StoreOptions options = script_options();
+  options.segment_bytes = 1 << 20;  // all in one
+  FaultyDisk whole = store_of(script, operation_count, {}, 0, options);
+  REQUIRE(back_up(whole));
+  fork_store(whole, script, options);
+  const std::string newest = StorePaths(backup).segment(1, 0);
+  const std::uint64_t bits = whole.files().at(newest).size() * 8;
+  for (std::uint64_t bit = 0; bit < bits; bit += 997) {
+    CAPTURE(bit);
+    FaultyDisk disk = whole;
+    disk.flip_bit(newest, bit);
+    check_refused(disk);
+  }
+}
+
+TEST_CASE("backup: a store that has lost its end is damaged, not put back") {
+  const StoreScript script(operation_count);
+  FaultyDisk disk = store_of(script, operation_count);
+  REQUIRE(back_up(disk));
+  const auto segment = read_manifest(disk, StorePaths(directory))->segments.back();
+  const std::string newest = StorePaths(directory).segment(segment.id, segment.generation);
+  std::string content = disk.files().at(newest);
+  content.replace(256, content.size() - 256, content.size() - 256, '\0');
+  disk.put_file(newest, content);
+  const auto report = back_up(disk);
+  REQUIRE_FALSE(report);
+  CHECK_MESSAGE(report.error().code == Code::corrupt, report.error().what);
 }
 
 TEST_CASE("backup: the copies of one that was cut off do not become the begin of another history") {
@@ -418,6 +450,48 @@ TEST_CASE("backup: what was erased in the store leaves the backup with the next 
   CHECK(verified->damage.empty());
   FakeClock clock;
   REQUIRE(restore_store(disk, clock, backup, "/restored", Position{1}, ignore_progress));
+}
+
+namespace {
+
+// The store with everything before that in its first segment erased.
+FaultyDisk erased_before(FaultyDisk disk, Position end) {
+  {
+    FakeClock clock;
+    const auto store = EventStore::open(disk, clock, directory, script_options());
+    REQUIRE(store);
+    const format::Manifest manifest = (*store)->manifest();
+    EraseBefore plan(end);
+    const auto rewritten = rewrite_segment(disk, StorePaths(directory), manifest.segments[0],
+                                           manifest.segments[1].base, plan, format::Codec::lz4);
+    REQUIRE(rewritten);
+    REQUIRE(*rewritten);
+    REQUIRE((*store)->replace_segment((*rewritten)->segment));
+  }
+  return disk;
+}
+
+}  // namespace
+
+TEST_CASE("backup: a segment that was rewritten in another way since is copied") {
+  const StoreScript script(operation_count);
+  const FaultyDisk start = store_of(script, operation_count);
+  FaultyDisk disk = erased_before(start, Position{2});
+  REQUIRE(back_up(disk));
+  const FaultyDisk other = erased_before(start, Position{100});
+  for (const auto& [path, content] : other.files()) disk.put_file(path, content);
+  const std::string log = "/segments/00000001-1.log";
+  const auto is_alike = [&] {
+    return disk.files().at(directory + log).starts_with(disk.files().at(backup + log));
+  };
+  REQUIRE_FALSE(is_alike());
+  const auto report = back_up(disk);
+  REQUIRE_MESSAGE(report, report.error().what);
+  CHECK(report->copied_files >= 1);
+  CHECK(is_alike());
+  const auto again = back_up(disk);
+  REQUIRE(again);
+  CHECK(again->copied_files == 0);
 }
 
 // Between two backups, the second of which dies at any call and loses what was not synced.

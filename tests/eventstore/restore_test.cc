@@ -222,6 +222,31 @@ TEST_CASE("restore, salvage: within what they read is refused, and nothing is wr
   CHECK(disk.files() == before);
 }
 
+TEST_CASE("restore: what stands in the folder already is left alone, also when it fails") {
+  const StoreScript script(operation_count);
+  FaultyDisk disk = backup_of(script, operation_count);
+  disk.flip_bit(backup + "/segments/00000001-0.log", 1600 * 8);
+  FakeClock clock;
+  for (const char* mine : {"/state/mine.base", "/state/aggregates/mine", "/segments/mine"}) {
+    CAPTURE(mine);
+    FaultyDisk there = disk;
+    const std::string path = restored + mine;
+    REQUIRE(there.make_directory(path.substr(0, path.find_last_of('/'))));
+    there.put_file(path, "precious");
+    const auto report =
+        restore_store(there, clock, backup, restored, std::nullopt, ignore_progress);
+    REQUIRE_FALSE(report);
+    CHECK(report.error().code == Code::conflict);
+    CHECK(there.files().at(path) == "precious");
+  }
+  for (const auto& [path, content] : disk.files())
+    if (path.starts_with(backup)) disk.put_file(restored + path, content);
+  const auto around =
+      restore_store(disk, clock, restored + backup, restored, std::nullopt, ignore_progress);
+  REQUIRE_FALSE(around);
+  CHECK(around.error().code == Code::misconfigured);
+}
+
 TEST_CASE("restore: only a whole backup, and only into an empty folder") {
   const StoreScript script(5);
   FaultyDisk disk = backup_of(script, 5);

@@ -565,10 +565,9 @@ TEST_CASE("streams: where no whole segment fits any more, a stream can still be 
   };
   open();
   fill_disk(f);
-  for (std::uint64_t n = 1; n < 20; ++n) {
-    REQUIRE(f.truncate("s", n).starts_with("open at "));
-    must(f.store->seal());
-  }
+  const std::size_t segments = f.store->manifest().segments.size();
+  for (std::uint64_t n = 1; n < 60; ++n) REQUIRE(f.truncate("s", n).starts_with("open at "));
+  CHECK(f.store->manifest().segments.size() > segments);
   f.store.reset();
   open();
   CHECK(f.remove("s").starts_with("deleted at "));
@@ -577,6 +576,19 @@ TEST_CASE("streams: where no whole segment fits any more, a stream can still be 
   for (const std::string& each :
        must(verify_store(f.disk, "store", [](const VerifyProgress&) {})).damage)
     FAIL_CHECK(each);
+}
+
+TEST_CASE("full disk: a rewrite that has no room leaves what is left to who appends") {
+  Fixture f;
+  f.append("s", {"a", "b"});
+  f.store.reset();
+  std::uint64_t used = 0;
+  for (const auto& [path, content] : f.disk.files()) used += content.size();
+  f.disk.set_capacity(used + 1000);
+  f.store = must(EventStore::open(f.disk, f.clock, "store", small_store(64 << 10)));
+  CHECK_FALSE(f.store->seal());
+  f.append("s", {"c"});
+  CHECK(f.read("s").size() == 3);
 }
 
 TEST_CASE("full disk: an index is made behind the next segment's space, or where there is none") {
