@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "app/pattern.h"
-#include "connectors/postgres/table_pattern.h"
+#include "connectors/tables/table_pattern.h"
 #include "core/value_transform.h"
 
 namespace tidelog {
@@ -49,7 +49,7 @@ Result<std::string> read_text(const ConfigReading& reading, const YamlNode& valu
 Result<std::vector<std::string>> read_tables(const ConfigReading& reading, const YamlNode& value) {
   TRY(std::vector<std::string> tables, read_list(reading, value));
   for (std::size_t i = 0; i < tables.size(); ++i) {
-    const auto pattern = postgres::parse_table_pattern(tables[i]);
+    const auto pattern = parse_table_pattern(tables[i]);
     if (!pattern) return reading.fail_at(value.items[i].line, pattern.error().what);
   }
   return tables;
@@ -62,7 +62,7 @@ Status check_table_patterns(const ConfigReading& reading, const YamlNode& value,
                                                    expected, name_of(value.kind)));
   }
   for (const YamlEntry& entry : value.entries) {
-    const auto pattern = postgres::parse_table_pattern(entry.key);
+    const auto pattern = parse_table_pattern(entry.key);
     if (!pattern) return reading.fail_at(entry.line, pattern.error().what);
   }
   return {};
@@ -71,7 +71,7 @@ Status check_table_patterns(const ConfigReading& reading, const YamlNode& value,
 Result<std::vector<std::string>> read_columns(const ConfigReading& reading, const YamlNode& value) {
   TRY(std::vector<std::string> columns, read_list(reading, value));
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    const auto pattern = postgres::parse_column_pattern(columns[i]);
+    const auto pattern = parse_column_pattern(columns[i]);
     if (!pattern) return reading.fail_at(value.items[i].line, pattern.error().what);
   }
   return columns;

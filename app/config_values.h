@@ -35,7 +35,7 @@ Result<bool> read_yes(const ConfigReading& reading, const YamlNode& value);
 // From 1 on.
 Result<std::uint64_t> read_number(const ConfigReading& reading, const YamlNode& value);
 Result<std::string> read_name(const ConfigReading& reading, const YamlNode& value);
-// Patterns of connectors/postgres/table_pattern.h.
+// Patterns of connectors/tables/table_pattern.h.
 Result<std::vector<std::string>> read_tables(const ConfigReading& reading, const YamlNode& value);
 Status check_table_patterns(const ConfigReading& reading, const YamlNode& value,
                             std::string_view expected);

@@ -10,7 +10,7 @@
 #include "app/postgres_options.h"
 #include "connectors/postgres/server_watch.h"
 #include "connectors/postgres/source.h"
-#include "connectors/postgres/table_pattern.h"
+#include "connectors/tables/table_pattern.h"
 #include "core/source_position.h"
 
 namespace tidelog {
@@ -25,8 +25,7 @@ template <class Item>
 const Item* item_for(const std::vector<Item>& items, std::string_view table) {
   // The schema's name may hold dots, too.
   for (std::size_t dot = table.find('.'); dot != table.npos; dot = table.find('.', dot + 1)) {
-    const auto found =
-        postgres::first_that_fits(items, table.substr(0, dot), table.substr(dot + 1));
+    const auto found = first_that_fits(items, table.substr(0, dot), table.substr(dot + 1));
     if (found && *found != nullptr) return *found;
   }
   return nullptr;

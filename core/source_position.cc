@@ -48,6 +48,26 @@ std::string print_resume(const PostgresResume& resume) {
   return "lsn " + print_lsn(resume.end_lsn);
 }
 
+// ---- MySQL and MariaDB ----
+
+constexpr std::uint8_t by_gtids = 1;
+constexpr std::uint8_t by_place = 2;
+
+// A number from 1 to 2.
+template <class Enum>
+Enum one_of_two(ByteReader& in) {
+  const auto number = in.le<std::uint8_t>();
+  if (number != 1 && number != 2) in.fail();
+  return static_cast<Enum>(number);
+}
+
+std::string print_resume(const MysqlResume& resume) {
+  if (resume.phase == MysqlResume::Phase::beginning) return "beginning";
+  if (const auto* const gtids = std::get_if<MysqlResume::Gtids>(&resume.executed))
+    return gtids->text.empty() ? "gtids none" : "gtids " + gtids->text;
+  return "binlog " + print_binlog_place(std::get<MysqlResume::Place>(resume.executed).place);
+}
+
 std::string in_hexadecimal(std::string_view bytes) {
   std::string out;
   for (const char c : bytes) {
@@ -123,10 +143,92 @@ Result<Lsn> parse_lsn(std::string_view text) {
   return Lsn{(std::uint64_t{high} << 32) | low};
 }
 
+std::string encode(const MysqlResume& resume) {
+  std::string out;
+  put_be(out, static_cast<std::uint8_t>(SourcePositionKind::mysql_resume));
+  put_be(out, static_cast<std::uint8_t>(resume.phase));
+  put_be(out, static_cast<std::uint8_t>(resume.make));
+  put_be(out, resume.tables);
+  put_sized(out, resume.server);
+  if (const auto* const gtids = std::get_if<MysqlResume::Gtids>(&resume.executed)) {
+    put_be(out, by_gtids);
+    out.append(gtids->text);
+    return out;
+  }
+  const auto& at = std::get<MysqlResume::Place>(resume.executed);
+  put_be(out, by_place);
+  put_be(out, at.place.offset);
+  put_be(out, at.file_time);
+  out.append(at.place.file);
+  return out;
+}
+
+Result<MysqlResume> read_mysql_resume(std::string_view bytes) {
+  ByteReader in(bytes);
+  expect_kind(in, SourcePositionKind::mysql_resume);
+  MysqlResume resume;
+  resume.phase = one_of_two<MysqlResume::Phase>(in);
+  resume.make = one_of_two<MysqlResume::Make>(in);
+  resume.tables = in.be<std::uint64_t>();
+  resume.server = in.sized();
+  const auto form = one_of_two<std::uint8_t>(in);
+  if (form == by_gtids) {
+    resume.executed = MysqlResume::Gtids{std::string(in.rest())};
+  } else {
+    MysqlResume::Place at;
+    at.place.offset = in.be<std::uint64_t>();
+    at.file_time = in.be<std::uint32_t>();
+    at.place.file = in.rest();
+    if (at.place.file.empty()) in.fail();
+    resume.executed = std::move(at);
+  }
+  return in.finish(std::move(resume), "resume position of a MySQL source");
+}
+
+std::string encode_gtid(std::string_view gtid) {
+  std::string out;
+  put_be(out, static_cast<std::uint8_t>(SourcePositionKind::mysql_gtid));
+  out.append(gtid);
+  return out;
+}
+
+Result<std::string> read_gtid(std::string_view bytes) {
+  ByteReader in(bytes);
+  expect_kind(in, SourcePositionKind::mysql_gtid);
+  std::string gtid(in.rest());
+  if (gtid.empty()) in.fail();
+  return in.finish(std::move(gtid), "GTID of a transaction");
+}
+
+std::string encode(const BinlogPlace& place) {
+  std::string out;
+  put_be(out, static_cast<std::uint8_t>(SourcePositionKind::mysql_place));
+  put_be(out, place.offset);
+  out.append(place.file);
+  return out;
+}
+
+Result<BinlogPlace> read_binlog_place(std::string_view bytes) {
+  ByteReader in(bytes);
+  expect_kind(in, SourcePositionKind::mysql_place);
+  BinlogPlace place;
+  place.offset = in.be<std::uint64_t>();
+  place.file = in.rest();
+  if (place.file.empty()) in.fail();
+  return in.finish(std::move(place), "place in a binlog");
+}
+
+std::string print_binlog_place(const BinlogPlace& place) {
+  return fmt::format("{}:{}", place.file, place.offset);
+}
+
 std::string print_source_position(std::string_view bytes) {
   if (bytes.empty()) return "none";
   if (auto resume = read_postgres_resume(bytes)) return print_resume(*resume);
   if (auto lsn = read_postgres_lsn(bytes)) return "lsn " + print_lsn(*lsn);
+  if (auto mysql = read_mysql_resume(bytes)) return print_resume(*mysql);
+  if (auto gtid = read_gtid(bytes)) return "gtid " + *gtid;
+  if (auto place = read_binlog_place(bytes)) return "binlog " + print_binlog_place(*place);
   return in_hexadecimal(bytes);
 }
 

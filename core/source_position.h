@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "core/ids.h"
@@ -14,7 +15,13 @@
 namespace tidelog {
 
 // The first byte of every stored source position.
-enum class SourcePositionKind : std::uint8_t { postgres_lsn = 1, postgres_resume = 2 };
+enum class SourcePositionKind : std::uint8_t {
+  postgres_lsn = 1,
+  postgres_resume = 2,
+  mysql_resume = 3,
+  mysql_gtid = 4,
+  mysql_place = 5,
+};
 
 // Where a Postgres source goes on: stored with every batch, confirmed to the server once durable.
 struct PostgresResume {
@@ -48,8 +55,60 @@ Result<Lsn> read_postgres_lsn(std::string_view bytes);
 std::string print_lsn(Lsn lsn);
 Result<Lsn> parse_lsn(std::string_view text);
 
-// For people: "lsn 0/16B3748", or "beginning", or the bytes in hexadecimal when the kind is
-// unknown.
+// A place in a binlog of MySQL or MariaDB: where an event begins, or a file ends.
+struct BinlogPlace {
+  std::string file;
+  std::uint64_t offset = 4;  // 4: of a file's first event
+  bool operator==(const BinlogPlace&) const = default;
+};
+
+// Where a MySQL or MariaDB source goes on: stored with every batch.
+struct MysqlResume {
+  enum class Phase : std::uint8_t {
+    beginning = 1,  // nothing was stored of it
+    streaming = 2,  // everything that `executed` has is stored
+  };
+  enum class Make : std::uint8_t { mysql = 1, mariadb = 2 };
+  // Of all transactions so far: a set of GTIDs as MySQL prints it, or a position of GTIDs as
+  // MariaDB does.
+  struct Gtids {
+    std::string text;
+    bool operator==(const Gtids&) const = default;
+  };
+  // Of a server whose transactions have no GTIDs: where the next one begins.
+  struct Place {
+    BinlogPlace place;
+    // Seconds since 1970 when the file was begun, as its first event says; 0: not known. Another
+    // file of the same name has another.
+    std::uint32_t file_time = 0;
+    bool operator==(const Place&) const = default;
+  };
+
+  Phase phase = Phase::beginning;
+  Make make = Make::mysql;
+  std::string server;        // which it is: server_uuid of MySQL, server_id of MariaDB
+  std::uint64_t tables = 0;  // what the configuration captured when the stream began, as a hash
+  std::variant<Gtids, Place> executed = {};
+  bool operator==(const MysqlResume&) const = default;
+};
+
+// kind 3 | u8 phase | u8 make | be64 tables | sized server | u8 form, and of 1, gtids: text; of 2,
+// place: be64 offset | be32 time | file
+std::string encode(const MysqlResume& resume);
+Result<MysqlResume> read_mysql_resume(std::string_view bytes);
+
+// Of a transaction: kind 4 | its GTID as the server prints it. Not empty.
+std::string encode_gtid(std::string_view gtid);
+Result<std::string> read_gtid(std::string_view bytes);
+// Of one without: kind 5 | be64 offset | file. Where its first event begins.
+std::string encode(const BinlogPlace& place);
+Result<BinlogPlace> read_binlog_place(std::string_view bytes);
+
+// "binlog.000003:1234"
+std::string print_binlog_place(const BinlogPlace& place);
+
+// For people: "lsn 0/16B3748", "gtids 3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5", "binlog
+// binlog.000003:1234", or "loading", or the bytes in hexadecimal when the kind is unknown.
 std::string print_source_position(std::string_view bytes);
 
 }  // namespace tidelog

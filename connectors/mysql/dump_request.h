@@ -14,14 +14,11 @@
 #include "connectors/mysql/mariadb_gtid.h"
 #include "connectors/socket/wait.h"
 #include "core/result.h"
+#include "core/source_position.h"
 
 namespace tidelog::mysql {
 
-struct BinlogPlace {
-  std::string file;
-  std::uint64_t offset = 4;  // of an event, or of the file's end; 4: its first event
-  bool operator==(const BinlogPlace&) const = default;
-};
+using tidelog::BinlogPlace;
 
 // Of a GTID set, what we have: the server sends all else.
 using DumpStart = std::variant<BinlogPlace, GtidSet, MariadbGtidPosition>;

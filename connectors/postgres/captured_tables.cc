@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "connectors/postgres/copy_text.h"
-#include "connectors/postgres/stream_names.h"
 #include "connectors/postgres/table_list.h"
-#include "connectors/postgres/table_pattern.h"
+#include "connectors/tables/stream_names.h"
+#include "connectors/tables/table_pattern.h"
 
 namespace tidelog::postgres {
 

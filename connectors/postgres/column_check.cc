@@ -9,8 +9,8 @@
 
 #include "connectors/postgres/captured_tables.h"
 #include "connectors/postgres/relation_catalog.h"
-#include "connectors/postgres/table_pattern.h"
 #include "connectors/postgres/transform_rules.h"
+#include "connectors/tables/table_pattern.h"
 
 namespace tidelog::postgres {
 

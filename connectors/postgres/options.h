@@ -10,23 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "core/finding.h"
 #include "core/result.h"
 #include "core/schema.h"
 
 namespace tidelog {
-
-// One thing that a look at the server found, and the statement that mends it.
-struct Finding {
-  enum class Severity : std::uint8_t {
-    fine,  // as it should be, and worth a line of `check`
-    warning,
-    error,
-  };
-  Severity severity = Severity::error;
-  Code code = Code::misconfigured;
-  std::string what;
-  std::string mend;  // SQL, or a sentence when no statement can help; empty: the text says it all
-};
 
 // Which transactions are captured: all, or only those that were not replicated to the server from
 // elsewhere (its replication origins).

@@ -37,9 +37,4 @@ struct Preflight {
 Preflight check_server(const PostgresOptions& options, const std::optional<PostgresResume>& stored,
                        std::int64_t last_reader);
 
-// All errors in one; ok when there is none. Its code is that of the first, but: what may be over
-// with another try is tried again, and otherwise lost history outweighs what else a person must
-// mend.
-Status first_error(const std::vector<Finding>& findings);
-
 }  // namespace tidelog::postgres

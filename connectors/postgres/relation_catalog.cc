@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "connectors/postgres/table_pattern.h"
 #include "connectors/postgres/types.h"
+#include "connectors/tables/table_pattern.h"
 #include "core/invariant.h"
 #include "core/source_position.h"
 

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "connectors/postgres/captured_tables.h"
-#include "connectors/postgres/table_pattern.h"
+#include "connectors/tables/table_pattern.h"
 
 namespace tidelog::postgres {
 

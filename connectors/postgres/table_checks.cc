@@ -9,7 +9,7 @@
 #include "connectors/postgres/binary_check.h"
 #include "connectors/postgres/captured_tables.h"
 #include "connectors/postgres/column_check.h"
-#include "connectors/postgres/table_pattern.h"
+#include "connectors/tables/table_pattern.h"
 
 namespace tidelog::postgres {
 namespace {

@@ -10,7 +10,7 @@
 #include "connectors/postgres/connection.h"
 #include "connectors/postgres/options.h"
 #include "connectors/postgres/publication.h"
-#include "connectors/postgres/table_pattern.h"
+#include "connectors/tables/table_pattern.h"
 #include "core/result.h"
 
 namespace tidelog::postgres {

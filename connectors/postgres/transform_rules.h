@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "connectors/postgres/options.h"
-#include "connectors/postgres/table_pattern.h"
+#include "connectors/tables/table_pattern.h"
 #include "core/result.h"
 #include "core/schema.h"
 #include "core/value_transform.h"

@@ -134,7 +134,86 @@ TEST_CASE("lsn: a malformed text is refused and named") {
   }
 }
 
+MysqlResume by_gtids() {
+  MysqlResume resume;
+  resume.phase = MysqlResume::Phase::streaming;
+  resume.server = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+  resume.tables = 0x0102;
+  resume.executed = MysqlResume::Gtids{"3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:tag:1"};
+  return resume;
+}
+
+MysqlResume by_place() {
+  MysqlResume resume;
+  resume.phase = MysqlResume::Phase::streaming;
+  resume.make = MysqlResume::Make::mariadb;
+  resume.server = "7";
+  resume.executed = MysqlResume::Place{{"binlog.000003", 0x1'0000'0004}, 1'700'000'000};
+  return resume;
+}
+
+TEST_CASE("mysql resume position: it is read as it was stored") {
+  MysqlResume nothing_executed = by_gtids();
+  nothing_executed.executed = MysqlResume::Gtids{};
+  for (const MysqlResume& resume : {by_gtids(), by_place(), nothing_executed, MysqlResume{}}) {
+    const auto again = read_mysql_resume(encode(resume));
+    REQUIRE(again);
+    CHECK(*again == resume);
+    CHECK_FALSE(read_postgres_resume(encode(resume)));
+  }
+}
+
+TEST_CASE("mysql resume position: the bytes are those of its grammar") {
+  CHECK(encode(by_place()) ==
+        "\x03\x02\x02\0\0\0\0\0\0\0\0\x01"
+        "7"
+        "\x02\0\0\0\x01\0\0\0\x04\x65\x53\xf1\0binlog.000003"sv);
+}
+
+TEST_CASE("mysql resume position: every prefix without its text is corrupt") {
+  MysqlResume resume = by_gtids();
+  resume.executed = MysqlResume::Gtids{};
+  for (const std::string& bytes : {encode(resume), encode(by_place()).substr(0, 27)}) {
+    for_each_prefix(bytes, [](std::string_view prefix) {
+      const auto read = read_mysql_resume(prefix);
+      REQUIRE_FALSE(read);
+      CHECK(read.error().code == Code::corrupt);
+    });
+  }
+}
+
+TEST_CASE("mysql resume position: another kind, phase, make or form is corrupt") {
+  const std::size_t form = 1 + 1 + 1 + 8 + 1 + 36;
+  for (const auto& [offset, bad] : {std::pair<std::size_t, char>{0, '\x02'},
+                                    {0, '\x04'},
+                                    {1, '\0'},
+                                    {1, '\x03'},
+                                    {2, '\0'},
+                                    {2, '\x03'},
+                                    {form, '\0'},
+                                    {form, '\x03'}}) {
+    std::string bytes = encode(by_gtids());
+    bytes[offset] = bad;
+    CHECK_FALSE(read_mysql_resume(bytes));
+  }
+}
+
+TEST_CASE("mysql transaction: its stored GTID or place comes back") {
+  CHECK(read_gtid(encode_gtid("0-1-100")).value() == "0-1-100");
+  CHECK_FALSE(read_gtid(encode_gtid("")));
+  const BinlogPlace place{"binlog.000003", 1234};
+  CHECK(read_binlog_place(encode(place)).value() == place);
+  CHECK_FALSE(read_binlog_place(encode(BinlogPlace{"", 4})));
+  CHECK_FALSE(read_binlog_place(encode(place).substr(0, 8)));
+}
+
 TEST_CASE("source position: printed for people") {
+  CHECK(print_source_position(encode(by_gtids())) ==
+        "gtids 3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:tag:1");
+  CHECK(print_source_position(encode(by_place())) == "binlog binlog.000003:4294967300");
+  CHECK(print_source_position(encode(MysqlResume{})) == "beginning");
+  CHECK(print_source_position(encode_gtid("0-1-100")) == "gtid 0-1-100");
+  CHECK(print_source_position(encode(BinlogPlace{"binlog.000003", 4})) == "binlog binlog.000003:4");
   CHECK(print_source_position(encode(streaming())) == "lsn 16/B374D848");
   CHECK(print_source_position(encode(PostgresResume{})) == "loading");
   CHECK(print_source_position(encode(Lsn{0x16B'3748})) == "lsn 0/16B3748");

@@ -2,8 +2,8 @@
 // histories, table patterns, connection strings.
 #include "connectors/postgres/connection.h"
 #include "connectors/postgres/copy_text.h"
-#include "connectors/postgres/table_pattern.h"
 #include "connectors/postgres/timeline.h"
+#include "connectors/tables/table_pattern.h"
 #include "tests/fuzz/fuzz_target.h"
 
 using namespace tidelog;

@@ -176,7 +176,18 @@ void add_values(Seeds& seeds) {
     schema.columns.clear();
   }
   const PostgresResume resume{PostgresResume::Phase::streaming, 7, 1, {99}, "slot"};
-  seeds["source_positions"] = {encode(resume), encode(Lsn{77}), "16/B374D848"};
+  MysqlResume mysql;
+  mysql.server = "7";
+  MysqlResume by_place = mysql;
+  by_place.executed = MysqlResume::Place{{"binlog.000003", 1234}, 1};
+  mysql.executed = MysqlResume::Gtids{"0-1-100"};
+  seeds["source_positions"] = {encode(resume),
+                               encode(Lsn{77}),
+                               "16/B374D848",
+                               encode(mysql),
+                               encode(by_place),
+                               encode_gtid("0-1-100"),
+                               encode(BinlogPlace{"binlog.000003", 1234})};
 }
 
 // -- what a server sends --

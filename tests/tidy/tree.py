@@ -13,6 +13,7 @@ FOLDERS = {  # folder -> CMake target; the layering itself is in cmake/targets.c
     "connectors/mysql": "tidelog_mysql",
     "connectors/postgres": "tidelog_postgres",
     "connectors/socket": "tidelog_socket",
+    "connectors/tables": "tidelog_tables",
     "projections": "tidelog_projections",
     "ingest": "tidelog_ingest",
     "app": "tidelog",

@@ -9,7 +9,7 @@
 
 #include "core/result.h"
 
-namespace tidelog::postgres {
+namespace tidelog {
 
 // A name with wildcards, by Unicode characters.
 class NamePattern {
@@ -71,4 +71,4 @@ struct TableChoice {
 Result<TableChoice> parse_table_choice(const std::vector<std::string>& wanted,
                                        const std::vector<std::string>& except);
 
-}  // namespace tidelog::postgres
+}  // namespace tidelog

@@ -1,18 +1,22 @@
-#include "connectors/postgres/stream_names.h"
+#include "connectors/tables/stream_names.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "connectors/postgres/connection.h"
-
-namespace tidelog::postgres {
+namespace tidelog {
 namespace {
+
+std::string in_quotes(std::string_view name) {
+  std::string text = "\"";
+  for (const char c : name) text.append(c == '"' ? 2 : 1, c);
+  return text + "\"";
+}
 
 // By the length of its schema's name.
 std::string quoted(std::string_view name, std::size_t schema) {
-  return quote_identifier(name.substr(0, schema)) + "." + quote_identifier(name.substr(schema + 1));
+  return in_quotes(name.substr(0, schema)) + "." + in_quotes(name.substr(schema + 1));
 }
 
 }  // namespace
@@ -28,4 +32,4 @@ Result<std::string> StreamNames::take(std::string_view schema, std::string_view 
                           quoted(name, known->second.size()), quoted(name, schema.size())));
 }
 
-}  // namespace tidelog::postgres
+}  // namespace tidelog

@@ -1,11 +1,9 @@
-#include "connectors/postgres/table_pattern.h"
+#include "connectors/tables/table_pattern.h"
 
 #include <doctest/doctest.h>
 
 namespace tidelog::testing {
 namespace {
-
-using namespace tidelog::postgres;
 
 bool matches(std::string_view pattern, std::string_view schema, std::string_view table) {
   const auto parsed = parse_table_pattern(pattern);

@@ -1,10 +1,10 @@
-#include "connectors/postgres/table_pattern.h"
+#include "connectors/tables/table_pattern.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-namespace tidelog::postgres {
+namespace tidelog {
 
 namespace {
 
@@ -185,4 +185,4 @@ bool TableChoice::leaves_out(std::string_view schema, std::string_view table) co
   return any_matches(except, schema, table);
 }
 
-}  // namespace tidelog::postgres
+}  // namespace tidelog

@@ -8,7 +8,7 @@
 
 #include "core/result.h"
 
-namespace tidelog::postgres {
+namespace tidelog {
 
 class StreamNames {
  public:
@@ -19,4 +19,4 @@ class StreamNames {
   std::map<std::string, std::string> schema_of_;  // by name, where it could be read in two ways
 };
 
-}  // namespace tidelog::postgres
+}  // namespace tidelog

@@ -1,10 +1,8 @@
-#include "connectors/postgres/stream_names.h"
+#include "connectors/tables/stream_names.h"
 
 #include <doctest/doctest.h>
 
 namespace tidelog::testing {
-
-using postgres::StreamNames;
 
 TEST_CASE("stream names: schema, dot, table; taken again by the same table") {
   StreamNames names;
