@@ -349,4 +349,22 @@ Result<TableMap> read_table_map(std::string_view body, Flavour flavour) {
   return map;
 }
 
+Result<TableName> read_table_name(std::string_view body) {
+  ByteReader in(body);
+  read_table_id(in);
+  in.le<std::uint16_t>();
+  TableName name;
+  name.schema = packed_bytes(in);
+  in.le<std::uint8_t>();
+  name.table = packed_bytes(in);
+  in.rest();
+  return in.finish(name, "table map");
+}
+
+Result<std::uint64_t> table_id_of(std::string_view body) {
+  ByteReader in(body.substr(0, table_id_bytes));
+  const std::uint64_t id = read_table_id(in);
+  return in.finish(id, "table id");
+}
+
 }  // namespace tidelog::mysql

@@ -63,4 +63,14 @@ struct TableMap {
 // Unsupported: a type that is not known, named with its column.
 Result<TableMap> read_table_map(std::string_view body, Flavour flavour);
 
+// The names alone, as views of the body.
+struct TableName {
+  std::string_view schema;
+  std::string_view table;
+};
+Result<TableName> read_table_name(std::string_view body);
+
+// The table id alone.
+Result<std::uint64_t> table_id_of(std::string_view body);
+
 }  // namespace tidelog::mysql

@@ -11,7 +11,7 @@ namespace tidelog::fuzz {
 using Seeds = std::map<std::string, std::vector<std::string>, std::less<>>;
 Seeds all_seeds();
 
-// Of the targets mysql_events, mysql_payload, mysql_stream and mysql_gtids.
+// Of the targets mysql_changes, mysql_events, mysql_payload, mysql_stream and mysql_gtids.
 void add_mysql_events(Seeds& seeds);
 // Of the targets mysql_rows, mysql_json and mysql_texts.
 void add_mysql_rows(Seeds& seeds);
