@@ -6,12 +6,10 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "app/postgres_options.h"
 #include "app/retention_run.h"
 #include "app/run_status.h"
+#include "app/source_connector.h"
 #include "app/table.h"
-#include "connectors/postgres/ddl_triggers.h"
-#include "connectors/postgres/source.h"
 #include "core/source_position.h"
 #include "formats/json_text.h"
 
@@ -121,8 +119,8 @@ std::string stored_position(const StoreFacts& facts, const std::string& source) 
 
 Status check_source(Report& report, const SourceConfig& source, const StoreFacts& facts) {
   const std::string stored = stored_position(facts, source.name);
-  const PostgresOptions options = postgres_options(source, nullptr, std::stop_token{});
-  TRY(const std::vector<Finding> findings, check_postgres(options, stored));
+  const auto connector = connector_of(source, nullptr, std::stop_token{});
+  TRY(const std::vector<Finding> findings, connector->check(stored));
   const std::uint64_t errors_before = report.error_count;
   for (const Finding& finding : findings) {
     // The run that is at work holds the slot: that is as it must be.
@@ -130,12 +128,11 @@ Status check_source(Report& report, const SourceConfig& source, const StoreFacts
     TRY_DO(report.found(source.name, finding));
   }
   if (report.error_count > errors_before) return {};
-  TRY(const DdlTriggersState ddl, look_at_ddl_triggers(options));
-  TRY_DO(report.fine(source.name, "event triggers that write DDL into the log: " + ddl.state));
-  return report.fine(source.name,
-                     stored.empty()
-                         ? "ready to load the existing rows and to stream from there"
-                         : fmt::format("ready to go on from {}", print_source_position(stored)));
+  TRY(const std::vector<std::string> remarks, connector->remarks());
+  for (const std::string& remark : remarks) TRY_DO(report.fine(source.name, remark));
+  return report.fine(source.name, stored.empty() ? std::string(connector->ready())
+                                                 : fmt::format("ready to go on from {}",
+                                                               print_source_position(stored)));
 }
 
 }  // namespace

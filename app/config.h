@@ -77,9 +77,15 @@ struct LoadConfig {
   bool operator==(const LoadConfig&) const = default;
 };
 
+enum class Database : std::uint8_t {
+  postgres,
+  mysql,  // or MariaDB
+};
+
 struct SourceConfig {
   ConfigLine line;
   std::string name;
+  Database database = Database::postgres;
   std::string connection;           // a URL or libpq's connection string, with its password
   std::vector<std::string> tables;  // patterns; empty: all of `publication`
   std::vector<std::string> except;  // patterns of what is left out all the same
@@ -93,6 +99,7 @@ struct SourceConfig {
   std::vector<IdentityRule> identities;
   std::vector<InitialLoad> initial_load;  // the first that fits counts; else `always`
   LoadConfig load;
+  std::uint32_t server_id = 0;  // MySQL: 0 is made from the name
   std::optional<RetainedWal> retained_wal;
   std::optional<std::chrono::milliseconds> heartbeat;
   bool operator==(const SourceConfig&) const = default;

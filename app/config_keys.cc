@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "app/config_values.h"
 #include "app/nearest.h"
@@ -18,9 +19,11 @@ Status set(const ConfigReading& reading, const YamlNode& value, Target& target) 
   return {};
 }
 
+template <Database database, auto read>
 Status set_connection(const ConfigReading& reading, const YamlNode& value, SourceConfig& source) {
+  source.database = database;
   if (reading.use == ConfigUse::store_only) return {};
-  TRY(source.connection, read_connection(reading, value));
+  TRY(source.connection, read(reading, value));
   return {};
 }
 
@@ -152,10 +155,41 @@ Status check_slot_is_its_own(const ConfigReading& reading, const std::vector<Sou
   return {};
 }
 
+bool has_key(const YamlNode& group, std::string_view name) {
+  return std::ranges::any_of(group.entries,
+                             [&](const YamlEntry& entry) { return entry.key == name; });
+}
+
+// Keys that not every source has belong to its database.
+Status check_database(const ConfigReading& reading, const YamlNode& group) {
+  constexpr std::array<std::string_view, 6> with_mysql = {"name",   "mysql",  "server_id",
+                                                          "tables", "except", "initial_load"};
+  const bool is_postgres = has_key(group, "postgres");
+  const bool is_mysql = has_key(group, "mysql");
+  if (!is_postgres && !is_mysql) {
+    return reading.fail_at(group.line, "a source lacks `postgres` or `mysql`: its database");
+  }
+  for (const YamlEntry& entry : group.entries) {
+    if (is_postgres && is_mysql && entry.key == "mysql")
+      return reading.fail_at(entry.line, "a source has one database: `postgres` or `mysql`");
+    if (is_postgres && entry.key == "server_id")
+      return reading.fail_at(entry.line, "`server_id` belongs to `mysql`");
+    if (is_mysql && std::ranges::find(with_mysql, entry.key) == with_mysql.end()) {
+      return reading.fail_at(
+          entry.line,
+          fmt::format("`{}` belongs to `postgres`: a source with `mysql` does not have it",
+                      entry.key));
+    }
+  }
+  return {};
+}
+
 Status set_sources(const ConfigReading& reading, const YamlNode& value, Config& config) {
   TRY(config.sources, read_sections(reading, value, source_keys(), "a source"));
+  for (const YamlNode& group : value.items) TRY_DO(check_database(reading, group));
   for (const SourceConfig& source : config.sources) {
-    TRY_DO(check_slot_is_its_own(reading, config.sources, source));
+    if (source.database == Database::postgres)
+      TRY_DO(check_slot_is_its_own(reading, config.sources, source));
     if (!source.tables.empty() || !source.publication.empty()) continue;
     return reading.fail_at(
         source.line.number,
@@ -419,10 +453,17 @@ constexpr Key<RetentionPolicy> retention_table[] = {
 constexpr Key<SourceConfig> source_table[] = {
     {{"name", "name", "", "names the source; its streams are called `{name}.{schema}.{table}`"},
      set<&SourceConfig::name, read_name>},
-    {{"postgres", "secret", "",
+    {{"postgres", "secret", "this or `mysql`",
       "the database: `postgresql://user:password@host:port/database` or a connection string of "
       "libpq"},
-     set_connection},
+     set_connection<Database::postgres, read_connection>},
+    {{"mysql", "secret", "this or `postgres`",
+      "a MySQL or MariaDB server: `mysql://user:password@host:port`, with `?ssl-mode=`, `ssl-ca=`, "
+      "`ssl-cert=`, `ssl-key=`, `socket=`; see docs/guide/mysql.md for what works with it"},
+     set_connection<Database::mysql, read_mysql_url>},
+    {{"server_id", "number", "made from the source's name",
+      "with `mysql`: the number by which the server knows the source, like no other replica's"},
+     set<&SourceConfig::server_id, read_server_id>},
     {{"tables", "list of patterns", "all tables of `publication`, which is then required",
       "what is captured: `schema.table`; `*` and `?` are wildcards"},
      set<&SourceConfig::tables, read_tables>},
@@ -544,11 +585,9 @@ constexpr LaterKey later_table[] = {
     {"the configuration", "sinks"},
     {"the configuration", "queries"},
     {"the configuration", "api"},
-    {"a source", "mysql"},
     {"a source", "on_gap"},
     {"a source", "on_undecodable"},
     {"a source", "start"},
-    {"a source", "server_id"},
     {"a source", "tls"},
     {"a projection", "postgres"},
 };

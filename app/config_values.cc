@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "app/pattern.h"
+#include "connectors/mysql/connection_url.h"
 #include "connectors/tables/table_pattern.h"
 #include "core/value_transform.h"
 
@@ -195,6 +196,14 @@ Result<std::uint64_t> read_number(const ConfigReading& reading, const YamlNode& 
                          fmt::format("expected a whole number from 1 on, found `{}`", text));
 }
 
+Result<std::uint32_t> read_server_id(const ConfigReading& reading, const YamlNode& value) {
+  constexpr std::uint64_t server_id_max = 0xFFFF'FFFF;
+  TRY(const std::uint64_t number, read_number(reading, value));
+  if (number <= server_id_max) return static_cast<std::uint32_t>(number);
+  return reading.fail_at(value.line,
+                         fmt::format("expected a server id, up to 4294967295, found {}", number));
+}
+
 Result<std::chrono::milliseconds> read_duration(const ConfigReading& reading,
                                                 const YamlNode& value) {
   constexpr std::pair<std::string_view, std::chrono::seconds> units[] = {
@@ -227,6 +236,14 @@ Result<std::string> read_name(const ConfigReading& reading, const YamlNode& valu
         value.line, fmt::format("`{}`: a name consists of letters, digits, `_` and `-`", name));
   }
   return name;
+}
+
+Result<std::string> read_mysql_url(const ConfigReading& reading, const YamlNode& value) {
+  TRY(std::string url, read_secret_at(reading, value, "a connection"));
+  reading.context.secrets.add_connection(url);
+  if (const auto parsed = mysql::parse_connection_url(url); !parsed)
+    return reading.fail_at(value.line, parsed.error().what);
+  return url;
 }
 
 Result<std::string> read_connection(const ConfigReading& reading, const YamlNode& value) {

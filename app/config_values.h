@@ -34,6 +34,7 @@ Result<std::chrono::milliseconds> read_duration(const ConfigReading& reading,
 Result<bool> read_yes(const ConfigReading& reading, const YamlNode& value);
 // From 1 on.
 Result<std::uint64_t> read_number(const ConfigReading& reading, const YamlNode& value);
+Result<std::uint32_t> read_server_id(const ConfigReading& reading, const YamlNode& value);
 Result<std::string> read_name(const ConfigReading& reading, const YamlNode& value);
 // Patterns of connectors/tables/table_pattern.h.
 Result<std::vector<std::string>> read_tables(const ConfigReading& reading, const YamlNode& value);
@@ -64,6 +65,7 @@ Result<std::vector<SelectOverride>> read_selects(const ConfigReading& reading,
 // projected before.
 Result<std::vector<std::string>> read_streams(const ConfigReading& reading, const YamlNode& value);
 // A secret; its passwords are masked from then on.
+Result<std::string> read_mysql_url(const ConfigReading& reading, const YamlNode& value);
 Result<std::string> read_connection(const ConfigReading& reading, const YamlNode& value);
 
 }  // namespace tidelog

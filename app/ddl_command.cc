@@ -23,6 +23,11 @@ Result<PostgresOptions> options_of(const CommandContext& context, const DdlOptio
                                        {context.disk, context.environment, context.secrets}));
   std::vector<std::string_view> names;
   for (const SourceConfig& source : config.sources) {
+    if (source.name == options.source && source.database != Database::postgres) {
+      return fail(Code::misconfigured, fmt::format("the source `{}` is no Postgres: its DDL is in "
+                                                   "its log without triggers",
+                                                   options.source));
+    }
     if (source.name == options.source) return postgres_options(source, nullptr, std::stop_token{});
     names.push_back(source.name);
   }

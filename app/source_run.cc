@@ -6,11 +6,8 @@
 #include <exception>
 #include <utility>
 
+#include "app/first_load.h"
 #include "app/pause.h"
-#include "app/postgres_options.h"
-#include "connectors/postgres/server_watch.h"
-#include "connectors/postgres/source.h"
-#include "connectors/tables/table_pattern.h"
 #include "core/source_position.h"
 
 namespace tidelog {
@@ -19,28 +16,6 @@ namespace {
 constexpr auto retry_interval = std::chrono::milliseconds(2000);
 // In a status: of the loads that nobody waits for and that do nothing.
 constexpr std::size_t idle_loads_max = 20;
-
-// The patterns were checked with the configuration.
-template <class Item>
-const Item* item_for(const std::vector<Item>& items, std::string_view table) {
-  // The schema's name may hold dots, too.
-  for (std::size_t dot = table.find('.'); dot != table.npos; dot = table.find('.', dot + 1)) {
-    const auto found = first_that_fits(items, table.substr(0, dot), table.substr(dot + 1));
-    if (found && *found != nullptr) return *found;
-  }
-  return nullptr;
-}
-
-FirstLoad first_load_of(const SourceConfig& config, const std::string& table) {
-  FirstLoad load;
-  if (const InitialLoad* const chosen = item_for(config.initial_load, table)) {
-    if (chosen->mode == InitialLoad::Mode::none) load.what = FirstLoad::What::nothing;
-    if (chosen->mode == InitialLoad::Mode::schema) load.what = FirstLoad::What::schema;
-  }
-  if (const LoadConfig::Condition* const condition = item_for(config.load.where, table))
-    load.where = condition->sql;
-  return load;
-}
 
 IngestOptions ingest_options(const SourceConfig& config, std::optional<SkipOrder> skip) {
   IngestOptions options;
@@ -55,11 +30,6 @@ IngestOptions ingest_options(const SourceConfig& config, std::optional<SkipOrder
   return options;
 }
 
-PostgresOptions until(PostgresOptions options, std::stop_token stop) {
-  options.stop = std::move(stop);
-  return options;
-}
-
 // Set before the thread runs, so the log has to be there for as long as the source.
 std::function<void(const Finding&)> warn_in(Log& log, const std::string& source) {
   return [&log, source](const Finding& finding) {
@@ -71,9 +41,9 @@ std::function<void(const Finding&)> warn_in(Log& log, const std::string& source)
 }  // namespace
 
 SourceRun::Capture::Capture(EventStore& store, Clock& clock, const SourceConfig& config,
-                            PostgresOptions options, std::optional<SkipOrder> skip_ordered)
+                            const SourceConnector& connector, std::optional<SkipOrder> skip_ordered)
     : skip(std::move(skip_ordered)),
-      source(postgres_source(until(std::move(options), halt.get_token()))),
+      source(connector.source(halt.get_token())),
       ingest(store, *source, clock, ingest_options(config, skip)) {}
 
 SourceRun::SourceRun(EventStore& store, Clock& clock, Log& log, const SourceConfig& config,
@@ -84,13 +54,13 @@ SourceRun::SourceRun(EventStore& store, Clock& clock, Log& log, const SourceConf
       config_(config),
       stop_(stop_source_.get_token()),
       end_with_stop_(std::move(stop), [this] { end(); }),
-      options_(postgres_options(config, warn_in(log, config.name), stop_)),
+      connector_(connector_of(config, warn_in(log, config.name), stop_)),
       load_report_(log, clock, config.name),
       order_(std::move(order)),
-      capture_(std::make_shared<Capture>(store_, clock_, config_, options_, order_.skip)),
+      capture_(std::make_shared<Capture>(store_, clock_, config_, *connector_, order_.skip)),
       halt_with_stop_(stop_, [this] { halt(); }),
       watch_(
-          options_, clock, log, [this] { return current()->ingest.progress(); },
+          config.name, *connector_, clock, log, [this] { return current()->ingest.progress(); },
           [this](const std::string& reason) { end_for(reason); }, stop_),
       thread_([this] { work(); }) {}
 
@@ -146,7 +116,7 @@ Status SourceRun::capture_and_obey() {
 std::shared_ptr<SourceRun::Capture> SourceRun::begin_capture() {
   const std::scoped_lock lock(mutex_);
   over_.reset();
-  capture_ = std::make_shared<Capture>(store_, clock_, config_, options_, order_.skip);
+  capture_ = std::make_shared<Capture>(store_, clock_, config_, *connector_, order_.skip);
   if (order_.is_paused || stop_.stop_requested()) capture_->halt.request_stop();
   return capture_;
 }
@@ -176,7 +146,7 @@ bool SourceRun::is_told_to_go_on(const Status& ended, bool was_paused) const {
 
 // Of a source that does nothing any more, nobody else sees to it.
 bool SourceRun::must_drop_slot(const Status& ended) const {
-  return over_ && options_.retained_wal->then == RetainedWal::Then::drop &&
+  return over_ && connector_->at_ceiling() == RetainedWal::Then::drop &&
          (ended || ended.error().code != Code::history_lost);
 }
 
@@ -206,7 +176,7 @@ bool SourceRun::wait_for_order(Status& ended) {
 
 // The server's disk goes before what was not read yet, if the configuration says so.
 Status SourceRun::end_at_ceiling(const std::string& reason) {
-  if (options_.retained_wal->then == RetainedWal::Then::stop) {
+  if (connector_->at_ceiling() == RetainedWal::Then::stop) {
     return current()->ingest.end_with(
         {Code::misconfigured,
          reason + ": the source stops; set a larger `retained_wal`, so that it can catch up"});
@@ -216,7 +186,7 @@ Status SourceRun::end_at_ceiling(const std::string& reason) {
 
 Status SourceRun::give_up_slot(const std::string& reason) {
   for (;;) {
-    const auto dropped = drop_source_slot(options_, store_.source_position(config_.name));
+    const auto dropped = connector_->give_up_log(store_.source_position(config_.name));
     if (dropped) break;
     if (dropped.error().code == Code::history_lost) return end_with(dropped.error());
     if (!wait_to_retry(reason + ", and cannot be dropped", dropped.error())) return {};
@@ -247,6 +217,7 @@ bool SourceRun::wait_to_retry(const std::string& what, const Error& error) {
 
 // With the lock, nothing begins to work meanwhile.
 Result<std::uint64_t> SourceRun::load_anew_while_paused(const TableToLoad& table) {
+  TRY_DO(connector_->can_load());
   const std::scoped_lock lock(mutex_);
   if (!rests_ || !order_.is_paused)
     return fail(Code::conflict, "the source " + config_.name + " is no longer paused: ask again");

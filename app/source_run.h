@@ -16,8 +16,8 @@
 #include "app/load_report.h"
 #include "app/log.h"
 #include "app/run_status.h"
+#include "app/source_connector.h"
 #include "app/source_watch.h"
-#include "connectors/postgres/options.h"
 #include "core/clock.h"
 #include "core/source.h"
 #include "eventstore/event_store.h"
@@ -56,6 +56,7 @@ class SourceRun {
 
   // Loads a table beside the stream, or ends such a load; gives its number.
   Result<std::uint64_t> load(const TableToLoad& table, bool anew) {
+    TRY_DO(connector_->can_load());
     return current()->ingest.loads().request(table, anew);
   }
   // While it is paused: see Ingest::load_anew.
@@ -67,8 +68,8 @@ class SourceRun {
  private:
   // One way on from where the store stands. After a pause or a skip there is another one.
   struct Capture {
-    Capture(EventStore& store, Clock& clock, const SourceConfig& config, PostgresOptions options,
-            std::optional<SkipOrder> skip_ordered);
+    Capture(EventStore& store, Clock& clock, const SourceConfig& config,
+            const SourceConnector& connector, std::optional<SkipOrder> skip_ordered);
     const std::optional<SkipOrder> skip;  // the order that it obeys
     std::stop_source halt;
     std::unique_ptr<Source> source;
@@ -101,7 +102,7 @@ class SourceRun {
   std::stop_source stop_source_;
   const std::stop_token stop_;
   const std::stop_callback<std::function<void()>> end_with_stop_;
-  const PostgresOptions options_;
+  const std::unique_ptr<SourceConnector> connector_;
 
   IngestProgress reported_;
   LoadReport load_report_;

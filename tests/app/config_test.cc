@@ -139,6 +139,44 @@ TEST_CASE("config: two sources of one database cannot have one slot") {
                      "  - name: Shop\n    postgres: host=elsewhere\n    tables: [a.b]\n"));
 }
 
+constexpr const char* mysql_source =
+    "store: { path: s }\nsources:\n  - name: shop\n    mysql: mysql://app:hunter2@db:3307\n"
+    "    tables: [shop.orders]\n";
+
+TEST_CASE("config: a source of MySQL, with its server id") {
+  Parser parser;
+  const auto config = parser.parse(std::string(mysql_source) + "    server_id: 77\n");
+  REQUIRE(config);
+  CHECK(config->sources[0].database == Database::mysql);
+  CHECK(config->sources[0].connection == "mysql://app:hunter2@db:3307");
+  CHECK(config->sources[0].server_id == 77);
+  CHECK(parser.parse(mysql_source)->sources[0].server_id == 0);
+  CHECK(parser.parse(five_settings)->sources[0].database == Database::postgres);
+}
+
+TEST_CASE("config: a source has one database, and the keys of that one") {
+  Parser parser;
+  const std::string mysql = mysql_source;
+  CHECK(parser.error(mysql + "    postgres: host=x\n") ==
+        "shop.yaml:4: a source has one database: `postgres` or `mysql`");
+  CHECK(parser.error(mysql + "    slot: x\n") ==
+        "shop.yaml:6: `slot` belongs to `postgres`: a source with `mysql` does not have it");
+  CHECK(parser.error(mysql + "    heartbeat: 5 s\n") ==
+        "shop.yaml:6: `heartbeat` belongs to `postgres`: a source with `mysql` does not have it");
+  CHECK(contains(parser.error(std::string(five_settings) + "    server_id: 7\n"),
+                 "`server_id` belongs to `mysql`"));
+  CHECK(contains(parser.error(mysql + "    server_id: 4294967296\n"), "up to 4294967295"));
+}
+
+TEST_CASE("config: a MySQL connection that is none is refused without its password") {
+  Parser parser;
+  const std::string error = parser.error(
+      "store: { path: s }\nsources:\n  - name: shop\n    mysql: mysql://app:hunter2@db/shop\n"
+      "    tables: [shop.orders]\n");
+  CHECK(contains(error, "shop.yaml:4: expected mysql://user:password@host:port"));
+  CHECK_FALSE(contains(error, "hunter2"));
+}
+
 TEST_CASE("config: prepared transactions, origins and binary form are asked for by their names") {
   Parser parser;
   const auto plain = parser.parse(five_settings);

@@ -1,0 +1,275 @@
+// `tidelog run` on MySQL and MariaDB: what it captures, that it goes on where it stopped, and what
+// it refuses.
+#include <fmt/format.h>
+
+#include <random>
+#include <set>
+#include <thread>
+
+#include "tests/integration/mysql_shop.h"
+#include "tests/support/seed.h"
+
+namespace tidelog::testing {
+namespace {
+
+constexpr const char* first_changes =
+    "insert into shop.orders values (1, 'new', 9.50), (2, 'new', null), (3, 'né', 1);"
+    "update shop.orders set status = 'paid' where id = 1; delete from shop.orders where id = 2;"
+    "update shop.orders set id = 30 where id = 3; insert into shop.secrets values (1);"
+    "insert into shop.ticks values (1, 'a'), (1, 'a'), (null, 'b');"
+    "update shop.ticks set note = 'c' where account is null; delete from shop.ticks limit 1;";
+
+void check_captured(MysqlShop& shop) {
+  const auto run = shop.begin();
+  shop.server.sql(first_changes);
+  REQUIRE_MESSAGE(eventually(soon, [&] { return shop.is_level(); }), run->errors());
+  CHECK(shop.lines({"history", "s.shop.orders", "1", "--json"}).size() == 2);
+  CHECK(shop.events("insert").size() == 3 + 3 + 1);  // one of a row that moved
+  CHECK(shop.events("update").size() == 1 + 1);
+  CHECK(shop.events("delete").size() == 1 + 1 + 1);
+  CHECK_FALSE(MysqlShop::says(shop.tidelog({"events", "--json"}).output, "secrets"));
+  CHECK(eventually(soon, [&] { return MysqlShop::says(shop.status(), "\"lag_seconds\":0"); }));
+  CHECK(stopped(*run) == Exit{0, 0});
+}
+
+TEST_CASE("mysql capture: inserts, updates and deletes of several tables come to the store") {
+  for (const MysqlServer::Options& options : captured_servers()) {
+    CAPTURE(options.version.text());
+    MysqlShop shop(options);
+    check_captured(shop);
+  }
+}
+
+TEST_CASE(
+    "mysql capture: without GTIDs it goes on by file and offset, over rotations and restarts") {
+  MysqlServer::Options options{.version = {"mysql", "8.0"}};
+  options.settings = {"gtid-mode=OFF", "enforce-gtid-consistency=OFF"};
+  MysqlShop shop(options);
+  auto run = shop.begin();
+  shop.server.sql(
+      "insert into shop.orders values (1, 'new', 1); flush binary logs; insert into "
+      "shop.orders values (2, 'new', 2)");
+  REQUIRE_MESSAGE(eventually(soon, [&] { return shop.is_level(); }), run->errors());
+  run->kill(SIGKILL);
+  REQUIRE(run->wait(soon));
+  shop.server.restart(MysqlServer::Shutdown::fast);
+  shop.server.sql("update shop.orders set status = 'old'; flush binary logs");
+  run = shop.start("again");
+  REQUIRE_MESSAGE(eventually(soon, [&] { return shop.is_level(); }), run->errors());
+  CHECK(shop.events("insert").size() == 2);
+  CHECK(shop.events("update").size() == 2);
+  CHECK(MysqlShop::says(shop.status(), "\"confirmed\":\"binlog binlog.00000"));
+  CHECK(stopped(*run) == Exit{0, 0});
+}
+
+TEST_CASE("mysql capture: a schema that changes, a truncate and a table made anew are followed") {
+  for (const MysqlServer::Options& options : captured_servers()) {
+    CAPTURE(options.version.text());
+    MysqlShop shop(options);
+    const auto run = shop.begin();
+    shop.server.sql(
+        "insert into shop.ticks values (1, 'a'); truncate shop.ticks; insert into shop.ticks "
+        "values "
+        "(2, 'b'); insert into shop.orders values (1, 'new', 1); drop table shop.orders; create "
+        "table shop.orders (id bigint primary key, status varchar(40) not null, price "
+        "decimal(10,2)); insert into shop.orders values (2, 'new', 2)");
+    REQUIRE_MESSAGE(eventually(soon, [&] { return shop.is_level(); }), run->errors());
+    CHECK(shop.in_store("orders").size() == 1);
+    CHECK(shop.events("ddl").size() == 2 + 3);
+    shop.server.sql(
+        "alter table shop.orders add note text; insert into shop.orders values (3, 'x', "
+        "3, 'n')");
+    const auto has_note = [&] {
+      return MysqlShop::says(shop.tidelog({"state", "s.shop.orders", "--json"}).output,
+                             "\"note\":\"n\"");
+    };
+    REQUIRE_MESSAGE(eventually(soon, has_note), run->errors());
+    CHECK(stopped(*run) == Exit{0, 0});
+  }
+}
+
+// Random transactions, each of which puts as many rows into `ticks` as its note says.
+std::string random_transaction(std::mt19937& random, int number) {
+  const auto pick = [&](int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(random);
+  };
+  std::string sql = "begin;";
+  const int rows = pick(1, 8);
+  for (int i = 0; i < rows; ++i) {
+    sql += fmt::format("insert into shop.ticks values ({}, '{} of {}');", number, i, rows);
+    const int id = pick(1, 200);
+    switch (pick(0, 3)) {
+      case 0:
+        sql += fmt::format("replace into shop.orders values ({}, 'r{}', {});", id, number, i);
+        break;
+      case 1:
+        sql += fmt::format("delete from shop.orders where id = {};", id);
+        break;
+      case 2:
+        sql += fmt::format("savepoint s; update shop.orders set status = 'lost'; rollback to s;");
+        break;
+      default:
+        sql += fmt::format(
+            "update shop.orders set status = 'u{}', price = price + 1 where id < {};", number, id);
+    }
+  }
+  return sql + (pick(1, 8) == 1 ? "rollback" : "commit");
+}
+
+// Of an event: its transaction and its place in that.
+std::string identity_of(const std::string& line) {
+  const std::size_t begin = line.find("\"transaction\":");
+  const std::size_t ordinal = line.find("\"ordinal\":");
+  REQUIRE(begin != std::string::npos);
+  REQUIRE(ordinal != std::string::npos);
+  return line.substr(begin, line.find(',', begin) - begin) +
+         line.substr(ordinal, line.find_first_of(",}", ordinal) - ordinal);
+}
+
+void check_kills(MysqlShop& shop, int kills) {
+  std::mt19937 random(static_cast<unsigned>(test_seed(20'261'127)));
+  CHECK(stopped(*shop.begin()) == Exit{0, 0});
+  std::jthread worker([&shop, seed = random()](const std::stop_token& stop) {
+    std::mt19937 own(seed);
+    MysqlSession session = shop.server.session();
+    for (int number = 0; !stop.stop_requested(); ++number)
+      session.sql(random_transaction(own, number));
+  });
+  for (int kill = 0; kill < kills; ++kill) {
+    const auto run = shop.start();
+    const auto ended = run->wait(Duration(std::uniform_int_distribution<int>(20, 500)(random)));
+    if (ended) FAIL("tidelog ended by itself: " << run->errors());
+    run->kill(SIGKILL);
+    REQUIRE(run->wait(soon) == Exit{0, SIGKILL});
+    if (kill % 5 == 4) shop.server.sql("flush binary logs");
+  }
+  worker.request_stop();
+  worker.join();
+  const auto last = shop.start("last");
+  REQUIRE_MESSAGE(eventually(soon, [&] { return shop.is_level(); }), last->errors());
+  CHECK(stopped(*last) == Exit{0, 0});
+  std::set<std::string> seen;
+  for (const std::string& line : shop.events("insert"))
+    CHECK_MESSAGE(seen.insert(identity_of(line)).second, line);
+  CHECK(shop.tidelog({"store", "verify"}).code == 0);
+}
+
+TEST_CASE("mysql capture: killed at random, it has every committed row exactly once" *
+          doctest::timeout(300)) {
+  for (const MysqlServer::Options& options : captured_servers()) {
+    CAPTURE(options.version.text());
+    MysqlShop shop(options);
+    check_kills(shop, 15);
+  }
+}
+
+TEST_CASE("mysql capture: compressed transactions and rows are read, also large ones") {
+  for (MysqlServer::Options options : captured_servers()) {
+    CAPTURE(options.version.text());
+    options.settings = {options.version.is_mariadb() ? "log-bin-compress=ON"
+                                                     : "binlog-transaction-compression=ON"};
+    MysqlShop shop(options);
+    const auto run = shop.begin();
+    shop.server.sql(
+        "set session cte_max_recursion_depth = 100000;"
+        "insert into shop.orders with recursive n (i) as (select 1 union all select i + 1 from n "
+        "where i < 60000) select i, md5(i), i from n; update shop.orders set price = price + 1;"
+        "insert into shop.ticks values (1, repeat('x', 5000000))");
+    REQUIRE_MESSAGE(eventually(soon, [&] { return shop.events("update").size() == 60'000; }),
+                    run->errors());
+    REQUIRE_MESSAGE(eventually(soon, [&] { return shop.is_level(); }), run->errors());
+    CHECK(stopped(*run) == Exit{0, 0});
+  }
+}
+
+struct Stop {
+  std::string statements;
+  std::vector<std::string> says;
+};
+
+TEST_CASE("mysql capture: what it cannot follow stops it, with its place in the binlog") {
+  const std::vector<Stop> stops = {
+      {"set session binlog_format = statement; update shop.orders set price = 7",
+       {"in place of the rows", "update shop.orders set price = 7"}},
+      {"rename table shop.orders to shop.orders2", {"RENAME TABLE of captured tables"}},
+      {"xa start 'x'; update shop.orders set price = 7; xa end 'x'; xa prepare 'x'; xa commit 'x'",
+       {"XA transaction", "X'78'"}},
+  };
+  for (const MysqlServer::Options& options : captured_servers()) {
+    for (const Stop& stop : stops) {
+      CAPTURE(options.version.text());
+      CAPTURE(stop.statements);
+      MysqlShop shop(options);
+      const auto run = shop.begin();
+      shop.server.sql("insert into shop.orders values (1, 'new', 1)");
+      shop.server.session().sql(stop.statements);
+      check_ended(*run, 1, stop.says);
+      CHECK_MESSAGE(MysqlShop::says(run->errors(), "-bin.00000") !=
+                        MysqlShop::says(run->errors(), "binlog.00000"),
+                    run->errors());
+      CHECK(shop.in_store("orders").size() == 1);
+    }
+  }
+}
+
+TEST_CASE("mysql capture: a server or a configuration that it cannot work with is refused") {
+  for (const MysqlServer::Options& options : captured_servers()) {
+    CAPTURE(options.version.text());
+    MysqlShop shop(options);
+    shop.make_tables();
+    shop.configure("[shop.orders]", "initial_load: always");
+    check_ended(*shop.start(), 1, {"cannot be loaded yet: set `initial_load: none`"});
+    CHECK(MysqlShop::says(shop.tidelog({"check"}).output, "set `initial_load: none`"));
+
+    shop.configure("[shop.orders, shop.none]", "initial_load: none");
+    check_ended(*shop.start(), 2, {"there is no table shop.none"});
+    shop.configure("[mysql.user]", "initial_load: none");
+    check_ended(*shop.start(), 2, {"of a database that the server keeps about itself"});
+
+    shop.configure("[shop.orders]", "initial_load: none");
+    CHECK(shop.tidelog({"check"}).code == 0);
+    shop.server.sql(
+        "set global binlog_row_metadata = 'MINIMAL'; set global binlog_row_image = "
+        "'MINIMAL'; set global binlog_format = 'MIXED'");
+    check_ended(*shop.start(), 2,
+                {"SET GLOBAL binlog_row_metadata = 'FULL'", "SET GLOBAL binlog_row_image = 'FULL'",
+                 "SET GLOBAL binlog_format = 'ROW'"});
+
+    shop.server.sql("create user weak@'%' identified by 'pw'");
+    std::ofstream(shop.config()) << "store: { path: ./store }\nsources:\n  - name: s\n    mysql: "
+                                 << fmt::format("mysql://weak:pw@127.0.0.1:{}", shop.server.port())
+                                 << "\n    tables: [shop.*]\n    initial_load: none\n";
+    check_ended(*shop.start(), 2, {"GRANT REPLICATION SLAVE", "'weak'@'%'"});
+  }
+}
+
+TEST_CASE("mysql capture: history that is lost is told, and leaves a gap event") {
+  for (const MysqlServer::Options& options : captured_servers()) {
+    CAPTURE(options.version.text());
+    MysqlShop shop(options);
+    auto run = shop.begin();
+    shop.server.sql("insert into shop.orders values (1, 'new', 1)");
+    REQUIRE(eventually(soon, [&] { return shop.is_level(); }));
+    CHECK(stopped(*run) == Exit{0, 0});
+    shop.server.sql(
+        "insert into shop.orders values (2, 'new', 1); flush binary logs; insert into "
+        "shop.orders values (3, 'new', 1); flush binary logs");
+    const std::string last = shop.server.sql("show binary logs").back().at(0);
+    // MariaDB keeps for a moment what a crash would need.
+    REQUIRE(eventually(soon, [&] {
+      shop.server.sql("purge binary logs to '" + last + "'");
+      return shop.server.sql("show binary logs").front().at(0) == last;
+    }));
+    run = shop.start("purged");
+    check_ended(*run, 2, {"purged"});
+    CHECK(shop.events("gap").size() == 1);
+
+    shop.server.sql(options.version.number.starts_with("9") ? "reset binary logs and gtids"
+                                                            : "reset master");
+    check_ended(*shop.start("reset"), 2, {"history"});
+    CHECK(shop.events("gap").size() == 1);
+  }
+}
+
+}  // namespace
+}  // namespace tidelog::testing
