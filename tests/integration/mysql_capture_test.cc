@@ -33,9 +33,9 @@ void check_captured(MysqlShop& shop) {
 }
 
 TEST_CASE("mysql capture: inserts, updates and deletes of several tables come to the store") {
-  for (const MysqlServer::Options& options : captured_servers()) {
-    CAPTURE(options.version.text());
-    MysqlShop shop(options);
+  for (MysqlServer* server : captured_servers()) {
+    CAPTURE(server->version().text());
+    MysqlShop shop(*server);
     check_captured(shop);
   }
 }
@@ -44,7 +44,8 @@ TEST_CASE(
     "mysql capture: without GTIDs it goes on by file and offset, over rotations and restarts") {
   MysqlServer::Options options{.version = {"mysql", "8.0"}};
   options.settings = {"gtid-mode=OFF", "enforce-gtid-consistency=OFF"};
-  MysqlShop shop(options);
+  MysqlServer server(options);
+  MysqlShop shop(server);
   auto run = shop.begin();
   shop.server.sql(
       "insert into shop.orders values (1, 'new', 1); flush binary logs; insert into "
@@ -63,9 +64,9 @@ TEST_CASE(
 }
 
 TEST_CASE("mysql capture: a schema that changes, a truncate and a table made anew are followed") {
-  for (const MysqlServer::Options& options : captured_servers()) {
-    CAPTURE(options.version.text());
-    MysqlShop shop(options);
+  for (MysqlServer* server : captured_servers()) {
+    CAPTURE(server->version().text());
+    MysqlShop shop(*server);
     const auto run = shop.begin();
     shop.server.sql(
         "insert into shop.ticks values (1, 'a'); truncate shop.ticks; insert into shop.ticks "
@@ -156,29 +157,34 @@ void check_kills(MysqlShop& shop, int kills) {
 
 TEST_CASE("mysql capture: killed at random, it has every committed row exactly once" *
           doctest::timeout(300)) {
-  for (const MysqlServer::Options& options : captured_servers()) {
-    CAPTURE(options.version.text());
-    MysqlShop shop(options);
+  for (MysqlServer* server : captured_servers()) {
+    CAPTURE(server->version().text());
+    MysqlShop shop(*server);
     check_kills(shop, 15);
   }
 }
 
 TEST_CASE("mysql capture: compressed transactions and rows are read, also large ones") {
-  for (MysqlServer::Options options : captured_servers()) {
-    CAPTURE(options.version.text());
-    options.settings = {options.version.is_mariadb() ? "log-bin-compress=ON"
-                                                     : "binlog-transaction-compression=ON"};
-    MysqlShop shop(options);
+  for (MysqlServer* server : captured_servers()) {
+    CAPTURE(server->version().text());
+    const std::string compression =
+        server->version().is_mariadb() ? "log_bin_compress" : "binlog_transaction_compression";
+    MysqlShop shop(*server);
     const auto run = shop.begin();
-    shop.server.sql(
-        "set session cte_max_recursion_depth = 100000;"
-        "insert into shop.orders with recursive n (i) as (select 1 union all select i + 1 from n "
-        "where i < 60000) select i, md5(i), i from n; update shop.orders set price = price + 1;"
-        "insert into shop.ticks values (1, repeat('x', 5000000))");
-    REQUIRE_MESSAGE(eventually(soon, [&] { return shop.events("update").size() == 60'000; }),
+    server->sql("set global " + compression + " = on");
+    std::string rows = "begin; insert into shop.orders values (1, 'new', 1);";
+    for (int bits = 0; bits < 16; ++bits) {
+      rows += fmt::format("insert into shop.orders select id + {}, md5(id), id from shop.orders;",
+                          1 << bits);
+    }
+    server->session().sql(rows +
+                          "update shop.orders set price = price + 1; commit; insert into "
+                          "shop.ticks values (1, repeat('x', 5000000))");
+    REQUIRE_MESSAGE(eventually(soon, [&] { return shop.events("update").size() == 1 << 16; }),
                     run->errors());
     REQUIRE_MESSAGE(eventually(soon, [&] { return shop.is_level(); }), run->errors());
     CHECK(stopped(*run) == Exit{0, 0});
+    server->sql("set global " + compression + " = off");
   }
 }
 
@@ -195,11 +201,11 @@ TEST_CASE("mysql capture: what it cannot follow stops it, with its place in the 
       {"xa start 'x'; update shop.orders set price = 7; xa end 'x'; xa prepare 'x'; xa commit 'x'",
        {"XA transaction", "X'78'"}},
   };
-  for (const MysqlServer::Options& options : captured_servers()) {
+  for (MysqlServer* server : captured_servers()) {
     for (const Stop& stop : stops) {
-      CAPTURE(options.version.text());
+      CAPTURE(server->version().text());
       CAPTURE(stop.statements);
-      MysqlShop shop(options);
+      MysqlShop shop(*server);
       const auto run = shop.begin();
       shop.server.sql("insert into shop.orders values (1, 'new', 1)");
       shop.server.session().sql(stop.statements);
@@ -213,9 +219,9 @@ TEST_CASE("mysql capture: what it cannot follow stops it, with its place in the 
 }
 
 TEST_CASE("mysql capture: a server or a configuration that it cannot work with is refused") {
-  for (const MysqlServer::Options& options : captured_servers()) {
-    CAPTURE(options.version.text());
-    MysqlShop shop(options);
+  for (MysqlServer* server : captured_servers()) {
+    CAPTURE(server->version().text());
+    MysqlShop shop(*server);
     shop.make_tables();
     shop.configure("[shop.orders]", "initial_load: always");
     check_ended(*shop.start(), 1, {"cannot be loaded yet: set `initial_load: none`"});
@@ -235,7 +241,9 @@ TEST_CASE("mysql capture: a server or a configuration that it cannot work with i
                 {"SET GLOBAL binlog_row_metadata = 'FULL'", "SET GLOBAL binlog_row_image = 'FULL'",
                  "SET GLOBAL binlog_format = 'ROW'"});
 
-    shop.server.sql("create user weak@'%' identified by 'pw'");
+    shop.server.sql(
+        "set global binlog_row_metadata = 'FULL'; set global binlog_row_image = 'FULL'; set global "
+        "binlog_format = 'ROW'; create user weak@'%' identified by 'pw'");
     std::ofstream(shop.config()) << "store: { path: ./store }\nsources:\n  - name: s\n    mysql: "
                                  << fmt::format("mysql://weak:pw@127.0.0.1:{}", shop.server.port())
                                  << "\n    tables: [shop.*]\n    initial_load: none\n";
@@ -244,9 +252,9 @@ TEST_CASE("mysql capture: a server or a configuration that it cannot work with i
 }
 
 TEST_CASE("mysql capture: history that is lost is told, and leaves a gap event") {
-  for (const MysqlServer::Options& options : captured_servers()) {
-    CAPTURE(options.version.text());
-    MysqlShop shop(options);
+  for (MysqlServer* server : captured_servers()) {
+    CAPTURE(server->version().text());
+    MysqlShop shop(*server);
     auto run = shop.begin();
     shop.server.sql("insert into shop.orders values (1, 'new', 1)");
     REQUIRE(eventually(soon, [&] { return shop.is_level(); }));
@@ -264,8 +272,8 @@ TEST_CASE("mysql capture: history that is lost is told, and leaves a gap event")
     check_ended(*run, 2, {"purged"});
     CHECK(shop.events("gap").size() == 1);
 
-    shop.server.sql(options.version.number.starts_with("9") ? "reset binary logs and gtids"
-                                                            : "reset master");
+    shop.server.sql(server->version().number.starts_with("9") ? "reset binary logs and gtids"
+                                                              : "reset master");
     check_ended(*shop.start("reset"), 2, {"history"});
     CHECK(shop.events("gap").size() == 1);
   }

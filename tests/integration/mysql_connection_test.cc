@@ -131,7 +131,7 @@ TEST_CASE("connections: a way to authenticate that the library lacks is refused 
   const auto refused = try_connection(options);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == Code::misconfigured);
-  CHECK(refused.error().what.find("parsec") != std::string::npos);
+  CHECK_MESSAGE(refused.error().what.find("parsec") != std::string::npos, refused.error().what);
 }
 
 }  // namespace

@@ -19,9 +19,11 @@
 namespace tidelog::testing {
 
 struct MysqlShop {
-  explicit MysqlShop(const MysqlServer::Options& options)
-      : server(options), folder(scratch_folder("mysql-shop")) {
-    server.sql("create database shop; create table shop.secrets (id int primary key)");
+  // The server may have served others before.
+  explicit MysqlShop(MysqlServer& of) : server(of), folder(scratch_folder("mysql-shop")) {
+    server.sql(
+        "drop database if exists shop; create database shop; create table shop.secrets (id int "
+        "primary key)");
     configure("[shop.*]", "initial_load: none\n    except: [shop.secrets]");
   }
 
@@ -35,7 +37,7 @@ struct MysqlShop {
   void make_tables() {
     server.sql(
         "create table shop.orders (id bigint primary key, status varchar(40) not null, price "
-        "decimal(10,2)); create table shop.ticks (account int, note text)");
+        "decimal(10,2)); create table shop.ticks (account int, note longtext)");
   }
 
   void configure(const std::string& tables, const std::string& key) const {
@@ -95,7 +97,7 @@ struct MysqlShop {
     return in_store("orders") == orders_in_table() && in_store("ticks") == ticks_in_table();
   }
 
-  MysqlServer server;
+  MysqlServer& server;
   std::filesystem::path folder;
 
  private:
@@ -124,15 +126,21 @@ inline void check_ended(TidelogProcess& run, int code, const std::vector<std::st
     CHECK_MESSAGE(MysqlShop::says(run.errors(), part), run.errors());
 }
 
-// The ends of what each CI run has; with TIDELOG_MATRIX=full all that have full metadata.
-inline std::vector<MysqlServer::Options> captured_servers() {
-  std::vector<MysqlServer::Options> servers;
-  const bool is_full = mysql_versions().size() > 4;
-  for (const MysqlVersion& version : mysql_versions()) {
-    const bool is_end = version.number == "8.0" || version.number == "10.11";
-    if (version.number != "5.7" && (is_full || is_end)) servers.push_back({.version = version});
+// The ends of what each CI run has; with TIDELOG_MATRIX=full all that have full metadata. Each is
+// started once for all tests of a program.
+inline std::vector<MysqlServer*> captured_servers() {
+  static std::vector<std::unique_ptr<MysqlServer>> servers;
+  if (servers.empty()) {
+    const bool is_full = mysql_versions().size() > 4;
+    for (const MysqlVersion& version : mysql_versions()) {
+      const bool is_end = version.number == "8.0" || version.number == "10.11";
+      if (version.number != "5.7" && (is_full || is_end))
+        servers.push_back(std::make_unique<MysqlServer>(version));
+    }
   }
-  return servers;
+  std::vector<MysqlServer*> all;
+  for (const auto& server : servers) all.push_back(server.get());
+  return all;
 }
 
 }  // namespace tidelog::testing

@@ -71,7 +71,9 @@ std::string golden(const std::string& name) {
 
 std::string text_of_row(std::string_view row, const Schema& schema) {
   std::string text;
-  for (const Value& value : *read_row(row, schema.columns.size())) {
+  const auto values = read_row(row, schema.columns.size());
+  REQUIRE(values);
+  for (const Value& value : *values) {
     if (!text.empty()) text += ", ";
     print_value(text, value);
   }
