@@ -20,6 +20,7 @@ using uchar = unsigned char;
 #include <limits>
 #include <system_error>
 
+#include "connectors/mysql/packet_stream.h"
 #include "connectors/mysql/server_error.h"
 #include "core/bytes.h"
 
@@ -27,6 +28,7 @@ namespace tidelog::mysql {
 
 namespace {
 
+constexpr std::chrono::milliseconds answer_limit{60'000};
 constexpr std::size_t name_bytes_max = 60;  // HOSTNAME_LENGTH of older servers
 
 Error lost(std::string_view why) {
@@ -50,26 +52,23 @@ Status check_library() {
                   loaded, MARIADB_PACKAGE_VERSION_ID));
 }
 
-enum class Answer : std::uint8_t { now, later };
-
-Status send_command(MYSQL* connection, unsigned command, std::string_view argument, Answer answer) {
-  const my_bool skip_answer = answer == Answer::later ? 1 : 0;
-  if (connection->methods->db_command(connection, static_cast<enum_server_command>(command),
-                                      argument.data(), argument.size(), skip_answer, nullptr) != 0)
-    return tl::unexpected<Error>(last_error(connection));
-  return {};
-}
-
 void put_short(std::string& out, std::string_view text) {
   out.push_back(static_cast<char>(text.size()));
   out += text;
 }
 
+// u8 0 | … ; an error: u8 0xFF | …
+Status read_answer(std::string_view packet) {
+  if (packet.starts_with('\0')) return {};
+  if (packet.starts_with('\xFF')) return tl::unexpected<Error>(read_error_packet(packet.substr(1)));
+  return fail(Code::corrupt, "the server's answer to COM_REGISTER_SLAVE is none");
+}
+
 }  // namespace
 
 // u32 server id | u8 size, host | u8 size, user | u8 size, password | u16 port | u32 rank | u32 0
-Status BinlogDump::register_as_replica(const Connection& connection, std::uint32_t server_id,
-                                       std::string_view name) {
+Status BinlogDump::register_as_replica(std::uint32_t server_id, std::string_view name,
+                                       const StopSignal& stop) {
   std::string argument;
   put_le(argument, server_id);
   put_short(argument, name.substr(0, name_bytes_max));
@@ -78,24 +77,45 @@ Status BinlogDump::register_as_replica(const Connection& connection, std::uint32
   put_le<std::uint16_t>(argument, 0);
   put_le<std::uint32_t>(argument, 0);
   put_le<std::uint32_t>(argument, 0);
-  return send_command(connection.raw(), COM_REGISTER_SLAVE, argument, Answer::now);
+  TRY_DO(send(COM_REGISTER_SLAVE, argument));
+  PacketStream answers(*this);
+  for (;;) {
+    TRY(const std::optional<PacketStream::Packet> answer, answers.next());
+    if (answer) return read_answer(answer->content);
+    const Wake wake = wait_for_socket(socket_, Direction::read, answer_limit, stop);
+    if (wake == Wake::stopped) return fail(Code::cancelled, "asked to stop");
+    if (wake == Wake::timed_out)
+      return tl::unexpected<Error>(lost("no answer to what a replica says of itself"));
+  }
 }
 
-Result<BinlogDump> BinlogDump::begin(Connection connection, DumpCommand command,
-                                     std::string_view argument) {
+Status BinlogDump::begin(DumpCommand command, std::string_view argument) {
+  return send(static_cast<unsigned>(command), argument);
+}
+
+Result<BinlogDump> BinlogDump::open(Connection connection) {
   TRY_DO(check_library());
-  MYSQL* const raw = connection.raw();
-  TRY_DO(send_command(raw, static_cast<unsigned>(command), argument, Answer::later));
-  const MARIADB_PVIO* const wire = raw->net.pvio;
+  const MARIADB_PVIO* const wire = connection.raw()->net.pvio;
   // The server says nothing that it was not asked, and the answers so far were read whole.
   if (wire->cache != nullptr && wire->cache_pos < wire->cache + wire->cache_size)
     return fail(Code::corrupt, "the server sent more than the answers to what it was asked");
-  const int socket = static_cast<int>(mysql_get_socket(raw));
-  const int flags = ::fcntl(socket, F_GETFL);
-  if (flags < 0 || ::fcntl(socket, F_SETFL, flags | O_NONBLOCK) < 0)
-    return fail(Code::failed, fmt::format("fcntl: {}", std::generic_category().message(errno)));
+  const int socket = static_cast<int>(mysql_get_socket(connection.raw()));
   void* const tls = wire->ctls == nullptr ? nullptr : wire->ctls->ssl;
   return BinlogDump(std::move(connection), tls, socket);
+}
+
+// The library lets the socket block for its own calls; the commands are shorter than what a socket
+// takes at once.
+Status BinlogDump::send(unsigned command, std::string_view argument) {
+  MYSQL* const raw = connection_.raw();
+  constexpr my_bool skip_answer = 1;
+  if (raw->methods->db_command(raw, static_cast<enum_server_command>(command), argument.data(),
+                               argument.size(), skip_answer, nullptr) != 0)
+    return tl::unexpected<Error>(last_error(raw));
+  const int flags = ::fcntl(socket_, F_GETFL);
+  if (flags < 0 || ::fcntl(socket_, F_SETFL, flags | O_NONBLOCK) < 0)
+    return fail(Code::failed, fmt::format("fcntl: {}", std::generic_category().message(errno)));
+  return {};
 }
 
 BinlogDump::BinlogDump(Connection connection, void* tls, int socket)

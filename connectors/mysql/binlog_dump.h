@@ -19,14 +19,14 @@ enum class DumpCommand : std::uint8_t { by_place = 0x12, by_gtids = 0x1E };
 // One thread.
 class BinlogDump final : public ByteChannel {
  public:
+  // A connection whose socket is ours from now on. It has been asked nothing that was not answered.
+  static Result<BinlogDump> open(Connection connection);
   // Tells the server who we are: a row of SHOW REPLICAS, with `name` as its host (60 bytes at
-  // most).
-  static Status register_as_replica(const Connection& connection, std::uint32_t server_id,
-                                    std::string_view name);
-
+  // most). Gives up when it is asked to stop: Code::cancelled.
+  Status register_as_replica(std::uint32_t server_id, std::string_view name,
+                             const StopSignal& stop);
   // Sends the command; the answer is what receive() has.
-  static Result<BinlogDump> begin(Connection connection, DumpCommand command,
-                                  std::string_view argument);
+  Status begin(DumpCommand command, std::string_view argument);
 
   Result<std::size_t> receive(char* to, std::size_t room) override;
   int socket() const override { return socket_; }
@@ -34,6 +34,7 @@ class BinlogDump final : public ByteChannel {
 
  private:
   BinlogDump(Connection connection, void* tls, int socket);
+  Status send(unsigned command, std::string_view argument);
   Result<std::size_t> receive_plain(char* to, std::size_t room) const;
   Result<std::size_t> receive_encrypted(char* to, std::size_t room);
 

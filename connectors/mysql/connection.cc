@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <mysql.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -76,9 +78,12 @@ void set_tls(MYSQL* connection, const ConnectionOptions& options) {
 
 // -- TLS that is required --
 
+bool wants_tls(const ConnectionOptions& options) {
+  return options.socket.empty() && options.tls.mode != TlsMode::disabled;
+}
+
 bool requires_tls(const ConnectionOptions& options) {
-  return options.socket.empty() &&
-         (options.tls.mode == TlsMode::required || options.tls.mode == TlsMode::verify_identity);
+  return wants_tls(options) && options.tls.mode != TlsMode::preferred;
 }
 
 Error no_tls() {
@@ -102,22 +107,57 @@ Result<Wake> wait_at_most(int socket, Direction direction, milliseconds limit,
 
 // Looks at the server's greeting, which the library has not read yet, so that it sends nothing if
 // there is no TLS in it. `socket` is being connected; what goes wrong with that is left to the
-// library, which has the words for it.
-Status check_greeting(int socket, milliseconds limit, const StopSignal& stop) {
+// library, which has the words for it: true.
+Result<bool> greeting_has_tls(int socket, milliseconds limit, const StopSignal& stop) {
   if (!is_connected(socket)) TRY_DO(wait_at_most(socket, Direction::write, limit, stop));
-  if (!is_connected(socket)) return {};
+  if (!is_connected(socket)) return true;
   std::array<char, 512> bytes{};
   for (;;) {
     TRY(const Wake wake, wait_at_most(socket, Direction::read, limit, stop));
-    if (wake == Wake::timed_out) return {};
+    if (wake == Wake::timed_out)
+      return fail(Code::unavailable, fmt::format("no greeting for {} ms", limit.count()));
     const ssize_t size = ::recv(socket, bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (size <= 0) return {};
+    if (size <= 0) return true;
     const auto offered = offers_tls({bytes.data(), static_cast<std::size_t>(size)});
-    if (offered && !*offered) return tl::unexpected<Error>(no_tls());
-    if (offered || static_cast<std::size_t>(size) == bytes.size()) return {};
+    if (offered) return *offered;
+    if (static_cast<std::size_t>(size) == bytes.size())
+      return fail(Code::corrupt, "what it sent is no server's greeting");
     pause_for(milliseconds{1}, stop);  // it has come in part
   }
+}
+
+// The library's ways to authenticate take a connection for secure where TLS was only asked for, and
+// would send the password as it is.
+void give_up_tls(MYSQL* connection) {
+  const my_bool no = 0;
+  mysql_ssl_set(connection, nullptr, nullptr, nullptr, nullptr, nullptr);
+  mysql_optionsv(connection, MYSQL_OPT_SSL_ENFORCE, &no);
+}
+
+// -- ways to authenticate --
+
+// Whoever answers chooses one, and others that the library has send the password as it is. So these
+// are loaded at first, and none later on; the list keeps out what is built into the library.
+constexpr std::array<const char*, 3> loaded_plugins = {"caching_sha2_password", "sha256_password",
+                                                       "client_ed25519"};
+constexpr const char* allowed_plugins =
+    "mysql_native_password,caching_sha2_password,sha256_password,client_ed25519";
+constexpr int type_authentication = 2;  // of mysql/client_plugin.h, which lacks a header of its own
+constexpr const char* no_folder = "/nonexistent";
+
+// The library would ask the server for its key in place of a file that cannot be read.
+Status check_public_key(const std::string& file) {
+  if (file.empty()) return {};
+  const std::unique_ptr<BIO, int (*)(BIO*)> in(BIO_new_file(file.c_str(), "r"), BIO_free);
+  if (in != nullptr) {
+    const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key(
+        PEM_read_bio_PUBKEY(in.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
+    if (key != nullptr) return {};
+  }
+  ERR_clear_error();
+  return fail(Code::misconfigured,
+              fmt::format("{}: no file with a server's public key (PEM)", file));
 }
 
 void set_options(MYSQL* connection, const ConnectionOptions& options) {
@@ -132,12 +172,22 @@ void set_options(MYSQL* connection, const ConnectionOptions& options) {
   // Otherwise the name localhost would be a socket.
   const unsigned protocol = options.socket.empty() ? MYSQL_PROTOCOL_TCP : MYSQL_PROTOCOL_SOCKET;
   mysql_optionsv(connection, MYSQL_OPT_PROTOCOL, &protocol);
+  mysql_optionsv(connection, MYSQL_PLUGIN_DIR, no_folder);
+  const unsigned none = 0;
+  mysql_optionsv(connection, MYSQL_OPT_LOCAL_INFILE, &none);
+  if (!options.public_key.empty())
+    mysql_optionsv(connection, MYSQL_SERVER_PUBLIC_KEY, options.public_key.c_str());
   set_tls(connection, options);
 }
 
 void load_library() {
   static std::once_flag once;
-  std::call_once(once, [] { mysql_server_init(0, nullptr, nullptr); });
+  std::call_once(once, [] {
+    mysql_server_init(0, nullptr, nullptr);
+    const std::unique_ptr<MYSQL, void (*)(MYSQL*)> any(mysql_init(nullptr), mysql_close);
+    for (const char* name : loaded_plugins)
+      mysql_load_plugin(any.get(), name, type_authentication, 0);
+  });
 }
 
 std::string place_of(const ConnectionOptions& options) {
@@ -171,20 +221,45 @@ Connection::Connection(std::unique_ptr<st_mysql, Close> connection)
 
 Result<Connection> Connection::open(const ConnectionOptions& options, const StopSignal& stop) {
   load_library();
+  TRY_DO(check_public_key(options.public_key));
+  return open_with(options, allowed_plugins, stop);
+}
+
+// The library does not say which one was asked for, but does so of one that it does not find: then
+// without a password to lose.
+Error Connection::plugin_not_allowed(const ConnectionOptions& options, const StopSignal& stop) {
+  ConnectionOptions without_password = options;
+  without_password.password.clear();
+  const auto asked = open_with(without_password, nullptr, stop);
+  std::string what = "the server wants another way to authenticate";
+  if (!asked && asked.error().what.find("could not be loaded") != std::string::npos)
+    what = asked.error().what;
+  return {Code::misconfigured, fmt::format("{}; there are {}", what, allowed_plugins)};
+}
+
+Result<Connection> Connection::open_with(const ConnectionOptions& options, const char* plugins,
+                                         const StopSignal& stop) {
   Connection opened(std::unique_ptr<st_mysql, Close>(mysql_init(nullptr)));
   MYSQL* const raw = opened.raw();
   if (raw == nullptr) return fail(Code::failed, "no memory for a connection");
   set_options(raw, options);
+  if (plugins != nullptr) mysql_optionsv(raw, MARIADB_OPT_RESTRICTED_AUTH, plugins);
   MYSQL* connected = nullptr;
   const int wanted = mysql_real_connect_start(
       &connected, raw, text_or_null(options.host), options.user.c_str(), options.password.c_str(),
       nullptr, options.port, text_or_null(options.socket), 0);
-  if (requires_tls(options) && wanted != 0) {
-    TRY_DO(check_greeting(static_cast<int>(mysql_get_socket(raw)), options.connect_limit, stop));
+  if (wants_tls(options) && wanted != 0) {
+    auto has_tls =
+        greeting_has_tls(static_cast<int>(mysql_get_socket(raw)), options.connect_limit, stop);
+    if (!has_tls) return fail_in(place_of(options), has_tls.error());
+    if (!*has_tls && requires_tls(options)) return fail_in(place_of(options), no_tls());
+    if (!*has_tls) give_up_tls(raw);
   }
   TRY_DO(complete(raw, wanted, stop, [&](int happened) {
     return mysql_real_connect_cont(&connected, raw, happened);
   }));
+  if (connected == nullptr && mysql_errno(raw) == error_plugin_not_allowed)
+    return fail_in(place_of(options), plugin_not_allowed(options, stop));
   if (connected == nullptr) return fail_in(place_of(options), opened.last_error());
   if (requires_tls(options) && !opened.is_encrypted()) return fail_in(place_of(options), no_tls());
   TRY(opened.version_, read_server_version(mysql_get_server_info(raw)));

@@ -53,6 +53,10 @@ class Connection {
     void operator()(st_mysql* connection) const;
   };
   explicit Connection(std::unique_ptr<st_mysql, Close> connection);
+  // `plugins`: that may authenticate; null: all that are loaded.
+  static Result<Connection> open_with(const ConnectionOptions& options, const char* plugins,
+                                      const StopSignal& stop);
+  static Error plugin_not_allowed(const ConnectionOptions& options, const StopSignal& stop);
   Error last_error() const;
 
   std::unique_ptr<st_mysql, Close> connection_;

@@ -30,6 +30,9 @@ struct ConnectionOptions {
   std::string user = {};
   std::string password = {};
   TlsOptions tls = {};
+  // File, PEM: the server's own RSA key, under which the password goes to it without TLS (MySQL's
+  // caching_sha2_password and sha256_password). Empty: whoever answers is asked for one.
+  std::string public_key = {};
   std::uint16_t port = 3306;
   std::chrono::seconds connect_limit{10};
   std::chrono::seconds answer_limit{60};  // for each read of an answer

@@ -103,12 +103,14 @@ Status read_parameter(std::string_view name, std::string_view text, ConnectionOp
     options.tls.certificate = std::move(value);
   } else if (name == "ssl-key") {
     options.tls.key = std::move(value);
+  } else if (name == "server-public-key") {
+    options.public_key = std::move(value);
   } else if (name == "socket") {
     options.socket = std::move(value);
   } else {
     return refused(
         fmt::format("'{}' is no parameter: there are ssl-mode, ssl-ca, ssl-cert, "
-                    "ssl-key and socket",
+                    "ssl-key, server-public-key and socket",
                     name));
   }
   return {};

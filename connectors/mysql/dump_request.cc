@@ -124,8 +124,10 @@ Result<BinlogDump> begin_dump(Connection connection, const DumpRequest& request,
           [&](const auto& start) { return command_of(connection.version(), request, start); },
           request.start));
   TRY_DO(prepare_session(connection, request, stop));
-  TRY_DO(BinlogDump::register_as_replica(connection, request.server_id, request.name));
-  return BinlogDump::begin(std::move(connection), command.number, command.argument);
+  TRY(BinlogDump dump, BinlogDump::open(std::move(connection)));
+  TRY_DO(dump.register_as_replica(request.server_id, request.name, stop));
+  TRY_DO(dump.begin(command.number, command.argument));
+  return dump;
 }
 
 }  // namespace tidelog::mysql

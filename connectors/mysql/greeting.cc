@@ -7,6 +7,7 @@ namespace tidelog::mysql {
 namespace {
 
 constexpr std::uint8_t protocol_version = 10;
+constexpr std::uint8_t is_error = 0xFF;  // in place of a greeting
 constexpr std::uint16_t has_tls = 0x0800;
 
 }  // namespace
@@ -16,10 +17,9 @@ constexpr std::uint16_t has_tls = 0x0800;
 std::optional<bool> offers_tls(std::string_view bytes) {
   ByteReader in(bytes);
   in.le<std::uint32_t>();
-  if (in.le<std::uint8_t>() != protocol_version) {
-    if (in.failed()) return std::nullopt;
-    return true;
-  }
+  const auto version = in.le<std::uint8_t>();
+  if (in.failed()) return std::nullopt;
+  if (version != protocol_version) return version == is_error || version < protocol_version;
   in.cstr();
   in.bytes(4 + 8 + 1);
   const auto abilities = in.le<std::uint16_t>();

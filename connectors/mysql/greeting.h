@@ -8,8 +8,8 @@
 
 namespace tidelog::mysql {
 
-// Of what has come so far. Nothing: more must come, to tell. Of what is no greeting: true, since
-// the library finds its own words for that.
+// Of what has come so far. Nothing: more must come, to tell. Of an error, and of a greeting that is
+// too old for the library: true, since it finds its own words for that and sends nothing.
 std::optional<bool> offers_tls(std::string_view bytes);
 
 }  // namespace tidelog::mysql

@@ -50,7 +50,6 @@ constexpr Meaning meanings[] = {
     {2006, Code::unavailable},
     {2012, Code::unavailable},
     {2013, Code::unavailable},
-    {2026, Code::misconfigured},  // TLS
     {2055, Code::unavailable},
     {2059, Code::misconfigured},  // the library has no such way to
                                   // authenticate
@@ -92,6 +91,19 @@ constexpr Sign signs[] = {
     {"checksum", Code::misconfigured},
 };
 
+// The library says all that goes wrong with TLS by one number, also that the connection was cut.
+// What is wrong for as long as nobody changes it, by the texts of the library and of OpenSSL.
+constexpr std::string_view tls_signs[] = {
+    "certificate", "finger", "mismatch", "version",          "protocol", "does not support",
+    "unknown ca",  "cipher", "No such",  "Permission",       "no start", "PEM",
+    "key values",  "small",  "weak",     "handshake failure"};
+
+Code code_of_tls_error(std::string_view text) {
+  const bool stays = std::ranges::any_of(
+      tls_signs, [&](std::string_view sign) { return text.find(sign) != text.npos; });
+  return stays ? Code::misconfigured : Code::unavailable;
+}
+
 Code code_of_dump_error(std::string_view text) {
   for (const Sign& sign : signs) {
     if (text.find(sign.part) != text.npos) return sign.code;
@@ -101,6 +113,7 @@ Code code_of_dump_error(std::string_view text) {
 
 Code code_of(const ServerError& said) {
   if (said.number == error_reading_binlog) return code_of_dump_error(said.text);
+  if (said.number == error_of_tls) return code_of_tls_error(said.text);
   const auto* const found =
       std::find_if(std::begin(meanings), std::end(meanings),
                    [&](const Meaning& meaning) { return meaning.number == said.number; });

@@ -11,7 +11,9 @@
 namespace tidelog::mysql {
 
 // Numbers of the servers' manuals ("Server Error Message Reference", "Client Error …").
-inline constexpr unsigned error_reading_binlog = 1236;  // ER_MASTER_FATAL_ERROR_READING_BINLOG
+inline constexpr unsigned error_reading_binlog = 1236;      // ER_MASTER_FATAL_ERROR_READING_BINLOG
+inline constexpr unsigned error_of_tls = 2026;              // CR_SSL_CONNECTION_ERROR
+inline constexpr unsigned error_plugin_not_allowed = 5010;  // CR_PLUGIN_NOT_ALLOWED
 
 struct ServerError {
   unsigned number = 0;

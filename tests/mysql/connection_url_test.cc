@@ -21,6 +21,8 @@ TEST_CASE("mysql url: TLS and a socket by parameters") {
       "mysql://app@db?ssl-mode=VERIFY_IDENTITY&ssl-ca=/etc/ca%20x.pem&ssl-cert=c&ssl-key=k");
   REQUIRE(options);
   CHECK(options->tls == TlsOptions{TlsMode::verify_identity, "/etc/ca x.pem", "c", "k"});
+  CHECK(parse_connection_url("mysql://app@db?server-public-key=/etc/key.pem")->public_key ==
+        "/etc/key.pem");
   CHECK(parse_connection_url("mysql://app@/?socket=/run/mysqld.sock")->socket ==
         "/run/mysqld.sock");
 }

@@ -22,6 +22,8 @@ TEST_CASE("greeting: whether the server has TLS is told once that much has come"
   for_each_prefix(greeting(0xF7FF), [](std::string_view prefix) {
     CHECK(mysql::offers_tls(prefix) == std::nullopt);
   });
+  // Of a protocol that the library would take for its own.
+  CHECK(mysql::offers_tls(std::string("\x10\0\0\0\x0b", 5) + greeting(0xF7FF).substr(5)) == false);
   // An error in place of a greeting.
   CHECK(mysql::offers_tls(std::string("\x10\0\0\0\xFF\x10\x04", 7)) == true);
 }

@@ -23,6 +23,23 @@ TEST_CASE("server errors: what a number means, and of 1236 the text") {
   CHECK(error_of({1236, "something new"}).what == "something new (error 1236)");
 }
 
+TEST_CASE("server errors: TLS that was cut off is tried again, what is wrong with it is not") {
+  for (const char* text :
+       {"TLS/SSL error: unexpected eof while reading", "TLS/SSL error: Connection reset by peer",
+        "TLS/SSL error: Success (0)", "TLS/SSL error: Broken pipe"}) {
+    CAPTURE(text);
+    CHECK(error_of({2026, text}).code == Code::unavailable);
+  }
+  for (const char* text :
+       {"TLS/SSL error: certificate verify failed", "TLS/SSL error: Hostname mismatch",
+        "TLS/SSL error: wrong version number", "TLS/SSL error: unsupported protocol",
+        "SSL is required, but the server does not support it",
+        "TLS/SSL error: No such file or directory", "TLS/SSL error: tlsv1 alert unknown ca"}) {
+    CAPTURE(text);
+    CHECK(error_of({2026, text}).code == Code::misconfigured);
+  }
+}
+
 TEST_CASE("server errors: a packet without a number is corrupt, one without a state is read") {
   CHECK(read_error_packet("").code == Code::corrupt);
   CHECK(read_error_packet(std::string("\x15\x04#28000denied")).what == "denied (error 1045)");
