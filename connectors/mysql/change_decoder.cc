@@ -118,10 +118,14 @@ Status ChangeDecoder::decode(const PlacedEvent& event) {
   return take(event.event);
 }
 
-Status ChangeDecoder::take(const Event& event) {
-  Status done = dispatch(event);
+Status ChangeDecoder::take(const Event& event) { return placed(dispatch(event)); }
+
+// The handler's errors are of no place in the binlog.
+Status ChangeDecoder::placed(Status done) const {
   if (done || handler_failed_) return done;
-  return fail_in("binlog " + print_binlog_place(place_), std::move(done).error());
+  std::string where = "binlog " + print_binlog_place(place_);
+  if (group_ != Group::none && !open_.gtid.empty()) where += ", transaction " + open_.gtid;
+  return fail_in(where, std::move(done).error());
 }
 
 Status ChangeDecoder::begin_payload(const PlacedEvent& event) {
@@ -136,24 +140,24 @@ Status ChangeDecoder::begin_payload(const PlacedEvent& event) {
 Status ChangeDecoder::add_to_payload(std::string_view piece) {
   const bool is_first = std::exchange(in_payload_, InPayload::yes) == InPayload::before_first_piece;
   if (is_first) {
-    TRY_DO(payload_->begin(piece));
+    TRY_DO(placed(payload_->begin(piece)));
   } else {
     payload_->add(piece);
   }
   for (;;) {
-    TRY(const std::optional<Event> event, payload_->next());
-    if (!event) return {};
-    TRY_DO(take(*event));
+    auto event = payload_->next();
+    if (!event) return placed(tl::unexpected<Error>(std::move(event).error()));
+    if (!*event) return {};
+    TRY_DO(take(**event));
   }
 }
 
 // Only now its checksum was verified, so only now its transaction has come.
 Status ChangeDecoder::end_payload() {
   in_payload_ = InPayload::no;
-  TRY_DO(payload_->end());
+  TRY_DO(placed(payload_->end()));
   if (has_ended_) return finish();
-  return fail(Code::corrupt, fmt::format("binlog {}: a transaction payload without its end",
-                                         print_binlog_place(place_)));
+  return placed(fail(Code::corrupt, "a transaction payload without its end"));
 }
 
 Status ChangeDecoder::dispatch(const Event& event) {
@@ -367,6 +371,8 @@ std::optional<MysqlResume> ChangeDecoder::behind_open_transaction() const {
     set->add(std::get<Gtid>(open_.id));
   } else if (auto* const position = std::get_if<MariadbGtidPosition>(&behind)) {
     position->set(std::get<MariadbGtid>(open_.id));
+  } else if (open_.is_at_end && in_payload_ == InPayload::no) {
+    std::get<MysqlResume::Place>(behind).place = {place_.file, end_offset_};
   } else {
     return std::nullopt;
   }
@@ -376,6 +382,7 @@ std::optional<MysqlResume> ChangeDecoder::behind_open_transaction() const {
 }
 
 Status ChangeDecoder::on_xa_prepare(const Event& event) {
+  open_.is_at_end = group_ != Group::none;
   TRY(const XaPrepare prepare, read_xa_prepare(event.body));
   if (prepare.is_one_phase) return end_transaction();
   const std::string id = print_xa_id(prepare.id);
@@ -414,6 +421,7 @@ Status ChangeDecoder::on_query(const Event& event) {
   }
   if (open_.is_only_start) return end_transaction();
   const bool is_alone = group_ == Group::named;
+  open_.is_at_end = is_alone;
   switch (statement.kind) {
     case Statement::Kind::begin:
     case Statement::Kind::xa_start:

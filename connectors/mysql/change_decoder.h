@@ -58,7 +58,8 @@ class ChangeDecoder {
 
   bool in_transaction() const { return group_ != Group::none; }
   // After an error in a transaction: the position behind it. Nothing when no transaction is open,
-  // its end is not known, or the error was the handler's.
+  // where it ends is not known, which without GTIDs only its last event tells, or the error was the
+  // handler's.
   std::optional<MysqlResume> behind_open_transaction() const;
 
  private:
@@ -76,6 +77,7 @@ class ChangeDecoder {
     BinlogPlace place;  // of its first event
     UnixMicros time;
     bool is_begun = false;       // the handler knows of it
+    bool is_at_end = false;      // the event that is being decoded is its last one
     bool is_only_start = false;  // of an ALTER TABLE, which comes once more when it is over
     std::string xa_id;           // MariaDB: what it prepares, commits or rolls back
   };
@@ -93,6 +95,7 @@ class ChangeDecoder {
                 const Settings& settings, ChangeHandler& handler);
 
   Status take(const Event& event);
+  Status placed(Status done) const;
   Status dispatch(const Event& event);
   Status on_gtid(const Event& event);
   Status on_mariadb_gtid(const Event& event);

@@ -30,6 +30,8 @@ namespace mysql {
 
 // The configured one, or that of the name: a number beyond those that people give.
 std::uint32_t server_id_of(const MysqlOptions& options);
+// As which it is shown beside that (SHOW REPLICAS).
+std::string reader_name(const MysqlOptions& options);
 
 }  // namespace mysql
 }  // namespace tidelog

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "connectors/mysql/server_binlog.h"
@@ -57,6 +58,8 @@ class ServerChecks {
     TRY_DO(check_rights());
     if (has_error_) return {};
     TRY_DO(check_log());
+    TRY_DO(check_server_id());
+    TRY_DO(check_expiry());
     if (has_error_) return {};
     TRY_DO(check_tables());
     TRY_DO(check_filters());
@@ -164,6 +167,47 @@ class ServerChecks {
           "one server",
           "SET GLOBAL gtid_mode, by the steps of MySQL's manual (\"Enabling GTID "
           "Transactions Online\")");
+    }
+    return {};
+  }
+
+  // The server throws out the first of two readers that have one number.
+  Status check_server_id() {
+    const std::uint32_t ours = server_id_of(options_);
+    constexpr std::string_view mend = "give the source a `server_id` that no other replica has";
+    TRY(const std::string of_server, value("@@GLOBAL.server_id"));
+    if (of_server == std::to_string(ours)) {
+      misconfigured(fmt::format("the server's own server_id is {}, as is that of the source", ours),
+                    std::string(mend));
+      return {};
+    }
+    // Who reads may be seen only with rights that nothing else takes.
+    const auto reader = reader_with(*sql_, ours, stop_);
+    if (!reader || !*reader || **reader == reader_name(options_)) return {};
+    error(Code::conflict,
+          fmt::format("'{}' reads the server's binlog with the server_id {} of the source",
+                      **reader, ours),
+          std::string(mend));
+    return {};
+  }
+
+  // Which variable there is depends on the version; the one in seconds counts first.
+  Status check_expiry() {
+    constexpr std::uint64_t seconds_min = 86'400;
+    for (const char* expression : {"@@GLOBAL.binlog_expire_logs_seconds",
+                                   "CAST(@@GLOBAL.expire_logs_days * 86400 AS UNSIGNED)"}) {
+      const Result<std::string> text = value(expression);
+      std::uint64_t seconds = 0;
+      if (text) std::from_chars(text->data(), text->data() + text->size(), seconds);
+      if (seconds == 0) continue;
+      if (seconds < seconds_min) {
+        warning(fmt::format("the server keeps its binlogs for {} s: what the source does not read "
+                            "in that time is lost",
+                            seconds),
+                "SET GLOBAL binlog_expire_logs_seconds = 604800; and the same in the server's "
+                "options");
+      }
+      return {};
     }
     return {};
   }
@@ -378,6 +422,11 @@ std::uint64_t hash_of_tables(const MysqlOptions& options) {
   mix(hash, "");
   for (const std::string& pattern : options.except) mix(hash, pattern);
   return hash;
+}
+
+std::string reader_name(const MysqlOptions& options) {
+  constexpr std::size_t bytes_max = 60;  // of what the server keeps
+  return ("tidelog " + options.name).substr(0, bytes_max);
 }
 
 std::uint32_t server_id_of(const MysqlOptions& options) {

@@ -209,14 +209,18 @@ class MysqlSource final : public Source {
                                            resume.tables != hash_of_tables(options_)};
     TRY(ChangeDecoder decoder, ChangeDecoder::open(resume, std::move(choice), settings, handler));
     TRY(const Executed executed, executed_of(resume));
-    const DumpRequest request{server_id_of(options_), "tidelog " + options_.name,
-                              start_of(executed)};
+    const DumpRequest request{server_id_of(options_), reader_name(options_), start_of(executed)};
     TRY(BinlogDump dump, begin_dump(std::move(connection), request, stop));
     DumpReader reader(std::move(dump), request.start, decoder, handler, waker_);
     Status ended = reader.run(stop);
     if (ended || action_for(ended.error().code) == Action::retry) return ended;
-    if (const auto behind = decoder.behind_open_transaction()) behind_failure_ = encode(*behind);
-    return ended;
+    const std::optional<MysqlResume> behind = decoder.behind_open_transaction();
+    if (!behind) return ended;
+    behind_failure_ = encode(*behind);
+    Error error = std::move(ended).error();
+    error.what +=
+        fmt::format("; `tidelog source skip {}` leaves this transaction out", options_.name);
+    return tl::unexpected<Error>(std::move(error));
   }
 
   MysqlOptions options_;
