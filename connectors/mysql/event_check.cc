@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "connectors/mysql/file_events.h"
 #include "core/bytes.h"
 
 namespace tidelog::mysql {
@@ -10,6 +9,8 @@ namespace tidelog::mysql {
 namespace {
 
 constexpr std::size_t flags_offset = 17;  // of the header's flags
+// Of an offset's lower 32 bits: no server is silent for more than half of them.
+constexpr std::uint32_t half_of_offsets = 0x8000'0000;
 
 bool is_heartbeat(EventType type) {
   return type == EventType::heartbeat || type == EventType::heartbeat_v2;
@@ -168,12 +169,31 @@ Status EventCheck::apply(PlacedEvent& placed) {
       return tl::unexpected<Error>(
           error_at(header, heartbeat.error().code, heartbeat.error().what));
     }
-    if (heartbeat->file == file_) {
-      offset_ = header.type == EventType::heartbeat
-                    ? extended(static_cast<std::uint32_t>(heartbeat->offset), offset_)
-                    : heartbeat->offset;
-    }
+    return take_heartbeat(header, *heartbeat);
   }
+  return {};
+}
+
+// It says how far the server has come: where events are left out, farther than the last of them.
+Status EventCheck::take_heartbeat(const EventHeader& header, const Heartbeat& heartbeat) {
+  if (file_.empty()) return {};
+  if (heartbeat.file != file_) {
+    return tl::unexpected<Error>(
+        error_at(header, Code::corrupt, fmt::format("is of the file {}", heartbeat.file)));
+  }
+  std::uint64_t reached = heartbeat.offset;
+  if (header.type == EventType::heartbeat) {
+    const auto low = static_cast<std::uint32_t>(heartbeat.offset);
+    const std::uint32_t ahead = low - static_cast<std::uint32_t>(offset_);
+    reached = offset_ + ahead;
+    if (ahead > half_of_offsets) reached = low;  // behind
+  }
+  const bool may_skip = continuity_ == Continuity::some_events;
+  if (reached < offset_ || (reached > offset_ && !may_skip)) {
+    return tl::unexpected<Error>(error_at(
+        header, Code::corrupt, fmt::format("says that the server has come to {}", reached)));
+  }
+  offset_ = reached;
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "connectors/mysql/event_header.h"
+#include "connectors/mysql/file_events.h"
 #include "connectors/mysql/format_description.h"
 #include "core/result.h"
 
@@ -51,6 +52,7 @@ class EventCheck {
   Result<Event> verify_format(std::string_view bytes, const EventHeader& header);
   Result<PlacedEvent> place(const EventHeader& header) const;
   Status apply(PlacedEvent& placed);
+  Status take_heartbeat(const EventHeader& header, const Heartbeat& heartbeat);
   Error error_at(const EventHeader& header, Code code, std::string_view what) const;
 
   Continuity continuity_;

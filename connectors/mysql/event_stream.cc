@@ -35,27 +35,36 @@ Result<Arrival> EventStream::next() {
   if (!passed) return Arrival::nothing;
   bytes_.reset();
   large_ = Large::none;
-  TRY(const std::optional<PacketStream::Packet> packet, packets_.next());
-  if (!packet) return Arrival::nothing;
-  return take_packet(*packet);
+  auto packet = packets_.next();
+  if (!packet) return tl::unexpected<Error>(here(std::move(packet).error()));
+  if (!*packet) return Arrival::nothing;
+  return take_packet(**packet);
+}
+
+Error EventStream::here(Error error) const {
+  if (!check_.file().empty())
+    error.what = fmt::format("binlog {} at {}: {}", check_.file(), check_.offset(), error.what);
+  return error;
 }
 
 Result<Arrival> EventStream::take_packet(const PacketStream::Packet& packet) {
   const std::string_view content = packet.content;
-  if (content.empty()) return fail(Code::corrupt, "the server sent an empty packet");
+  if (content.empty())
+    return tl::unexpected<Error>(here({Code::corrupt, "the server sent an empty packet"}));
   if (content.front() == is_ok) {
     if (!packet.is_whole) return begin_large(content.substr(1));
     TRY(event_, check_.take(content.substr(1)));
     return Arrival::event;
   }
   if (content.front() == is_error && packet.is_whole)
-    return tl::unexpected<Error>(read_error_packet(content.substr(1)));
+    return tl::unexpected<Error>(here(read_error_packet(content.substr(1))));
   if (content.front() == is_end && content.size() <= end_packet_bytes_max) {
     if (stops_at_end_) return Arrival::end;
-    return fail(Code::unavailable, "the server ended the binlog dump");
+    return tl::unexpected<Error>(here({Code::unavailable, "the server ended the binlog dump"}));
   }
-  return fail(Code::corrupt, fmt::format("the server sent a packet that begins with 0x{:02x}",
-                                         static_cast<unsigned char>(content.front())));
+  return tl::unexpected<Error>(
+      here({Code::corrupt, fmt::format("the server sent a packet that begins with 0x{:02x}",
+                                       static_cast<unsigned char>(content.front()))}));
 }
 
 // -- events that are larger than the buffer --
@@ -68,6 +77,10 @@ Error EventStream::wrong_size() const {
 }
 
 Result<Arrival> EventStream::begin_large(std::string_view beginning) {
+  if (!check_.has_format()) {
+    return tl::unexpected<Error>(
+        here({Code::corrupt, "a large event comes before the format of its file was told"}));
+  }
   TRY(event_, check_.take_header(beginning));
   const EventHeader& header = event_.event.header;
   if (header.event_bytes > event_bytes_max || header.event_bytes < event_bytes_min)
@@ -134,8 +147,9 @@ Result<bool> EventStream::pass_over_rest() {
 // Until `bytes` of the event, or of its piece, are there.
 Result<bool> EventStream::fill(std::size_t bytes) {
   if (filled_ == bytes) return true;
-  TRY(const std::size_t more, packets_.read(bytes_.get() + filled_, bytes - filled_));
-  filled_ += more;
+  auto more = packets_.read(bytes_.get() + filled_, bytes - filled_);
+  if (!more) return tl::unexpected<Error>(here(std::move(more).error()));
+  filled_ += *more;
   if (filled_ < bytes && packets_.is_over()) return tl::unexpected<Error>(wrong_size());
   return filled_ == bytes;
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "connectors/mysql/byte_channel.h"
@@ -50,6 +51,7 @@ class EventStream {
   Result<bool> fill(std::size_t bytes);
   Result<bool> end_packet();
   Error wrong_size() const;
+  Error here(Error error) const;  // with its place
 
   PacketStream packets_;
   EventCheck check_;

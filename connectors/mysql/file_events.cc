@@ -31,6 +31,12 @@ Result<Heartbeat> read_heartbeat_v2(ByteReader in) {
   return in.finish(heartbeat, "Heartbeat");
 }
 
+// Names end in a point and a number: not in the bytes of a checksum that does not fit.
+bool is_name_of_binlog(std::string_view name) {
+  const std::size_t last = name.find_last_not_of("0123456789");
+  return last != name.npos && name[last] == '.' && last + 1 < name.size();
+}
+
 }  // namespace
 
 // u64 offset | name
@@ -39,7 +45,8 @@ Result<Rotate> read_rotate(std::string_view body) {
   Rotate rotate;
   rotate.offset = in.le<std::uint64_t>();
   rotate.file = in.rest();
-  if (rotate.file.empty()) in.fail();
+  if (!in.failed() && !is_name_of_binlog(rotate.file))
+    return fail(Code::corrupt, "Rotate: what it names is no binlog");
   return in.finish(rotate, "Rotate");
 }
 

@@ -91,6 +91,12 @@ void read_uuid(ByteReader& in, Uuid& value) {
   for (std::uint8_t& byte : value) byte = static_cast<std::uint8_t>(serialized_integer(in));
 }
 
+void read_tag(ByteReader& in, std::string& tag) {
+  const std::string_view text = in.bytes(serialized_integer(in));
+  tag.clear();
+  if (!text.empty() && !read_gtid_tag(text, tag)) in.fail();
+}
+
 void read_field(ByteReader& in, std::uint64_t field, GtidEvent& event) {
   switch (static_cast<Field>(field)) {
     case flags:
@@ -102,8 +108,7 @@ void read_field(ByteReader& in, std::uint64_t field, GtidEvent& event) {
       event.gtid->number = static_cast<std::uint64_t>(serialized_signed(in));
       return;
     case tag:
-      event.gtid->source.tag = in.bytes(serialized_integer(in));
-      return;
+      return read_tag(in, event.gtid->source.tag);
     case commit_time:
       event.commit = micros(serialized_integer(in));
       return;

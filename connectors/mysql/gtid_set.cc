@@ -39,15 +39,6 @@ bool is_letter(char c) { return (small(c) >= 'a' && small(c) <= 'z') || c == '_'
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-bool read_tag(std::string_view text, std::string& tag) {
-  if (text.size() > tag_bytes_max || !is_letter(text.front())) return false;
-  if (!std::all_of(text.begin(), text.end(), [](char c) { return is_letter(c) || is_digit(c); }))
-    return false;
-  tag.assign(text);
-  std::transform(tag.begin(), tag.end(), tag.begin(), small);
-  return true;
-}
-
 bool read_uuid(std::string_view text, Uuid& uuid) {
   if (text.size() != uuid_text_bytes) return false;
   std::size_t at = 0;
@@ -86,7 +77,7 @@ bool read_source(std::string_view text, GtidSet& set) {
     const std::string_view part = take_part(text, ':');
     if (part.empty()) return false;
     if (is_letter(part.front())) {
-      if (!read_tag(part, source.tag)) return false;
+      if (!read_gtid_tag(part, source.tag)) return false;
       has_interval = false;
       continue;
     }
@@ -137,6 +128,15 @@ bool has_interval(const Intervals& intervals, const Interval& wanted) {
 }
 
 }  // namespace
+
+bool read_gtid_tag(std::string_view text, std::string& tag) {
+  if (text.empty() || text.size() > tag_bytes_max || !is_letter(text.front())) return false;
+  if (!std::all_of(text.begin(), text.end(), [](char c) { return is_letter(c) || is_digit(c); }))
+    return false;
+  tag.assign(text);
+  std::transform(tag.begin(), tag.end(), tag.begin(), small);
+  return true;
+}
 
 std::string print_uuid(const Uuid& uuid) {
   std::string text;
@@ -240,7 +240,7 @@ std::string read_tag(ByteReader& in) {
   if ((size & 1) != 0) in.fail();
   std::string tag;
   const std::string_view text = in.bytes(size >> 1);
-  if (!text.empty() && !read_tag(text, tag)) in.fail();
+  if (!text.empty() && !read_gtid_tag(text, tag)) in.fail();
   return tag;
 }
 

@@ -32,6 +32,9 @@ struct Gtid {
   std::uint64_t number = 0;  // 1, 2, …
   bool operator==(const Gtid&) const = default;
 };
+// A letter or _, then these and digits, 32 bytes at most; `tag` gets it in small letters. False: it
+// is none.
+bool read_gtid_tag(std::string_view text, std::string& tag);
 // "uuid:5", "uuid:tag:5"
 std::string print_gtid(const Gtid& gtid);
 

@@ -150,44 +150,75 @@ std::size_t value_end(std::string_view text, std::size_t begin) {
   return text.size();
 }
 
-// An element of an object or array. Those of an array have no name.
 struct Element {
   std::size_t begin = 0;  // of its name, or of itself
   std::size_t value = 0;
   std::size_t end = 0;
-  std::string name;
 };
 
-// The elements of the object or array that begins at `begin`; nothing: it is neither.
-std::optional<std::vector<Element>> elements_of(std::string_view text, std::size_t begin) {
-  if (begin >= text.size() || (text[begin] != '{' && text[begin] != '[')) return std::nullopt;
-  const bool is_object = text[begin] == '{';
-  std::vector<Element> elements;
-  for (std::size_t at = begin + 1; at < text.size() && text[at] != '}' && text[at] != ']';) {
-    Element element;
-    element.begin = element.value = at;
-    if (is_object) {
-      std::string_view rest = text.substr(at);
-      auto name = take_string(rest);
-      if (!name || !rest.starts_with(": ")) return std::nullopt;
-      element.name = *std::move(name);
-      element.value = text.size() - rest.size() + 2;
-    }
-    element.end = value_end(text, element.value);
-    at = element.end;
-    if (text.substr(at).starts_with(", ")) at += 2;
-    elements.push_back(std::move(element));
+// The elements of the object or array that begins at `begin`, one after the other, since there may
+// be millions of them.
+class Elements {
+ public:
+  Elements(std::string_view text, std::size_t begin)
+      : text_(text), at_(begin + 1), is_object_(text[begin] == '{') {}
+
+  // False: there is no other one, or the text is no such object or array.
+  bool next() {
+    if (is_broken_ || at_ >= text_.size() || text_[at_] == '}' || text_[at_] == ']') return false;
+    element_.begin = element_.value = at_;
+    if (is_object_ && !take_name()) return false;
+    element_.end = value_end(text_, element_.value);
+    at_ = element_.end;
+    if (text_.substr(at_).starts_with(", ")) at_ += 2;
+    ++count_;
+    return true;
   }
-  return elements;
+
+  const Element& element() const { return element_; }
+  const std::string& name() const { return name_; }  // of an object's
+  std::size_t index() const { return count_ - 1; }   // of it
+  std::size_t count() const { return count_; }       // so far
+  bool is_broken() const { return is_broken_; }
+
+ private:
+  bool take_name() {
+    std::string_view rest = text_.substr(at_);
+    auto name = take_string(rest);
+    is_broken_ = !name || !rest.starts_with(": ");
+    if (is_broken_) return false;
+    name_ = *std::move(name);
+    element_.value = text_.size() - rest.size() + 2;
+    return true;
+  }
+
+  std::string_view text_;
+  std::size_t at_;
+  bool is_object_;
+  bool is_broken_ = false;
+  std::size_t count_ = 0;
+  Element element_;
+  std::string name_;
+};
+
+std::size_t count_of(std::string_view text, std::size_t begin) {
+  Elements elements(text, begin);
+  while (elements.next()) continue;
+  return elements.count();
 }
 
-std::optional<std::size_t> index_of(const std::vector<Element>& elements, const Leg& leg) {
-  if (!leg.member) {
-    if (!leg.exists(elements.size())) return std::nullopt;
-    return leg.position(elements.size());
+// Nothing: the object or array has none that the leg leads to.
+std::optional<Element> find(std::string_view text, std::size_t begin, const Leg& leg) {
+  std::size_t wanted = leg.cell;
+  if (leg.from_end) {
+    const std::size_t count = count_of(text, begin);
+    if (!leg.exists(count)) return std::nullopt;
+    wanted = leg.position(count);
   }
-  for (std::size_t i = 0; i < elements.size(); ++i) {
-    if (elements[i].name == *leg.member) return i;
+  Elements elements(text, begin);
+  while (elements.next()) {
+    if (leg.member ? elements.name() == *leg.member : elements.index() == wanted)
+      return elements.element();
   }
   return std::nullopt;
 }
@@ -213,15 +244,13 @@ class Place {
 
   bool remove() {
     if (!find_parent()) return false;
-    const auto index = index_of(elements_, legs_.back());
-    if (!index) return false;
-    const Element& element = elements_[*index];
-    if (*index + 1 < elements_.size()) {
-      text_.erase(element.begin, elements_[*index + 1].begin - element.begin);
-    } else {
-      const std::size_t begin = *index > 0 ? elements_[*index - 1].end : element.begin;
-      text_.erase(begin, element.end - begin);
-    }
+    const auto element = find(text_, parent_, legs_.back());
+    if (!element) return false;
+    const std::size_t comma_bytes = 2;
+    const bool is_last = !std::string_view(text_).substr(element->end).starts_with(", ");
+    std::size_t begin = element->begin;
+    if (is_last && begin != parent_ + 1) begin -= comma_bytes;
+    text_.erase(begin, element->end + (is_last ? 0 : comma_bytes) - begin);
     return true;
   }
 
@@ -229,17 +258,28 @@ class Place {
     if (!find_parent()) return false;
     const Leg& leg = legs_.back();
     std::string added;
-    std::size_t index = 0;
     if (leg.member) {
-      if (index_of(elements_, leg)) return false;
       append_json_string(added, *leg.member);
       added.append(": ");
-      while (index < elements_.size() && is_before(elements_[index].name, *leg.member)) ++index;
-    } else {
-      index = leg.position(elements_.size());
     }
     added.append(value);
-    put(index, added);
+    const std::size_t index = leg.from_end ? leg.position(count_of(text_, parent_)) : leg.cell;
+    std::optional<std::size_t> before;  // where what comes behind it begins
+    Elements elements(text_, parent_);
+    while (elements.next()) {
+      if (leg.member && elements.name() == *leg.member) return false;
+      const bool is_behind =
+          leg.member ? !is_before(elements.name(), *leg.member) : elements.index() == index;
+      if (is_behind && !before) before = elements.element().begin;
+    }
+    if (elements.is_broken()) return false;
+    if (before) {
+      text_.insert(*before, added.append(", "));
+    } else if (elements.count() == 0) {
+      text_.insert(parent_ + 1, added);
+    } else {
+      text_.insert(elements.element().end, added.insert(0, ", "));
+    }
     return true;
   }
 
@@ -250,43 +290,25 @@ class Place {
 
   bool enter(std::size_t& begin, const Leg& leg) const {
     if (!fits(begin, leg)) return false;
-    const auto elements = elements_of(text_, begin);
-    if (!elements) return false;
-    const auto index = index_of(*elements, leg);
-    if (!index) return false;
-    begin = (*elements)[*index].value;
+    const auto element = find(text_, begin, leg);
+    if (!element) return false;
+    begin = element->value;
     return true;
   }
 
-  // What holds the last leg, and its elements.
+  // What holds the last leg.
   bool find_parent() {
     if (legs_.empty()) return false;
     std::size_t begin = 0;
     for (std::size_t i = 0; i + 1 < legs_.size(); ++i) {
       if (!enter(begin, legs_[i])) return false;
     }
-    if (!fits(begin, legs_.back())) return false;
-    auto elements = elements_of(text_, begin);
-    if (!elements) return false;
-    elements_ = *std::move(elements);
     parent_ = begin;
-    return true;
-  }
-
-  // As the element with this index of the parent.
-  void put(std::size_t index, std::string& element) {
-    if (elements_.empty()) {
-      text_.insert(parent_ + 1, element);
-    } else if (index < elements_.size()) {
-      text_.insert(elements_[index].begin, element.append(", "));
-    } else {
-      text_.insert(elements_.back().end, element.insert(0, ", "));
-    }
+    return fits(begin, legs_.back());
   }
 
   std::string& text_;
   const std::vector<Leg>& legs_;
-  std::vector<Element> elements_;
   std::size_t parent_ = 0;
 };
 

@@ -65,7 +65,8 @@ std::string MariadbGtidPosition::print() const {
 
 bool MariadbGtidPosition::contains(const MariadbGtid& gtid) const {
   const auto found = domains_.find(gtid.domain);
-  return found != domains_.end() && found->second.sequence >= gtid.sequence;
+  if (found == domains_.end() || found->second.sequence < gtid.sequence) return false;
+  return found->second.sequence > gtid.sequence || found->second.server_id == gtid.server_id;
 }
 
 bool MariadbGtidPosition::is_reached_by(const MariadbGtidPosition& other) const {

@@ -29,7 +29,9 @@ class MariadbGtidPosition {
 
   // The last of its domain from now on.
   void set(const MariadbGtid& gtid) { domains_[gtid.domain] = gtid; }
-  // Whether it comes no later in its domain than what is set.
+  // Whether it comes no later in its domain than what is set. Only of the last one is it known
+  // which server it is of: an earlier number of another server's passes, too, though it may be of
+  // another history. Never a reason to leave a transaction out.
   bool contains(const MariadbGtid& gtid) const;
   // Whether the other one is as far in each of our domains, or farther.
   bool is_reached_by(const MariadbGtidPosition& other) const;

@@ -1,5 +1,7 @@
 #include "connectors/mysql/query_event.h"
 
+#include <fmt/format.h>
+
 #include "connectors/mysql/inflate.h"
 #include "core/bytes.h"
 
@@ -114,10 +116,24 @@ bool read_variable(ByteReader& in, std::uint8_t variable, QueryEvent& query) {
   return false;
 }
 
-// Variables that newer servers add come after those that are known.
-bool read_variables(ByteReader in, QueryEvent& query) {
-  while (in.remaining() != 0 && read_variable(in, in.le<std::uint8_t>(), query)) continue;
-  return !in.failed();
+// Variables are in the order of their numbers, so that what a newer server adds, whose size is not
+// known, comes behind those that are. Another one would hide what follows it.
+bool is_of_newer_server(std::uint8_t variable) {
+  const bool is_mariadb = variable >= mariadb_microseconds;
+  return variable > (is_mariadb ? mariadb_collations : default_table_encryption);
+}
+
+Status read_variables(ByteReader in, QueryEvent& query) {
+  while (in.remaining() != 0) {
+    const auto variable = in.le<std::uint8_t>();
+    if (read_variable(in, variable, query)) continue;
+    if (is_of_newer_server(variable)) break;
+    return fail(
+        Code::unsupported,
+        fmt::format("a statement with the status variable {}, which is not known", variable));
+  }
+  if (in.failed()) return fail(Code::corrupt, "Query: its status variables are cut off");
+  return {};
 }
 
 }  // namespace
@@ -132,7 +148,7 @@ Result<QueryEvent> read_query_event(const Event& event, std::string& inflated) {
   const auto database_bytes = in.le<std::uint8_t>();
   query.error = in.le<std::uint16_t>();
   const std::string_view variables = in.bytes(in.le<std::uint16_t>());
-  if (!read_variables(ByteReader(variables), query)) in.fail();
+  if (!in.failed()) TRY_DO(read_variables(ByteReader(variables), query));
   query.database = in.bytes(database_bytes);
   if (in.le<std::uint8_t>() != 0) in.fail();
   query.text = in.rest();

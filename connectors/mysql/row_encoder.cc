@@ -52,7 +52,7 @@ Result<RowsReader> RowsReader::open(const RowsEvent& event, const TableFormat& t
   // No server writes such rows, which would be no bytes each: nobody could count them.
   const bool says_nothing = (event.change != RowsChange::write && reader.before_logged_ == 0) ||
                             (event.change != RowsChange::remove && reader.after_logged_ == 0);
-  if (says_nothing && event.column_count > 0) {
+  if (says_nothing) {
     return fail(Code::corrupt, fmt::format("rows of table {}.{} without any column",
                                            table.schema.table_schema, table.schema.table));
   }

@@ -178,6 +178,12 @@ enum class Metadata : std::uint8_t {
   vector_dimensionality = 13,
 };
 
+// The servers' own limits, so that a map that lies cannot take memory without end. MariaDB has a
+// hidden column more for each long unique key.
+constexpr std::size_t columns_max = 4096 + 64;
+constexpr std::size_t enum_labels_max = 65'535;
+constexpr std::size_t set_labels_max = 64;
+
 // Whether the list of character sets has a place for it.
 bool may_hold_characters(ColumnType type, Flavour flavour) {
   return type == ColumnType::string || type == ColumnType::varchar ||
@@ -291,13 +297,16 @@ class MetadataReader {
   void read_labels(ByteReader& in, ColumnType type) {
     for (MappedColumn& column : map_.columns) {
       if (column.type != type) continue;
-      auto& labels = column.labels.emplace(packed_count(in));
+      const std::size_t count = packed_count(in);
+      if (count > (type == ColumnType::set ? set_labels_max : enum_labels_max)) return in.fail();
+      auto& labels = column.labels.emplace(count);
       for (std::string& label : labels) label = packed_bytes(in);
     }
   }
 
   void read_primary_key(ByteReader& in, bool with_prefix) {
     while (!in.failed() && in.remaining() > 0) {
+      if (map_.primary_key.size() == map_.columns.size()) return in.fail();
       KeyPart part;
       part.column = packed_u32(in);
       if (with_prefix) part.prefix_length = packed_u32(in);
@@ -341,6 +350,10 @@ Result<TableMap> read_table_map(std::string_view body, Flavour flavour) {
   const std::string_view metadata = packed_bytes(in);
   const std::string_view nullable = in.bytes((types.size() + 7) / 8);
   if (in.failed()) return fail(Code::corrupt, "table map: shorter than its content says");
+  if (types.empty() || types.size() > columns_max) {
+    return fail(Code::corrupt,
+                fmt::format("table {} has {} columns", map.described(), types.size()));
+  }
   TRY_DO(read_types(map, types, metadata));
   for (std::size_t i = 0; i < types.size(); ++i) {
     map.columns[i].nullable = ((static_cast<unsigned char>(nullable[i / 8]) >> (i % 8)) & 1) != 0;

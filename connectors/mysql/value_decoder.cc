@@ -84,12 +84,13 @@ Status put_enumeration(std::string& out, const ColumnFormat& format, ByteReader&
 
 Status put_set(std::string& out, const ColumnFormat& format, ByteReader& in, std::string& text) {
   const std::uint64_t members = little_endian(in, format.length);
-  if (static_cast<std::size_t>(std::bit_width(members)) > format.labels.size()) {
+  const auto width = static_cast<std::size_t>(std::bit_width(members));
+  if (width > format.labels.size()) {
     return fail(Code::unsupported, fmt::format("members 0x{:x} of a set that has {} labels",
                                                members, format.labels.size()));
   }
   text.clear();
-  for (std::size_t i = 0; i < format.labels.size(); ++i) {
+  for (std::size_t i = 0; i < width; ++i) {
     if ((members >> i & 1) != 0) text.append(format.labels[i]).push_back(',');
   }
   if (!text.empty()) text.pop_back();
@@ -98,6 +99,8 @@ Status put_set(std::string& out, const ColumnFormat& format, ByteReader& in, std
 }
 
 void put_geometry(std::string& out, std::string_view bytes, ByteReader& in) {
+  // What INSERT IGNORE makes of a text that is no geometry.
+  if (bytes.empty()) return put_value(out, Geometry{0, {}});
   ByteReader content(bytes);
   const auto srid = content.le<std::uint32_t>();
   if (content.failed()) return in.fail();

@@ -117,6 +117,40 @@ TEST_CASE("golden binlogs: a statement has its session's mode, character set and
   }
 }
 
+TEST_CASE("golden binlogs: a tag that no server gives a transaction is corrupt") {
+  bool found = false;
+  for (const std::string name : {"events_mysql_9.7_1.binlog", "events_mysql_9.7_2.binlog",
+                                 "events_mysql_9.7_3.binlog", "events_mysql_9.7_4.binlog"}) {
+    for (auto [header, body] : events_of(name)) {
+      if (header.type != EventType::gtid_tagged) continue;
+      const auto event = read_gtid_event({header, body});
+      REQUIRE(event);
+      const std::string tag = event->gtid->source.tag;
+      REQUIRE_FALSE(tag.empty());
+      found = true;
+      std::string damaged(body);
+      damaged[damaged.find(tag)] = '-';
+      CHECK(read_gtid_event({header, damaged}).error().code == Code::corrupt);
+    }
+  }
+  CHECK(found);
+}
+
+TEST_CASE("statements: status variables of a newer server are passed over, others are not") {
+  const auto with_variable = [](char number) {
+    std::string body(4 + 4 + 1 + 2, '\0');
+    body += std::string("\x03\0", 2) + number + "xx" + '\0' + "select 1";
+    EventHeader header;
+    header.type = EventType::query;
+    std::string inflated;
+    const auto query = read_query_event({header, body}, inflated);
+    return query ? std::string(query->text) : query.error().what;
+  };
+  CHECK(with_variable('\x15') == "select 1");
+  CHECK(with_variable('\x90') == "select 1");
+  CHECK(with_variable('\x0e') == "a statement with the status variable 14, which is not known");
+}
+
 TEST_CASE("golden binlogs: a payload has its transaction's events") {
   for (const std::string make : {"mysql_8.0", "mysql_9.7"}) {
     CAPTURE(make);

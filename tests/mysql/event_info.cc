@@ -115,7 +115,7 @@ std::string info_of(const Event& event, const EventCheck& check) {
 
 std::vector<FileEventInfo> infos_of_file(std::string_view file) {
   EventCheck check(EventCheck::Continuity::every_event);
-  value_of(check.take(artificial_rotate("file", 4)));
+  value_of(check.take(artificial_rotate("binlog.000001", 4)));
   std::vector<FileEventInfo> infos;
   for (file.remove_prefix(4); !file.empty();) {
     const EventHeader header = value_of(read_event_header(file));

@@ -103,12 +103,55 @@ TEST_CASE("event stream: heartbeats say where the server is, also when nothing i
   const std::uint32_t at = 4 + format_bytes;
   std::string position(1, '\1');
   position += std::string("\5bin.1") + std::string("\2\3\xFC\xE8\x03", 5) + '\0';
-  const Seen seen = seen_of(
+  const std::string bytes =
       sent({artificial_rotate("bin.1", 4), format_event(true, at),
             event_bytes({EventType::heartbeat, "bin.1", 700}),
-            event_bytes({EventType::heartbeat_v2, position, 0}), query_at(1'000 + query_bytes)}));
+            event_bytes({EventType::heartbeat_v2, position, 0}), query_at(1'000 + query_bytes)});
+  const Seen seen = seen_of(bytes, some_events);
   CHECK_FALSE(seen.error);
   CHECK(seen.lines.back() == "bin.1 1000 Query 1026");
+  // Where nothing is left out they would hide what is missing.
+  REQUIRE(seen_of(bytes).error);
+  CHECK(seen_of(bytes).error->what.find("says that the server has come to 700") !=
+        std::string::npos);
+}
+
+TEST_CASE("event stream: heartbeats beyond 4 GB, and those that no server would send") {
+  const auto after = [](std::uint64_t offset, const EventBytes& heartbeat,
+                        EventCheck::Continuity continuity) {
+    return seen_of(
+        sent({artificial_rotate("bin.1", offset), format_event(true, 0), event_bytes(heartbeat)}),
+        continuity);
+  };
+  constexpr std::uint64_t far = (std::uint64_t{1} << 32) - 100;
+  const EventBytes wrapped{EventType::heartbeat, "bin.1", 50};
+  CHECK_FALSE(after(far, wrapped, some_events).error);
+  CHECK_FALSE(after(far + 150, wrapped, every_event).error);
+  for (const auto continuity : {every_event, some_events}) {
+    CHECK(after(200, {EventType::heartbeat, "bin.1", 199}, continuity).error);
+    CHECK(after(200, {EventType::heartbeat, "bin.2", 200}, continuity).error);
+    std::string lower("\1\5bin.1\2\1\7", 10);
+    lower += '\0';
+    CHECK(after(200, {EventType::heartbeat_v2, lower, 0}, continuity).error);
+  }
+}
+
+TEST_CASE("event stream: what a packet brings in place of an event is told with its place") {
+  std::uint8_t number = 3;
+  std::string bytes = sent({artificial_rotate("bin.1", 4), format_event(true, 0)});
+  put_packet(bytes, std::string("\xFF\x10\x04too many"), number);
+  const Seen seen = seen_of(bytes);
+  REQUIRE(seen.error);
+  CHECK(seen.error->what == "binlog bin.1 at 4: too many (error 1040)");
+}
+
+TEST_CASE("event stream: an event beyond the buffer comes after its file's format only") {
+  const std::string large =
+      event_bytes({EventType::transaction_payload, std::string(3'000'000, 'p'), 0});
+  const Seen seen = seen_of(sent({artificial_rotate("bin.1", 4), large}));
+  REQUIRE(seen.error);
+  CHECK(seen.error->code == Code::corrupt);
+  CHECK(seen.bodies.size() == 1);
 }
 
 TEST_CASE("event stream: without checksums nothing is cut off, and the first event shows which") {
@@ -124,6 +167,15 @@ TEST_CASE("event stream: without checksums nothing is cut off, and the first eve
     CHECK(seen.bodies.back() == "text");
     CHECK(seen.lines.back().starts_with("bin.1 125 Query"));
   }
+}
+
+TEST_CASE("event stream: a first event whose checksum does not fit is none without a checksum") {
+  std::string rotate = artificial_rotate("bin.1", 4);
+  rotate.back() ^= 1;
+  const Seen seen = seen_of(sent({rotate, format_event(true, 0)}));
+  REQUIRE(seen.error);
+  CHECK(seen.error->code == Code::corrupt);
+  CHECK(seen.lines.empty());
 }
 
 TEST_CASE("event stream: an event larger than the buffer comes whole, a payload in pieces") {

@@ -114,6 +114,17 @@ TEST_CASE("gtid sets: their bytes are read as they were written, and damage is s
   }
 }
 
+TEST_CASE("gtid tags: what a server would not call a transaction is none") {
+  std::string tag;
+  CHECK(read_gtid_tag("Ab_9", tag));
+  CHECK(tag == "ab_9");
+  for (const std::string& text :
+       {std::string(), std::string("9a"), std::string("a-b"), std::string(33, 'a')}) {
+    CAPTURE(text);
+    CHECK_FALSE(read_gtid_tag(text, tag));
+  }
+}
+
 TEST_CASE("gtid sets: a form that is not known is refused as such") {
   CHECK(read_gtid_set(std::string("\0\0\0\0\0\0\0\2", 8)).error().code == Code::unsupported);
 }

@@ -158,6 +158,17 @@ TEST_CASE("json diff: an element is inserted before the one that is there, or be
   CHECK(applied("[1, 2]", inserted("$[10]", five)) == "[1, 2, 5]");
 }
 
+TEST_CASE("json diff: of an array of any length, from either end") {
+  std::string numbers = "0";
+  for (int i = 1; i < 100'000; ++i) numbers += ", 0";
+  const std::string array = "[" + numbers + "]";
+  CHECK(applied(array, replaced("$[last]", five)) == array.substr(0, array.size() - 2) + "5]");
+  CHECK(applied(array, replaced("$[99999]", five)) == array.substr(0, array.size() - 2) + "5]");
+  CHECK(applied(array, inserted("$[last]", five)) == array.substr(0, array.size() - 2) + "5, 0]");
+  CHECK(applied(array, removed("$[last-99999]")) == "[" + array.substr(4));
+  CHECK(applied(array, removed("$[last]")) == array.substr(0, array.size() - 4) + "]");
+}
+
 TEST_CASE("json diff: what is removed leaves no comma behind") {
   CHECK(applied("[1, 2, 3]", removed("$[0]")) == "[2, 3]");
   CHECK(applied("[1, 2, 3]", removed("$[1]")) == "[1, 3]");

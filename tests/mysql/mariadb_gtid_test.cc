@@ -23,12 +23,16 @@ TEST_CASE("mariadb positions: text is read and printed") {
   }
 }
 
-TEST_CASE("mariadb positions: the sequence decides within a domain, whoever wrote it") {
+TEST_CASE(
+    "mariadb positions: the sequence decides within a domain, and who wrote its last number") {
   MariadbGtidPosition position = position_of("0-1-10,7-1-3");
-  CHECK(position.contains({0, 2, 10}));
+  CHECK(position.contains({0, 1, 10}));
+  CHECK(position.contains({0, 2, 9}));
+  CHECK_FALSE(position.contains({0, 2, 10}));
   CHECK_FALSE(position.contains({0, 1, 11}));
   CHECK_FALSE(position.contains({5, 1, 1}));
-  CHECK(position.is_reached_by(position_of("0-3-10,7-1-4,9-1-1")));
+  CHECK(position.is_reached_by(position_of("0-3-11,7-1-3,9-1-1")));
+  CHECK_FALSE(position.is_reached_by(position_of("0-3-10,7-1-4,9-1-1")));
   CHECK_FALSE(position.is_reached_by(position_of("0-1-10")));
   CHECK(position_of("").is_reached_by(position));
   position.set({0, 3, 12});

@@ -256,7 +256,20 @@ TEST_CASE("row images: without blobs, those that an update did not change stay")
   CHECK(changed.after == Texts{"1", "5", "6E6577", unchanged});
 }
 
+TEST_CASE("row images: an empty geometry, as INSERT IGNORE makes one, is kept as it is") {
+  const Images row = read_one(EventType::write_rows,
+                              from_hex("97000000000001000174000161"
+                                       "0001ff010400040201670701"
+                                       "00"),
+                              from_hex("9700000000001100020001ff0000000000"));
+  CHECK(row.after == Texts{"00000000"});
+}
+
 TEST_CASE("row images: rows of no column or of another number of columns are corrupt") {
+  // A table without columns: rows of no bytes would never come to their end.
+  CHECK(error_of_rows(EventType::write_rows, from_hex("97000000000001000174000161000000"),
+                      from_hex("9700000000001100020000ff"),
+                      Code::corrupt) == "table t.a has 0 columns");
   CHECK(error_of_rows(EventType::write_rows, noblob_map,
                       from_hex("97000000000011000200"
                                "0400"),

@@ -162,5 +162,38 @@ TEST_CASE("table map: more columns than bytes are refused before anything is mad
             .code == Code::corrupt);
 }
 
+// Of the table t.a, with columns of one type.
+std::string map_of(std::size_t columns, char type, std::string_view metadata) {
+  const auto packed = [](std::size_t number) {
+    std::string out(1, '\xFE');
+    put_le<std::uint64_t>(out, number);
+    return out;
+  };
+  std::string map = from_hex("17000000000001000174000161") + '\0';
+  map += packed(columns) + std::string(columns, type);
+  map += packed(columns * metadata.size());
+  for (std::size_t i = 0; i < columns; ++i) map += metadata;
+  return map.append((columns + 7) / 8, '\0');
+}
+
+TEST_CASE("table map: as many columns and labels as a server has, and no more") {
+  CHECK(read_table_map(map_of(4096, '\3', ""), Flavour::mysql));
+  CHECK(read_table_map(map_of(0, '\3', ""), Flavour::mysql).error().what ==
+        "table t.a has 0 columns");
+  CHECK(read_table_map(map_of(5000, '\3', ""), Flavour::mysql).error().code == Code::corrupt);
+  const auto with_labels = [](std::size_t labels) {
+    std::string content("\xFD");
+    content.push_back(static_cast<char>(labels));
+    content.append(2, '\0');
+    content.append(labels, '\0');
+    std::string map = map_of(1, '\xFE', "\xF8\1") + '\5';
+    map.push_back(static_cast<char>(content.size()));
+    return read_table_map(map + content, Flavour::mysql);
+  };
+  REQUIRE(with_labels(64));
+  CHECK(with_labels(64)->columns.front().labels->size() == 64);
+  CHECK_FALSE(with_labels(65));
+}
+
 }  // namespace
 }  // namespace tidelog::testing
