@@ -162,8 +162,8 @@ bool has_key(const YamlNode& group, std::string_view name) {
 
 // Keys that not every source has belong to its database.
 Status check_database(const ConfigReading& reading, const YamlNode& group) {
-  constexpr std::array<std::string_view, 6> with_mysql = {"name",   "mysql",  "server_id",
-                                                          "tables", "except", "initial_load"};
+  constexpr std::array<std::string_view, 7> with_mysql = {
+      "name", "mysql", "server_id", "tables", "except", "initial_load", "load"};
   const bool is_postgres = has_key(group, "postgres");
   const bool is_mysql = has_key(group, "mysql");
   if (!is_postgres && !is_mysql) {

@@ -42,10 +42,8 @@ class MysqlConnector final : public SourceConnector {
     return check_mysql(options_, stored);
   }
   Result<std::vector<std::string>> remarks() const override { return std::vector<std::string>(); }
-  std::string_view ready() const override { return "ready to stream from now on"; }
-
-  Status can_load() const override {
-    return fail(Code::unsupported, "existing rows of a MySQL source cannot be loaded yet");
+  std::string_view ready() const override {
+    return "ready to load the existing rows and to stream from there";
   }
   std::optional<std::chrono::milliseconds> heartbeat() const override { return std::nullopt; }
   bool stands(std::string_view position) const override {

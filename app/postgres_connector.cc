@@ -55,7 +55,6 @@ class PostgresConnector final : public SourceConnector {
     return "ready to load the existing rows and to stream from there";
   }
 
-  Status can_load() const override { return {}; }
   std::optional<std::chrono::milliseconds> heartbeat() const override { return options_.heartbeat; }
   bool stands(std::string_view position) const override {
     const auto resume = read_postgres_resume(position);

@@ -54,8 +54,6 @@ class SourceConnector {
   // What is ready when nothing is stored yet, in words.
   virtual std::string_view ready() const = 0;
 
-  // Ok: existing rows can be loaded on request.
-  virtual Status can_load() const = 0;
   // Nothing: none is written.
   virtual std::optional<std::chrono::milliseconds> heartbeat() const = 0;
   // Whether there is a place in the server's log that a source at `position` goes on from.

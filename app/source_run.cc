@@ -217,7 +217,6 @@ bool SourceRun::wait_to_retry(const std::string& what, const Error& error) {
 
 // With the lock, nothing begins to work meanwhile.
 Result<std::uint64_t> SourceRun::load_anew_while_paused(const TableToLoad& table) {
-  TRY_DO(connector_->can_load());
   const std::scoped_lock lock(mutex_);
   if (!rests_ || !order_.is_paused)
     return fail(Code::conflict, "the source " + config_.name + " is no longer paused: ask again");

@@ -56,7 +56,6 @@ class SourceRun {
 
   // Loads a table beside the stream, or ends such a load; gives its number.
   Result<std::uint64_t> load(const TableToLoad& table, bool anew) {
-    TRY_DO(connector_->can_load());
     return current()->ingest.loads().request(table, anew);
   }
   // While it is paused: see Ingest::load_anew.

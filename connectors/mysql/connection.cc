@@ -266,13 +266,18 @@ Result<Connection> Connection::open_with(const ConnectionOptions& options, const
   return opened;
 }
 
-Result<std::vector<TextRow>> Connection::query(const std::string& statement,
-                                               const StopSignal& stop) {
+Status Connection::send(const std::string& statement, const StopSignal& stop) {
   int failed = 0;
   TRY_DO(complete(raw(), mysql_real_query_start(&failed, raw(), statement.data(), statement.size()),
                   stop,
                   [&](int happened) { return mysql_real_query_cont(&failed, raw(), happened); }));
   if (failed != 0) return fail_in(statement, last_error());
+  return {};
+}
+
+Result<std::vector<TextRow>> Connection::query(const std::string& statement,
+                                               const StopSignal& stop) {
+  TRY_DO(send(statement, stop));
   MYSQL_RES* stored = nullptr;
   TRY_DO(complete(raw(), mysql_store_result_start(&stored, raw()), stop,
                   [&](int happened) { return mysql_store_result_cont(&stored, raw(), happened); }));
@@ -280,6 +285,43 @@ Result<std::vector<TextRow>> Connection::query(const std::string& statement,
   if (mysql_errno(raw()) != 0) return fail_in(statement, last_error());
   if (result == nullptr) return std::vector<TextRow>();
   return rows_of(result.get());
+}
+
+// False: there is no more.
+Result<bool> Connection::take_row(MYSQL_RES* result, const StopSignal& stop,
+                                  std::vector<std::optional<std::string_view>>& values) {
+  MYSQL_ROW row = nullptr;
+  TRY_DO(complete(raw(), mysql_fetch_row_start(&row, result), stop,
+                  [&](int happened) { return mysql_fetch_row_cont(&row, result, happened); }));
+  if (row == nullptr) return false;
+  const unsigned long* const lengths = mysql_fetch_lengths(result);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i].reset();
+    if (row[i] != nullptr) values[i] = std::string_view(row[i], lengths[i]);
+  }
+  return true;
+}
+
+// The rows that are not wanted any more are on their way all the same, and are passed over.
+Status Connection::each_row(const std::string& statement, const StopSignal& stop,
+                            const TakeRow& take) {
+  TRY_DO(send(statement, stop));
+  const std::unique_ptr<MYSQL_RES, FreeResult> result(mysql_use_result(raw()));
+  if (result == nullptr) return fail_in(statement, last_error());
+  std::vector<std::optional<std::string_view>> values(mysql_num_fields(result.get()));
+  Result<bool> wants_more = true;
+  for (;;) {
+    const Result<bool> has_row = take_row(result.get(), stop, values);
+    if (!has_row) {
+      result->handle = nullptr;  // it would be read to its end
+      return error_of(has_row);
+    }
+    if (!*has_row) break;
+    if (wants_more && *wants_more) wants_more = take(values);
+  }
+  if (!wants_more) return error_of(wants_more);
+  if (mysql_errno(raw()) != 0) return fail_in(statement, last_error());
+  return {};
 }
 
 Result<std::string> Connection::value(const std::string& statement, const StopSignal& stop) {

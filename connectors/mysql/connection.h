@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +18,7 @@
 #include "core/result.h"
 
 struct st_mysql;
+struct st_mysql_res;
 
 namespace tidelog::mysql {
 
@@ -39,6 +42,10 @@ class Connection {
 
   // One statement. Cancelled, or unavailable after a lost connection: it cannot be used any more.
   Result<std::vector<TextRow>> query(const std::string& statement, const StopSignal& stop);
+  // One statement, whose rows are given to `take` one after the other, borrowed for the call; it
+  // says whether it wants more. In the character set that the session has for answers.
+  using TakeRow = std::function<Result<bool>(std::span<const std::optional<std::string_view>>)>;
+  Status each_row(const std::string& statement, const StopSignal& stop, const TakeRow& take);
   // Its one value.
   Result<std::string> value(const std::string& statement, const StopSignal& stop);
 
@@ -58,6 +65,9 @@ class Connection {
                                       const StopSignal& stop);
   static Error plugin_not_allowed(const ConnectionOptions& options, const StopSignal& stop);
   Error last_error() const;
+  Status send(const std::string& statement, const StopSignal& stop);
+  Result<bool> take_row(st_mysql_res* result, const StopSignal& stop,
+                        std::vector<std::optional<std::string_view>>& values);
 
   std::unique_ptr<st_mysql, Close> connection_;
   ServerVersion version_;

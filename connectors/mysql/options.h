@@ -20,7 +20,7 @@ struct MysqlOptions {
   std::vector<std::string> except;  // patterns of what is left out all the same
   // By which the server knows us: like no other replica's, nor its own. 0: made from the name.
   std::uint32_t server_id = 0;
-  // Whether a table's existing rows are wanted, which cannot be had yet. Any thread.
+  // Whether a table's existing rows are wanted. Any thread.
   std::function<bool(const std::string& table)> loads_rows;
   std::function<void(const Finding&)> on_warning;  // what prepare met that does not stop it
   std::stop_token stop;                            // also ends the waits of prepare and begin

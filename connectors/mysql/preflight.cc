@@ -8,6 +8,7 @@
 
 #include "connectors/mysql/server_binlog.h"
 #include "connectors/mysql/system_databases.h"
+#include "connectors/mysql/table_reader.h"
 
 namespace tidelog::mysql {
 
@@ -20,11 +21,8 @@ constexpr unsigned logs_cascades_from = 90600;
 
 // The one way on when the log between the store and the server is gone.
 constexpr std::string_view begin_again =
-    "nothing was passed over, because events would be missing without a sign; to begin anew from "
-    "now on, give the source another name, or use a new store";
-
-constexpr std::string_view not_loaded_yet =
-    "existing rows of a MySQL source cannot be loaded yet: set `initial_load: none`";
+    "nothing was passed over, because events would be missing without a sign; to begin anew with a "
+    "full load, set `initial_load: when_needed`";
 
 std::string full_name(const NamedTable& named) { return named.database + "." + named.table; }
 
@@ -234,15 +232,7 @@ class ServerChecks {
   // ---- tables ----
 
   Status check_tables() {
-    TRY(const std::vector<TextRow> all, rows("SELECT table_schema, table_name, table_type FROM "
-                                             "information_schema.tables ORDER BY 1, "
-                                             "2"));
-    for (const TextRow& row : all) {
-      if (row.size() < 3 || !row[0] || !row[1] || !row[2]) continue;
-      if (is_system_database(*row[0]) || !choice_.has(*row[0], *row[1])) continue;
-      const bool is_table = *row[2] == "BASE TABLE" || *row[2] == "SYSTEM VERSIONED";
-      if (is_table) found_.tables.push_back({*row[0], *row[1]});
-    }
+    TRY(found_.tables, list_captured_tables(*sql_, options_, stop_));
     for (const TablePattern& pattern : choice_.wanted) check_pattern(pattern);
     if (found_.tables.empty() && !has_error_) {
       warning(
@@ -271,13 +261,19 @@ class ServerChecks {
                   "correct the tables of the source, or: " + grant("SELECT", pattern.text));
   }
 
+  // A snapshot is named by the GTIDs of the transactions that it shows.
   void check_loads() {
-    if (!options_.loads_rows) return;
+    if (!options_.loads_rows || !std::holds_alternative<MysqlResume::Place>(*found_.newest)) return;
     const auto wanted = std::ranges::find_if(found_.tables, [&](const NamedTable& named) {
       return options_.loads_rows(full_name(named));
     });
     if (wanted == found_.tables.end()) return;
-    error(Code::unsupported, std::string(not_loaded_yet), "");
+    misconfigured(
+        fmt::format("gtid_mode is not ON, and so the existing rows of {} cannot be loaded "
+                    "beside the stream",
+                    full_name(*wanted)),
+        "set gtid_mode to ON, by the steps of MySQL's manual (\"Enabling GTID Transactions "
+        "Online\"), or set `initial_load: none`");
   }
 
   // Of SHOW MASTER STATUS: file, position, databases that are logged, that are not.

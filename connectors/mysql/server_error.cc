@@ -25,18 +25,22 @@ constexpr Meaning meanings[] = {
     {1045, Code::misconfigured},  // wrong user or password
     {1049, Code::misconfigured},  // unknown database
     {1053, Code::unavailable},    // shutting down
+    {1054, Code::misconfigured},  // unknown column, as in a condition of a load
+    {1064, Code::misconfigured},  // syntax, as above
     {1129, Code::misconfigured},  // host is blocked
     {1130, Code::misconfigured},  // host may not connect
     {1142, Code::misconfigured},  // rights
     {1143, Code::misconfigured},
-    {1152, Code::unavailable},  // aborted connection
-    {1203, Code::unavailable},  // too many connections of this user
-    {1205, Code::unavailable},  // lock wait
-    {1213, Code::unavailable},  // deadlock
-    {1226, Code::unavailable},  // a user's limit
+    {1146, Code::misconfigured},  // no such table
+    {1152, Code::unavailable},    // aborted connection
+    {1203, Code::unavailable},    // too many connections of this user
+    {1205, Code::unavailable},    // lock wait
+    {1213, Code::unavailable},    // deadlock
+    {1226, Code::unavailable},    // a user's limit
     {1227, Code::misconfigured},
     {1251, Code::misconfigured},  // authentication
     {1317, Code::unavailable},    // interrupted
+    {1412, Code::unavailable},    // the table was altered since the snapshot
     {1524, Code::misconfigured},
     {1820, Code::misconfigured},  // the password has expired
     {1862, Code::misconfigured},

@@ -12,9 +12,9 @@
 #include "connectors/mysql/event_stream.h"
 #include "connectors/mysql/executed.h"
 #include "connectors/mysql/preflight.h"
+#include "connectors/mysql/table_reader.h"
 #include "connectors/socket/wait.h"
 #include "core/source_position.h"
-#include "core/table_reader.h"
 
 namespace tidelog {
 
@@ -29,30 +29,12 @@ constexpr milliseconds rest_max{1'000};
 // Heartbeats come once a second: a server that is silent for so long is none any more.
 constexpr std::chrono::seconds silence_max{60};
 
-constexpr std::string_view no_loads =
-    "existing rows of a MySQL source cannot be loaded yet: set `initial_load: none`";
-
 Result<std::optional<MysqlResume>> read_stored(std::string_view stored) {
   if (stored.empty()) return std::optional<MysqlResume>();
   auto resume = read_mysql_resume(stored);
   if (!resume) return fail_in("the source's stored position", resume.error());
   return std::optional(*std::move(resume));
 }
-
-class NoTableReaders final : public TableReaders {
- public:
-  Result<std::unique_ptr<TableReader>> open(const TableToLoad& /*table*/,
-                                            std::stop_token /*stop*/) override {
-    return fail(Code::unsupported, std::string(no_loads));
-  }
-  Result<bool> includes(std::string_view /*snapshot*/,
-                        const Streamed& /*transaction*/) const override {
-    return fail(Code::unsupported, std::string(no_loads));
-  }
-  Result<bool> passed(std::string_view /*resume*/, std::string_view /*place*/) const override {
-    return fail(Code::unsupported, std::string(no_loads));
-  }
-};
 
 // The loop that reads the dump: events in, changes to the handler. One thread.
 class DumpReader {
@@ -131,7 +113,8 @@ class DumpReader {
 
 class MysqlSource final : public Source {
  public:
-  explicit MysqlSource(MysqlOptions options) : options_(std::move(options)) {}
+  explicit MysqlSource(MysqlOptions options)
+      : options_(std::move(options)), table_readers_(options_) {}
 
   Result<Next> prepare(std::string_view stored) override {
     TRY(const std::optional<MysqlResume> resume, read_stored(stored));
@@ -165,8 +148,10 @@ class MysqlSource final : public Source {
     return begun;
   }
 
-  Result<std::vector<Schema>> describe(const std::vector<std::string>& /*tables*/) override {
-    return fail(Code::unsupported, std::string(no_loads));
+  Result<std::vector<Schema>> describe(const std::vector<std::string>& tables) override {
+    const StopSignal signal(options_.stop);
+    TRY(Connection connection, Connection::open(options_.connection, signal));
+    return describe_tables(connection, options_, tables, signal);
   }
 
   Status stream(std::string_view stored, ChangeHandler& handler, std::stop_token stop) override {
@@ -224,7 +209,7 @@ class MysqlSource final : public Source {
   }
 
   MysqlOptions options_;
-  NoTableReaders table_readers_;
+  MysqlTableReaders table_readers_;
   Waker waker_;
   Preflight found_;  // as prepare has found it
   std::vector<std::string> warned_;

@@ -41,7 +41,7 @@ struct MysqlShop {
   }
 
   void configure(const std::string& tables, const std::string& key) const {
-    std::ofstream(config()) << "store: { path: " << (folder / "store").string()
+    std::ofstream(config()) << "store: { path: " << (folder / store).string()
                             << " }\nsources:\n  - name: s\n    mysql: \"" << server.url()
                             << "\"\n    tables: " << tables << "\n    " << key << "\n";
   }
@@ -99,6 +99,7 @@ struct MysqlShop {
 
   MysqlServer& server;
   std::filesystem::path folder;
+  std::string store = "store";  // which is configured
 
  private:
   std::vector<std::string> sorted(const std::string& query) {
