@@ -43,6 +43,10 @@ class ChangeHandler {
   };
   virtual std::optional<KnownTable> known_table(std::string_view table) = 0;
   virtual std::optional<KnownTable> known_table(std::uint32_t table_id) = 0;
+  // All of a schema, or database, that have not ended.
+  virtual std::vector<KnownTable> known_tables(std::string_view table_schema) = 0;
+  // The stream of a table that is captured, whether or not anything came of it.
+  virtual StreamId stream_of(std::string_view table) = 0;
   // In the open transaction: what was known of the table is over, as `reason` says: a truncate, and
   // a schema that says `ended`. A load of it ends. `ordinal` is that of what says so.
   virtual Status end_table(const KnownTable& table, std::string_view reason,

@@ -119,6 +119,22 @@ std::optional<ChangeHandler::KnownTable> IngestHandler::known_table(std::uint32_
   return table && table->schema.table_id == table_id ? std::move(table) : std::nullopt;
 }
 
+std::vector<ChangeHandler::KnownTable> IngestHandler::known_tables(std::string_view table_schema) {
+  const std::string prefix = name_ + ".";
+  std::map<std::string, Schema> schemas = store_.newest_schemas(prefix);
+  for (const auto& [stream, schema] : newest_) schemas[stream] = schema;
+  std::vector<KnownTable> tables;
+  for (auto& [stream, schema] : schemas) {
+    if (schema.table_schema != table_schema || schema.ended) continue;
+    tables.push_back({store_.stream(stream), stream.substr(prefix.size()), std::move(schema)});
+  }
+  return tables;
+}
+
+StreamId IngestHandler::stream_of(std::string_view table) {
+  return store_.stream(name_ + "." + std::string(table));
+}
+
 // Its rows are all known after that: there are none.
 Status IngestHandler::end_table(const KnownTable& table, std::string_view reason,
                                 std::uint32_t ordinal) {

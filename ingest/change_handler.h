@@ -70,6 +70,8 @@ class IngestHandler final : public ChangeHandler {
   Result<StreamId> source_stream() override;
   std::optional<KnownTable> known_table(std::string_view table) override;
   std::optional<KnownTable> known_table(std::uint32_t table_id) override;
+  std::vector<KnownTable> known_tables(std::string_view table_schema) override;
+  StreamId stream_of(std::string_view table) override;
   // After one of these that begins or ends a load, the commit ends the connection with
   // Code::unavailable: that is done between two.
   Status end_table(const KnownTable& table, std::string_view reason,

@@ -539,28 +539,53 @@ bool ChangeDecoder::concerns(const Statement& statement) const {
 Status ChangeDecoder::on_ddl(Statement statement, std::string_view text) {
   TRY_DO(fold_case(statement));
   if (!concerns(statement)) return {};
-  const bool is_followed = statement.kind != Statement::Kind::loses_rows &&
-                           statement.kind != Statement::Kind::rename_table &&
-                           statement.kind != Statement::Kind::drop_database;
-  if (!is_followed) {
-    return fail(Code::unsupported,
-                fmt::format("{} of captured tables changes what rows they have, and is not "
-                            "followed yet: {}",
-                            command_of(statement.kind), shown(text)));
+  if (statement.kind == Statement::Kind::drop_database) {
+    for (const auto& known : handler_->known_tables(statement.database))
+      statement.tables.push_back({known.schema.table_schema, known.schema.table});
   }
   TRY_DO(begin_if_needed());
   const std::uint32_t ordinal = next_ordinal_++;
   TRY_DO(emit_ddl(statement, text));
+  if (statement.kind == Statement::Kind::rename_table) return rename(statement.tables, ordinal);
   for (const NamedTable& named : statement.tables) {
-    if (!captures(named)) continue;
-    if (statement.kind == Statement::Kind::truncate) TRY_DO(truncate(named, ordinal));
-    if (statement.kind == Statement::Kind::drop_table)
-      TRY_DO(end_table(named, "the table was dropped", ordinal));
-    if (statement.kind != Statement::Kind::create_table) continue;
+    if (captures(named)) TRY_DO(apply_ddl(statement, named, ordinal));
+  }
+  return {};
+}
+
+Status ChangeDecoder::apply_ddl(const Statement& statement, const NamedTable& named,
+                                std::uint32_t ordinal) {
+  using Kind = Statement::Kind;
+  if (statement.kind == Kind::truncate) return truncate(named, ordinal);
+  if (statement.kind == Kind::drop_table) return end_table(named, "the table was dropped", ordinal);
+  if (statement.kind == Kind::drop_database)
+    return end_table(named, "its database was dropped", ordinal);
+  if (statement.kind == Kind::create_table) {
     if (statement.replaces) TRY_DO(end_table(named, "the table was replaced", ordinal));
     made_.insert(full_name(named));
   }
+  if (statement.kind != Kind::loses_rows) return {};
+  TRY_DO(end_table(named, "rows came or went, and the log does not say which", ordinal));
+  return load_anew(named);
+}
+
+// Pairs of before and after, one after the other.
+Status ChangeDecoder::rename(const std::vector<NamedTable>& tables, std::uint32_t ordinal) {
+  for (std::size_t i = 0; i + 1 < tables.size(); i += 2) {
+    const NamedTable& before = tables[i];
+    const NamedTable& after = tables[i + 1];
+    if (captures(before))
+      TRY_DO(end_table(before, "the table was renamed to " + full_name(after), ordinal));
+    if (captures(after)) TRY_DO(load_anew(after));
+  }
   return {};
+}
+
+// It has rows that the stream did not bring.
+Status ChangeDecoder::load_anew(const NamedTable& named) {
+  TRY(const std::string name, stream_names_.take(named.database, named.table));
+  made_.insert(full_name(named));  // its next row need not begin another load
+  return noted(handler_->begin_load(name));
 }
 
 Status ChangeDecoder::emit_ddl(const Statement& statement, std::string_view text) {
@@ -581,14 +606,12 @@ Status ChangeDecoder::emit_ddl(const Statement& statement, std::string_view text
   return noted(handler_->event(event));
 }
 
-// Of a table of which nothing came yet, nothing is known that would be over.
+// Also of a table of which nothing came yet: rows of it may be on their way from a load.
 Status ChangeDecoder::truncate(const NamedTable& named, std::uint32_t ordinal) {
   TRY(const std::string name, stream_names_.take(named.database, named.table));
-  const auto known = handler_->known_table(name);
-  if (!known) return {};
   EventBody event;
   event.type = tidelog::EventType::truncate;
-  event.stream = known->stream;
+  event.stream = handler_->stream_of(name);
   event.ordinal = ordinal;
   return noted(handler_->event(event));
 }
@@ -597,8 +620,8 @@ Status ChangeDecoder::end_table(const NamedTable& named, std::string_view reason
                                 std::uint32_t ordinal) {
   TRY(const std::string name, stream_names_.take(named.database, named.table));
   const auto known = handler_->known_table(name);
-  if (!known || known->schema.ended) return {};
   ++endings_;
+  if (!known || known->schema.ended) return noted(handler_->end_load(name, reason));
   return noted(handler_->end_table(*known, reason, ordinal));
 }
 

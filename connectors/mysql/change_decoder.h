@@ -122,6 +122,9 @@ class ChangeDecoder {
   bool may_capture_in(std::string_view database) const;
   bool concerns(const Statement& statement) const;
   Status emit_ddl(const Statement& statement, std::string_view text);
+  Status apply_ddl(const Statement& statement, const NamedTable& named, std::uint32_t ordinal);
+  Status rename(const std::vector<NamedTable>& tables, std::uint32_t ordinal);
+  Status load_anew(const NamedTable& named);
   Status truncate(const NamedTable& named, std::uint32_t ordinal);
   Status end_table(const NamedTable& named, std::string_view reason, std::uint32_t ordinal);
 

@@ -239,6 +239,19 @@ Statement read_create(Words& words, std::string_view database) {
   return if_read(is_read, Kind::create_table, std::move(statement));
 }
 
+// EXCHANGE PARTITION p WITH TABLE t, CONVERT PARTITION p TO TABLE t, CONVERT TABLE t TO PARTITION p
+bool take_exchanged(Words& words, std::string_view database, Statement& statement) {
+  bool is_read = true;
+  while (is_read && !words.at_end()) {
+    if (words.take("TABLE")) {
+      is_read = take_table(words, database, statement);
+    } else {
+      words.next();
+    }
+  }
+  return is_read;
+}
+
 // What of an ALTER TABLE changes its name, or its rows.
 Kind kind_of_alter(Words& words, std::string_view database, Statement& statement) {
   for (; !words.at_end(); words.next()) {
@@ -249,7 +262,7 @@ Kind kind_of_alter(Words& words, std::string_view database, Statement& statement
     }
     if (words.take_any({"DROP", "TRUNCATE", "EXCHANGE", "CONVERT", "IMPORT", "DISCARD"}) &&
         (words.is("PARTITION") || words.is("TABLESPACE") || words.is("TABLE")))
-      return Kind::loses_rows;
+      return take_exchanged(words, database, statement) ? Kind::loses_rows : Kind::changes_rows;
   }
   return Kind::alter_table;
 }

@@ -32,7 +32,8 @@ struct Statement {
     drop_database,  // `database`
     create_table,   // also in place of one of the name
     alter_table,    // `tables` has one
-    loses_rows,     // an ALTER TABLE that takes rows out, or brings some, without telling which
+    loses_rows,     // an ALTER TABLE that takes rows out, or brings some, without telling which;
+                    // `tables`, too, with which it exchanges them
     rename_table,   // `tables`: before, after, before, after, …
     other_ddl,      // no table, nor its rows, are touched
     temporary,      // of a temporary table, which is nobody else's

@@ -35,6 +35,8 @@ class CheckingHandler : public ChangeHandler {
   Result<StreamId> source_stream() override { return StreamId{2}; }
   std::optional<KnownTable> known_table(std::string_view) override { return std::nullopt; }
   std::optional<KnownTable> known_table(std::uint32_t) override { return std::nullopt; }
+  std::vector<KnownTable> known_tables(std::string_view) override { return {}; }
+  StreamId stream_of(std::string_view) override { return StreamId{1}; }
   Status end_table(const KnownTable&, std::string_view, std::uint32_t) override { return {}; }
   Status end_load(std::string_view, std::string_view) override { return {}; }
   Status begin_load(std::string_view) override { return {}; }

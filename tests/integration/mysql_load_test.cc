@@ -270,6 +270,53 @@ TEST_CASE("mysql load: beside a workload, killed again and again, the store has 
   }
 }
 
+TEST_CASE("mysql load: tables that are renamed, swapped, or lose a partition are loaded anew") {
+  for (MysqlServer* server : captured_servers()) {
+    CAPTURE(server->version().text());
+    MysqlShop shop(*server);
+    fill(shop);
+    shop.configure("[shop.*]", "except: [shop.secrets, shop.aside]");
+    const auto run = shop.start();
+    REQUIRE_MESSAGE(eventually(soon, [&] { return shop.is_level(); }), run->errors());
+    // As online schema changes do it.
+    server->sql(
+        "create table shop.aside (id bigint primary key, status varchar(80) not null, price "
+        "decimal(10,2)); insert into shop.aside select * from shop.orders where id <= 100; rename "
+        "table shop.orders to shop.gone, shop.aside to shop.orders; insert into shop.orders values "
+        "(5000, 'after', 1)");
+    REQUIRE_MESSAGE(eventually(soon, [&] { return shop.in_store("orders").size() == 101; }),
+                    run->errors());
+    CHECK(shop.is_level());
+    REQUIRE_MESSAGE(eventually(soon, [&] { return state_of(shop, "shop.gone").size() == 3000; }),
+                    run->errors());
+    server->sql("rename table shop.gone to shop.aside");
+    CHECK(eventually(soon, [&] { return state_of(shop, "shop.gone").empty(); }));
+
+    server->sql(
+        "create table shop.parts (id int primary key) partition by range (id) (partition a values "
+        "less than (100), partition b values less than (200)); insert into shop.parts values (1), "
+        "(2), (101)");
+    REQUIRE(eventually(soon, [&] { return state_of(shop, "shop.parts").size() == 3; }));
+    server->sql("alter table shop.parts truncate partition a");
+    REQUIRE_MESSAGE(eventually(soon, [&] { return state_of(shop, "shop.parts").size() == 1; }),
+                    run->errors());
+    server->sql(
+        "create table shop.other (id int primary key); insert into shop.other values (3), (4); "
+        "alter table shop.parts exchange partition a with table shop.other");
+    REQUIRE_MESSAGE(eventually(soon, [&] { return state_of(shop, "shop.parts").size() == 3; }),
+                    run->errors());
+    CHECK(eventually(soon, [&] { return state_of(shop, "shop.other").empty(); }));
+
+    server->sql("drop database shop; create database shop");
+    for (const char* table : {"shop.orders", "shop.ticks", "shop.parts"}) {
+      CAPTURE(table);
+      CHECK_MESSAGE(eventually(soon, [&] { return state_of(shop, table).empty(); }), run->errors());
+    }
+    CHECK(shop.events("gap").empty());
+    CHECK(stopped(*run) == Exit{0, 0});
+  }
+}
+
 TEST_CASE("mysql load: a table is loaded on request, and without GTIDs none is") {
   for (MysqlServer* server : captured_servers()) {
     CAPTURE(server->version().text());

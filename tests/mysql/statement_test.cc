@@ -63,7 +63,12 @@ TEST_CASE("statement: DDL names its tables, of the session's database if they na
           {{"shop", "t"}, {"shop", "u"}, {"shop", "v"}, {"shop", "t"}}},
          {"ALTER TABLE t DROP PARTITION p", Kind::loses_rows, t},
          {"ALTER TABLE t TRUNCATE PARTITION ALL", Kind::loses_rows, t},
-         {"ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u", Kind::loses_rows, t},
+         {"ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u",
+          Kind::loses_rows,
+          {{"shop", "t"}, {"shop", "u"}}},
+         {"ALTER TABLE t CONVERT TABLE o.u TO PARTITION p VALUES LESS THAN (1)",
+          Kind::loses_rows,
+          {{"shop", "t"}, {"o", "u"}}},
          {"ALTER TABLE t DISCARD TABLESPACE", Kind::loses_rows, t},
          {"ALTER TABLE t DROP a, CONVERT TO CHARACTER SET utf8mb4", Kind::alter_table, t}});
   CHECK(read("CREATE OR REPLACE TABLE t (a int)").replaces);

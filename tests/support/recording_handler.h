@@ -74,9 +74,7 @@ class RecordingHandler : public ChangeHandler {
     ++event_count_;
     RecordedEvent recorded;
     recorded.type = event.type;
-    recorded.stream = event.stream.value == source_stream_number
-                          ? "$source"
-                          : streams_.at(event.stream.value - 1);
+    recorded.stream = name_of(event.stream);
     if (event.schema.value != 0) recorded.schema = schemas_.at(event.schema.value - 1);
     recorded.ordinal = event.ordinal;
     recorded.moved = event.moved;
@@ -99,6 +97,23 @@ class RecordingHandler : public ChangeHandler {
   std::optional<KnownTable> known_table(std::uint32_t table_id) override {
     const std::scoped_lock lock(mutex_);
     return find_last([&](std::size_t i) { return schemas_[i].table_id == table_id; });
+  }
+  std::vector<KnownTable> known_tables(std::string_view table_schema) override {
+    const std::scoped_lock lock(mutex_);
+    std::vector<KnownTable> tables;
+    static_cast<void>(find_last([&](std::size_t i) {
+      if (schemas_[i].table_schema == table_schema && !schemas_[i].ended)
+        tables.push_back(known(i));
+      return false;
+    }));
+    return tables;
+  }
+  StreamId stream_of(std::string_view table) override {
+    const std::scoped_lock lock(mutex_);
+    const auto found = find_last([&](std::size_t i) { return streams_[i] == table; });
+    if (found) return found->stream;
+    unknown_streams_.emplace_back(table);
+    return {source_stream_number + static_cast<std::uint32_t>(unknown_streams_.size())};
   }
   Status end_table(const KnownTable& table, std::string_view reason,
                    std::uint32_t ordinal) override {
@@ -255,10 +270,20 @@ class RecordingHandler : public ChangeHandler {
     for (std::size_t i = streams_.size(); i-- != 0;) {
       if (std::ranges::count(seen, streams_[i]) != 0) continue;
       seen.push_back(streams_[i]);
-      if (fits(i))
-        return KnownTable{StreamId{static_cast<std::uint32_t>(i + 1)}, streams_[i], schemas_[i]};
+      if (fits(i)) return known(i);
     }
     return std::nullopt;
+  }
+
+  KnownTable known(std::size_t i) const {
+    return {StreamId{static_cast<std::uint32_t>(i + 1)}, streams_[i], schemas_[i]};
+  }
+
+  std::string name_of(StreamId stream) const {
+    if (stream.value == source_stream_number) return "$source";
+    if (stream.value > source_stream_number)
+      return unknown_streams_.at(stream.value - source_stream_number - 1);
+    return streams_.at(stream.value - 1);
   }
 
   static constexpr std::uint32_t source_stream_number = 1'000'000;
@@ -266,6 +291,7 @@ class RecordingHandler : public ChangeHandler {
   mutable std::mutex mutex_;  // guards everything
   std::condition_variable changed_;
   std::vector<std::string> streams_;
+  std::vector<std::string> unknown_streams_;
   std::vector<Schema> schemas_;
   std::optional<RecordedTransaction> open_;
   std::vector<RecordedTransaction> transactions_;
