@@ -150,6 +150,8 @@ std::string encode(const MysqlResume& resume) {
   put_be(out, static_cast<std::uint8_t>(resume.make));
   put_be(out, resume.tables);
   put_sized(out, resume.server);
+  put_be(out, static_cast<std::uint32_t>(resume.kept.size()));
+  for (const std::uint64_t id : resume.kept) put_be(out, id);
   if (const auto* const gtids = std::get_if<MysqlResume::Gtids>(&resume.executed)) {
     put_be(out, by_gtids);
     out.append(gtids->text);
@@ -171,6 +173,10 @@ Result<MysqlResume> read_mysql_resume(std::string_view bytes) {
   resume.make = one_of_two<MysqlResume::Make>(in);
   resume.tables = in.be<std::uint64_t>();
   resume.server = in.sized();
+  const auto kept = in.be<std::uint32_t>();
+  if (kept > in.remaining() / sizeof(std::uint64_t)) in.fail();
+  for (std::uint32_t i = 0; i < kept && !in.failed(); ++i)
+    resume.kept.push_back(in.be<std::uint64_t>());
   const auto form = one_of_two<std::uint8_t>(in);
   if (form == by_gtids) {
     resume.executed = MysqlResume::Gtids{std::string(in.rest())};

@@ -89,11 +89,13 @@ struct MysqlResume {
   std::string server;        // which it is: server_uuid of MySQL, server_id of MariaDB
   std::uint64_t tables = 0;  // what the configuration captured when the stream began, as a hash
   std::variant<Gtids, Place> executed = {};
+  // XA transactions that are kept and have not ended: their ids (core/held_transaction.h).
+  std::vector<std::uint64_t> kept = {};
   bool operator==(const MysqlResume&) const = default;
 };
 
-// kind 3 | u8 phase | u8 make | be64 tables | sized server | u8 form, and of 1, gtids: text; of 2,
-// place: be64 offset | be32 time | file
+// kind 3 | u8 phase | u8 make | be64 tables | sized server | be32 count, be64 id of each kept
+// transaction | u8 form, and of 1, gtids: text; of 2, place: be64 offset | be32 time | file
 std::string encode(const MysqlResume& resume);
 Result<MysqlResume> read_mysql_resume(std::string_view bytes);
 

@@ -91,8 +91,14 @@ bool has_all(std::string_view columns, const TableFormat& format) {
 Result<ChangeDecoder> ChangeDecoder::open(MysqlResume resume, TableChoice captured,
                                           const Settings& settings, ChangeHandler& handler) {
   TRY(Executed executed, executed_of(resume));
-  return ChangeDecoder(std::move(resume), std::move(executed), std::move(captured), settings,
-                       handler);
+  TRY(auto kept, handler.kept(resume.kept));
+  ChangeDecoder decoder(std::move(resume), std::move(executed), std::move(captured), settings,
+                        handler);
+  for (auto& held : kept) {
+    std::string id = held->about();
+    decoder.prepared_[std::move(id)] = std::move(held);
+  }
+  return decoder;
 }
 
 ChangeDecoder::ChangeDecoder(MysqlResume resume, Executed executed, TableChoice captured,
@@ -328,7 +334,8 @@ Status ChangeDecoder::on_mariadb_gtid(const Event& event) {
   open.is_only_start = read.alter == AlterPhase::start || read.alter == AlterPhase::rollback;
   if (read.xa != MariadbGtidEvent::Xa::none) open.xa_id = print_xa_id(read.xa_id);
   const bool is_one_event = read.is_standalone || read.xa == MariadbGtidEvent::Xa::complete;
-  return open_group(is_one_event ? Group::named : Group::open, std::move(open));
+  TRY_DO(open_group(is_one_event ? Group::named : Group::open, std::move(open)));
+  return read.xa == MariadbGtidEvent::Xa::prepare ? begin_holding() : Status();
 }
 
 Status ChangeDecoder::begin_if_needed() {
@@ -340,11 +347,13 @@ Status ChangeDecoder::begin_if_needed() {
   transaction.id = id;
   transaction.commit_time = open_.time;
   transaction.position = position;
+  transaction.global_id = open_.xa_id;
   return noted(handler_->begin(transaction));
 }
 
 Status ChangeDecoder::end_transaction() {
   if (group_ == Group::none) return fail(Code::corrupt, "an end outside of a transaction");
+  if (const auto held = std::exchange(open_.held, nullptr)) TRY_DO(apply(*held));
   if (in_payload_ == InPayload::no) return finish();
   has_ended_ = true;
   return {};
@@ -361,7 +370,10 @@ Status ChangeDecoder::finish() {
   }
   set_executed(resume_, executed_);
   const std::string resume = encode(resume_);
-  return noted(open_.is_begun ? handler_->commit(resume) : handler_->progress(resume));
+  TRY_DO(noted(open_.is_begun ? handler_->commit(resume) : handler_->progress(resume)));
+  for (auto& held : ended_) handler_->release(std::move(held));
+  ended_.clear();
+  return {};
 }
 
 std::optional<MysqlResume> ChangeDecoder::behind_open_transaction() const {
@@ -381,18 +393,86 @@ std::optional<MysqlResume> ChangeDecoder::behind_open_transaction() const {
   return resume;
 }
 
+// ---- XA transactions ----
+
+// What it changes is held as it came, until it is known how it ends.
+Status ChangeDecoder::begin_holding() {
+  if (open_.held) return {};
+  TRY(open_.held, noted(handler_->hold()));
+  return {};
+}
+
+Status ChangeDecoder::hold(const Event& event) {
+  open_.holds_rows = true;
+  const char type = static_cast<char>(event.header.type);
+  return noted(open_.held->add(0, {&type, 1}, event.body));
+}
+
+// One that commits in one phase is like any other, at its end.
 Status ChangeDecoder::on_xa_prepare(const Event& event) {
   open_.is_at_end = group_ != Group::none;
   TRY(const XaPrepare prepare, read_xa_prepare(event.body));
   if (prepare.is_one_phase) return end_transaction();
+  if (group_ == Group::none) return fail(Code::corrupt, "an XA PREPARE outside of a transaction");
+  TRY_DO(begin_holding());
   const std::string id = print_xa_id(prepare.id);
-  if (open_.is_begun) {
+  TRY_DO(noted(handler_->keep(*open_.held, id)));
+  resume_.kept.push_back(open_.held->id());
+  auto& held = prepared_[id];
+  if (held) end_held(std::move(held));
+  held = std::exchange(open_.held, nullptr);
+  return end_transaction();
+}
+
+// As if it all came now.
+Status ChangeDecoder::apply(HeldTransaction& held) {
+  Status applied = held.for_each([this](const HeldTransaction::Record& record) -> Status {
+    if (record.bytes.empty()) return fail(Code::corrupt, "a held event without its type");
+    Event event;
+    event.header.type = static_cast<EventType>(record.bytes.front());
+    event.body = record.bytes.substr(1);
+    return event.header.type == EventType::table_map ? on_table_map(event) : on_rows(event);
+  });
+  return applied;
+}
+
+// It is forgotten once a position without it is stored.
+void ChangeDecoder::end_held(std::unique_ptr<HeldTransaction> held) {
+  std::erase(resume_.kept, held->id());
+  ended_.push_back(std::move(held));
+}
+
+std::string ChangeDecoder::xa_id_of(std::string_view text, std::string_view verb) const {
+  if (!open_.xa_id.empty()) return open_.xa_id;
+  return std::string(text.substr(std::min(text.size(), verb.size())));
+}
+
+Status ChangeDecoder::on_xa_commit(std::string_view text) {
+  const std::string id = xa_id_of(text, "XA COMMIT ");
+  const auto found = prepared_.find(id);
+  if (found == prepared_.end()) {
     return fail(Code::unsupported,
-                fmt::format("an XA transaction that is prepared, {}, changed captured tables: such "
-                            "are not followed yet",
+                fmt::format("XA COMMIT {}: it was prepared before the source began, and so what it "
+                            "changed was not read; `tidelog source load` of the tables brings it "
+                            "once it is passed over",
                             id));
   }
-  prepared_.insert(id);
+  auto held = std::move(found->second);
+  prepared_.erase(found);
+  open_.xa_id = id;
+  group_ = Group::open;
+  TRY_DO(apply(*held));
+  end_held(std::move(held));
+  return end_transaction();
+}
+
+// Of one that was prepared before the source began, nothing was read.
+Status ChangeDecoder::on_xa_rollback(std::string_view text) {
+  const auto found = prepared_.find(xa_id_of(text, "XA ROLLBACK "));
+  if (found != prepared_.end()) {
+    end_held(std::move(found->second));
+    prepared_.erase(found);
+  }
   return end_transaction();
 }
 
@@ -458,32 +538,22 @@ Status ChangeDecoder::on_control(const Statement& statement, std::string_view te
   if (kind == Kind::rollback_savepoint) return on_rolled_back("ROLLBACK TO SAVEPOINT");
   if (kind == Kind::begin || kind == Kind::xa_start) {
     group_ = Group::open;
-    return {};
+    return kind == Kind::xa_start ? begin_holding() : Status();
   }
+  if (kind == Kind::xa_commit) return on_xa_commit(text);
+  if (kind == Kind::xa_rollback) return on_xa_rollback(text);
   if (kind == Kind::rollback) TRY_DO(on_rolled_back("ROLLBACK"));
-  if (kind == Kind::xa_commit) TRY_DO(end_of_prepared(text));
   return end_transaction();
 }
 
 // Servers log it when the transaction also changed tables that cannot be rolled back: which of the
 // rows remain is then not told.
 Status ChangeDecoder::on_rolled_back(std::string_view what) const {
-  if (!open_.is_begun) return {};
+  if (!open_.is_begun && !open_.holds_rows) return {};
   return fail(Code::unsupported,
               fmt::format("{} in a transaction that changed captured tables, some of which cannot "
                           "be rolled back: which of its changes remain is not told",
                           what));
-}
-
-// What was prepared before the stream began, or before the connection, may have changed rows.
-Status ChangeDecoder::end_of_prepared(std::string_view text) {
-  std::string id = open_.xa_id;
-  if (id.empty()) id = text.substr(std::min(text.size(), std::string_view("XA COMMIT ").size()));
-  if (prepared_.erase(id) != 0) return {};
-  return fail(Code::unsupported,
-              fmt::format("XA COMMIT {}: it was prepared before this connection, and what it "
-                          "changed is not known: such are not followed yet",
-                          id));
 }
 
 bool ChangeDecoder::captures(std::string_view database, std::string_view table) const {
@@ -631,12 +701,14 @@ Status ChangeDecoder::on_table_map(const Event& event) {
   if (group_ != Group::open) return fail(Code::corrupt, "a table map outside of a transaction");
   TRY(const std::uint64_t id, table_id_of(event.body));
   std::unique_ptr<MappedTable>& table = tables_[id];
-  if (table && table->map == event.body) return {};
-  TRY(const TableName name, read_table_name(event.body));
-  table = std::make_unique<MappedTable>();
-  table->map = event.body;
-  table->is_captured = captures(name.schema, name.table);
-  return table->is_captured ? describe(*table) : Status();
+  if (!table || table->map != event.body) {
+    TRY(const TableName name, read_table_name(event.body));
+    table = std::make_unique<MappedTable>();
+    table->map = event.body;
+    table->is_captured = captures(name.schema, name.table);
+    if (table->is_captured) TRY_DO(describe(*table));
+  }
+  return table->is_captured && open_.held ? hold(event) : Status();
 }
 
 Status ChangeDecoder::describe(MappedTable& table) {
@@ -672,6 +744,7 @@ Status ChangeDecoder::on_rows(const Event& event) {
   }
   MappedTable& table = *found->second;
   if (!table.is_captured) return {};
+  if (open_.held) return hold(event);
   TRY(const RowsEvent rows, read_rows_event(event.header.type, event.body, inflated_));
   TRY(RowsReader reader, RowsReader::open(rows, table.format, values_));
   TRY_DO(announce(table));

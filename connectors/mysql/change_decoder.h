@@ -7,11 +7,13 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "connectors/mysql/column_format.h"
 #include "connectors/mysql/event_check.h"
@@ -27,6 +29,7 @@
 #include "connectors/tables/stream_names.h"
 #include "connectors/tables/table_pattern.h"
 #include "core/event.h"
+#include "core/held_transaction.h"
 #include "core/result.h"
 #include "core/source.h"
 #include "core/source_position.h"
@@ -79,7 +82,10 @@ class ChangeDecoder {
     bool is_begun = false;       // the handler knows of it
     bool is_at_end = false;      // the event that is being decoded is its last one
     bool is_only_start = false;  // of an ALTER TABLE, which comes once more when it is over
-    std::string xa_id;           // MariaDB: what it prepares, commits or rolls back
+    std::string xa_id;           // what it prepares, commits or rolls back
+    // What an XA transaction has changed so far.
+    std::unique_ptr<HeldTransaction> held = nullptr;
+    bool holds_rows = false;
   };
   struct MappedTable {
     std::string map;  // the event's body: the same again says nothing new
@@ -111,9 +117,15 @@ class ChangeDecoder {
   Status finish();
   Status begin_if_needed();
 
+  Status begin_holding();
+  Status hold(const Event& event);
+  Status apply(HeldTransaction& held);
+  void end_held(std::unique_ptr<HeldTransaction> held);
+  std::string xa_id_of(std::string_view text, std::string_view verb) const;
+  Status on_xa_commit(std::string_view text);
+  Status on_xa_rollback(std::string_view text);
   Status on_control(const Statement& statement, std::string_view text);
   Status on_rolled_back(std::string_view what) const;
-  Status end_of_prepared(std::string_view text);
   Status on_ddl(Statement statement, std::string_view text);
   Status on_rows_statement(const Statement& statement, std::string_view text) const;
   Status fold_case(Statement& statement) const;
@@ -158,8 +170,10 @@ class ChangeDecoder {
   absl::flat_hash_map<std::uint64_t, std::unique_ptr<MappedTable>> tables_;
   StreamNames stream_names_;
   std::set<std::string, std::less<>> made_;  // captured tables whose CREATE TABLE came
-  // XA transactions that were prepared on this connection and changed no captured row.
-  std::set<std::string, std::less<>> prepared_;
+  // XA transactions that are prepared, by what they are called.
+  std::map<std::string, std::unique_ptr<HeldTransaction>, std::less<>> prepared_;
+  // Of transactions that end with the open one.
+  std::vector<std::unique_ptr<HeldTransaction>> ended_;
   // Streams that ended: what was announced before may not be the newest of its stream any more.
   std::uint64_t endings_ = 0;
   std::optional<StreamId> source_stream_;

@@ -62,7 +62,9 @@ class ServerChecks {
     TRY_DO(check_tables());
     TRY_DO(check_filters());
     TRY_DO(check_cascades());
-    return is_streaming() ? check_stored() : Status();
+    if (is_streaming()) return check_stored();
+    check_prepared();
+    return {};
   }
 
   // ---- findings ----
@@ -322,6 +324,17 @@ class ServerChecks {
               "delete and update such rows by statements of their own");
     }
     return {};
+  }
+
+  // What they changed was logged before the source begins. Who they are is told with rights that
+  // nothing else takes.
+  void check_prepared() {
+    const auto prepared = rows("XA RECOVER");
+    if (!prepared || prepared->empty()) return;
+    warning(fmt::format("{} XA transactions are prepared: the source stops where one of them "
+                        "commits, as it was logged before",
+                        prepared->size()),
+            "commit them, or roll them back, before the source begins (XA RECOVER lists them)");
   }
 
   // ---- the stored position ----

@@ -149,6 +149,7 @@ MysqlResume by_place() {
   resume.make = MysqlResume::Make::mariadb;
   resume.server = "7";
   resume.executed = MysqlResume::Place{{"binlog.000003", 0x1'0000'0004}, 1'700'000'000};
+  resume.kept = {5, 0x102};
   return resume;
 }
 
@@ -167,13 +168,14 @@ TEST_CASE("mysql resume position: the bytes are those of its grammar") {
   CHECK(encode(by_place()) ==
         "\x03\x02\x02\0\0\0\0\0\0\0\0\x01"
         "7"
+        "\0\0\0\x02\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\x01\x02"
         "\x02\0\0\0\x01\0\0\0\x04\x65\x53\xf1\0binlog.000003"sv);
 }
 
 TEST_CASE("mysql resume position: every prefix without its text is corrupt") {
   MysqlResume resume = by_gtids();
   resume.executed = MysqlResume::Gtids{};
-  for (const std::string& bytes : {encode(resume), encode(by_place()).substr(0, 27)}) {
+  for (const std::string& bytes : {encode(resume), encode(by_place()).substr(0, 47)}) {
     for_each_prefix(bytes, [](std::string_view prefix) {
       const auto read = read_mysql_resume(prefix);
       REQUIRE_FALSE(read);
@@ -183,13 +185,14 @@ TEST_CASE("mysql resume position: every prefix without its text is corrupt") {
 }
 
 TEST_CASE("mysql resume position: another kind, phase, make or form is corrupt") {
-  const std::size_t form = 1 + 1 + 1 + 8 + 1 + 36;
+  const std::size_t form = 1 + 1 + 1 + 8 + 1 + 36 + 4;
   for (const auto& [offset, bad] : {std::pair<std::size_t, char>{0, '\x02'},
                                     {0, '\x04'},
                                     {1, '\0'},
                                     {1, '\x03'},
                                     {2, '\0'},
                                     {2, '\x03'},
+                                    {form - 1, '\x7F'},  // more than there are
                                     {form, '\0'},
                                     {form, '\x03'}}) {
     std::string bytes = encode(by_gtids());

@@ -42,8 +42,9 @@ struct MysqlShop {
 
   void configure(const std::string& tables, const std::string& key) const {
     std::ofstream(config()) << "store: { path: " << (folder / store).string()
-                            << " }\nsources:\n  - name: s\n    mysql: \"" << server.url()
-                            << "\"\n    tables: " << tables << "\n    " << key << "\n";
+                            << ", segment_size: 4 MiB }\nsources:\n  - name: s\n    mysql: \""
+                            << server.url() << "\"\n    tables: " << tables << "\n    " << key
+                            << "\n";
   }
   std::string config() const { return (folder / "shop.yaml").string(); }
 
