@@ -750,12 +750,6 @@ Status ChangeDecoder::on_rows(const Event& event) {
   TRY_DO(announce(table));
   const bool has_whole_before =
       rows.change != RowsChange::write && has_all(rows.before_columns, table.format);
-  if (rows.change == RowsChange::write && !has_all(rows.after_columns, table.format)) {
-    return fail(Code::unsupported,
-                fmt::format("table {}: a row was inserted without all of its values (set "
-                            "binlog_row_image = FULL)",
-                            table.name));
-  }
   while (!reader.at_end()) {
     TRY_DO(reader.next(before_, after_));
     TRY_DO(emit_row(table, rows.change, has_whole_before));
