@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <stop_token>
+#include <thread>
 
+#include "connectors/mysql/binlog_dump.h"
 #include "tests/mysql/fake_server.h"
 
 namespace tidelog::testing {
@@ -80,6 +82,27 @@ TEST_CASE("passwords: TLS that ends in its midst is no reason to stop for good")
   FakeServer server(true, {});
   CHECK(refused_by(server, TlsMode::required).code == Code::unavailable);
   CHECK_FALSE(says(server.heard(), "open sesame"));
+}
+
+TEST_CASE("dumps: a stop ends the wait for an answer to who we are") {
+  FakeServer server(false, {std::string("\0\0\0\2\0\0\0", 7), {}});
+  std::stop_source stop;
+  const StopSignal signal(stop.get_token());
+  auto connection = Connection::open({.host = "127.0.0.1",
+                                      .user = "app",
+                                      .tls = {.mode = TlsMode::disabled},
+                                      .port = server.port()},
+                                     signal);
+  if (!connection) FAIL(connection.error().what);
+  {
+    auto dump = BinlogDump::open(*std::move(connection));
+    REQUIRE(dump);
+    const std::jthread stopper([&stop] { stop.request_stop(); });
+    const Status registered = dump->register_as_replica(1, "tidelog", signal);
+    REQUIRE_FALSE(registered);
+    CHECK(registered.error().code == Code::cancelled);
+  }
+  CHECK(says(server.heard(), "tidelog"));
 }
 
 }  // namespace
