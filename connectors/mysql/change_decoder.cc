@@ -606,9 +606,18 @@ bool ChangeDecoder::concerns(const Statement& statement) const {
                              [&](const NamedTable& named) { return captures(named); });
 }
 
+// The log does not tell such columns of a user from MariaDB's own, which are not kept.
+Status ChangeDecoder::check_names(std::string_view text) const {
+  if (settings_.flavour != Flavour::mariadb || !has_row_hash_name(text)) return {};
+  return fail(Code::unsupported,
+              fmt::format("a column of a name that MariaDB gives its hidden ones, {}: {}",
+                          row_hash_prefix, shown(text)));
+}
+
 Status ChangeDecoder::on_ddl(Statement statement, std::string_view text) {
   TRY_DO(fold_case(statement));
   if (!concerns(statement)) return {};
+  TRY_DO(check_names(text));
   if (statement.kind == Statement::Kind::drop_database) {
     for (const auto& known : handler_->known_tables(statement.database))
       statement.tables.push_back({known.schema.table_schema, known.schema.table});

@@ -129,6 +129,7 @@ class ChangeDecoder {
   Status on_ddl(Statement statement, std::string_view text);
   Status on_rows_statement(const Statement& statement, std::string_view text) const;
   Status fold_case(Statement& statement) const;
+  Status check_names(std::string_view text) const;
   bool captures(const NamedTable& named) const;
   bool captures(std::string_view database, std::string_view table) const;
   bool may_capture_in(std::string_view database) const;

@@ -27,7 +27,7 @@ Added added_column(const TableMap& map, std::size_t index, const std::vector<Col
   if (flavour != Flavour::mariadb) return Added::none;
   const bool is_unlisted = facts != nullptr && index >= facts->size();
   if (column.type == ColumnType::longlong) {
-    const bool is_hash = column.name ? column.name->starts_with("DB_ROW_HASH_") : is_unlisted;
+    const bool is_hash = column.name ? column.name->starts_with(row_hash_prefix) : is_unlisted;
     return is_hash ? Added::row_hash : Added::none;
   }
   if (column.type != ColumnType::timestamp2 || column.decimals != 6 || !is_unlisted) {
@@ -175,6 +175,7 @@ class ColumnReader {
   Status labelled(ValueForm form) {
     std::optional<std::vector<std::string>> by_catalog;
     if (facts_ != nullptr) by_catalog = labels_of_type(facts_->type);
+    if (facts_ != nullptr && !by_catalog) return disagrees();
     if (column_.labels) {
       TRY_DO(read_labels());
       if (by_catalog && *by_catalog != format_.labels) return disagrees();
@@ -339,6 +340,17 @@ ValueKind kind_of(ValueForm form) {
   return ValueKind::other;
 }
 
+// What a column is by the catalog and by the log. Signs, labels and the sizes of MariaDB's own
+// types were compared when it was read.
+bool fits_catalog(const ColumnFacts& facts, const MappedColumn& mapped,
+                  const ColumnFormat& format) {
+  const ValueForm form = format.form;
+  if (form == ValueForm::uuid || form == ValueForm::inet4 || form == ValueForm::inet6) return true;
+  if (form == ValueForm::vector && mapped.type != ColumnType::vector)
+    return mapped.length == number_in_brackets(facts.type) * sizeof(float);
+  return is_same_type(facts.type, type_text(mapped, format));
+}
+
 // The log's word counts: it is of the time of the rows.
 bool is_key(const TableMap& map, std::size_t index, const ColumnFacts* facts) {
   if (!map.sends_names() && facts != nullptr) return facts->key;
@@ -358,6 +370,11 @@ Result<Column> column_of(const TableMap& map, std::size_t index, const ColumnFor
     return fail(Code::misconfigured,
                 fmt::format("table {}, column {}: the server's log does not say its name",
                             map.described(), index + 1));
+  }
+  if (facts != nullptr && !fits_catalog(*facts, mapped, format)) {
+    return fail(Code::conflict,
+                fmt::format("table {}, column {}: the catalog says {}, which the log does not fit",
+                            map.described(), facts->name, facts->type));
   }
   column.name = facts != nullptr ? facts->name : *mapped.name;
   column.type = facts != nullptr ? facts->type : type_text(mapped, format);
@@ -406,6 +423,11 @@ class FactsInOrder {
 };
 
 }  // namespace
+
+bool has_row_hash_name(std::string_view statement) {
+  const auto upper = [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; };
+  return !std::ranges::search(statement, row_hash_prefix, {}, upper).empty();
+}
 
 Result<TableFormat> format_of(const TableMap& map, const std::vector<ColumnFacts>* facts,
                               Flavour flavour) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "connectors/mysql/charset.h"
@@ -15,6 +16,12 @@
 #include "core/value.h"
 
 namespace tidelog::mysql {
+
+// How MariaDB's hidden columns begin that have the hash of a unique key over long columns. One of a
+// user with such a name cannot be told from them where the server's catalog is not at hand.
+inline constexpr std::string_view row_hash_prefix = "DB_ROW_HASH_";
+// Whether it is somewhere in a statement, in any case.
+bool has_row_hash_name(std::string_view statement);
 
 // What the bytes of a value are; value_decoder.cc has one function for each.
 enum class ValueForm : std::uint8_t {

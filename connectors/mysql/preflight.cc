@@ -6,6 +6,7 @@
 #include <charconv>
 #include <utility>
 
+#include "connectors/mysql/column_format.h"
 #include "connectors/mysql/server_binlog.h"
 #include "connectors/mysql/system_databases.h"
 #include "connectors/mysql/table_reader.h"
@@ -247,6 +248,7 @@ class ServerChecks {
 
   Status check_tables() {
     TRY(found_.tables, list_captured_tables(*sql_, options_, stop_));
+    TRY_DO(check_column_names());
     for (const TablePattern& pattern : choice_.wanted) check_pattern(pattern);
     if (found_.tables.empty() && !has_error_) {
       warning(
@@ -254,6 +256,26 @@ class ServerChecks {
           "correct the tables of the source, or: " + grant("SELECT", "DATABASE.*"));
     }
     check_loads();
+    return {};
+  }
+
+  Status check_column_names() {
+    if (!is_mariadb()) return {};
+    TRY(const std::vector<TextRow> all,
+        rows(fmt::format("SELECT table_schema, table_name, column_name FROM "
+                         "information_schema.columns WHERE column_name LIKE '{}%'",
+                         row_hash_prefix)));
+    for (const TextRow& row : all) {
+      if (row.size() < 3 || !row[0] || !row[1] || !row[2]) continue;
+      if (!row[2]->starts_with(row_hash_prefix)) continue;
+      const NamedTable named{*row[0], *row[1]};
+      if (std::ranges::find(found_.tables, named) == found_.tables.end()) continue;
+      error(Code::unsupported,
+            fmt::format("the column {} of {} is called like one that MariaDB hides, which are not "
+                        "kept",
+                        *row[2], full_name(named)),
+            "give it another name, or leave the table out");
+    }
     return {};
   }
 

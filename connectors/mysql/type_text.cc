@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -82,15 +83,40 @@ std::optional<std::string> take_quoted(std::string_view& text) {
   return std::nullopt;
 }
 
+constexpr std::array<std::string_view, 8> geometry_names = {
+    "geometry",   "point",           "linestring",   "polygon",
+    "multipoint", "multilinestring", "multipolygon", "geomcollection"};
+
 std::string geometry(const MappedColumn& column) {
-  constexpr std::array<std::string_view, 8> names = {
-      "geometry",   "point",           "linestring",   "polygon",
-      "multipoint", "multilinestring", "multipolygon", "geomcollection"};
   const std::size_t number = column.geometry_type.value_or(0);
-  return std::string(number < names.size() ? names[number] : names[0]);
+  return std::string(number < geometry_names.size() ? geometry_names[number] : geometry_names[0]);
 }
 
+constexpr std::array<std::string_view, 8> with_display_width = {
+    "tinyint", "smallint", "mediumint", "int", "bigint", "year", "float", "double"};
+
+// Without what says nothing of a value's bytes: int(10) unsigned zerofill, set('a'), varchar(9)
+// /*M! … */. An old name becomes the new one.
+std::string plain(std::string_view type) {
+  const std::string_view word = type.substr(0, type.find_first_of(" ("));
+  if (word == "enum" || word == "set" || std::ranges::count(with_display_width, word) != 0)
+    return std::string(word);
+  if (word == "geometrycollection") return "geomcollection";
+  const std::size_t end = type.find(')');
+  return std::string(end == type.npos ? word : type.substr(0, end + 1));
+}
+
+bool is_geometry(std::string_view type) { return std::ranges::count(geometry_names, type) != 0; }
+
 }  // namespace
+
+bool is_same_type(std::string_view catalog, std::string_view logged) {
+  const std::string by_catalog = plain(catalog);
+  const std::string by_log = plain(logged);
+  if (by_log == "geometry") return is_geometry(by_catalog);  // it may be any
+  if (by_log == "vector") return by_catalog.starts_with("vector");
+  return by_catalog == by_log;
+}
 
 std::string type_text(const MappedColumn& column, const ColumnFormat& format) {
   switch (column.type) {

@@ -17,6 +17,10 @@ namespace tidelog::mysql {
 // "mediumblob"
 std::string type_text(const MappedColumn& column, const ColumnFormat& format);
 
+// Whether a column with the catalog's type, as any server prints it, may be logged as one that
+// type_text() prints so. Signs and labels are left to who knows more of them than a text.
+bool is_same_type(std::string_view catalog, std::string_view logged);
+
 // The labels of an enum or set as a server prints it. Nothing: it is neither.
 std::optional<std::vector<std::string>> labels_of_type(std::string_view type);
 

@@ -5,6 +5,7 @@
 #include "connectors/mysql/row_encoder.h"
 #include "connectors/mysql/rows_event.h"
 #include "connectors/mysql/table_map.h"
+#include "connectors/mysql/type_text.h"
 #include "core/bytes.h"
 #include "core/value_codec.h"
 #include "tests/fuzz/fuzz_target.h"
@@ -14,18 +15,30 @@ using namespace tidelog::mysql;
 
 namespace {
 
+std::string type_of(const MappedColumn& column) {
+  const auto charset = charset_of_collation(column.collation.value_or(63));
+  ColumnFormat format;
+  format.charset = charset ? *charset : charset_named("binary");
+  format.decimals = column.decimals;
+  format.length_bytes = static_cast<std::uint8_t>(column.length);
+  if (column.labels) format.labels = *column.labels;
+  const bool is_blob =
+      column.type == ColumnType::blob || column.type == ColumnType::blob_compressed;
+  return is_blob && (column.length < 1 || column.length > 4) ? "blob" : type_text(column, format);
+}
+
 // A catalog that knows more than the log does.
 std::vector<ColumnFacts> facts_of(const TableMap& map) {
   std::vector<ColumnFacts> facts;
   for (const MappedColumn& column : map.columns) {
-    ColumnFacts fact{.name = column.name.value_or("c"), .type = "int"};
-    if (column.is_unsigned == true) fact.type += " unsigned";
+    ColumnFacts fact{.name = column.name.value_or("c"), .type = type_of(column)};
     if (column.type == ColumnType::string && column.length == 16) fact.type = "uuid";
     if (column.type == ColumnType::string && column.length == 4) fact.type = "inet4";
-    if (column.type == ColumnType::varchar && column.collation == 63) fact.type = "vector(3)";
+    if (column.type == ColumnType::varchar && column.collation == 63 && column.length % 4 == 0)
+      fact.type = "vector(" + std::to_string(column.length / 4) + ")";
     if (column.type == ColumnType::time || column.type == ColumnType::datetime ||
         column.type == ColumnType::timestamp)
-      fact.type = "time(3)";
+      fact.type += "(3)";
     const auto charset = charset_of_collation(column.collation.value_or(63));
     if (charset && !(*charset)->is_binary()) fact.charset = *charset;
     facts.push_back(std::move(fact));

@@ -46,6 +46,7 @@ TEST_CASE(
   options.settings = {"gtid-mode=OFF", "enforce-gtid-consistency=OFF"};
   MysqlServer server(options);
   MysqlShop shop(server);
+  CHECK(MysqlShop::says(shop.tidelog({"check"}).output, "gtid_mode is not ON"));
   auto run = shop.begin();
   shop.server.sql(
       "insert into shop.orders values (1, 'new', 1); flush binary logs; insert into "
@@ -275,6 +276,42 @@ TEST_CASE("mysql capture: rows that are logged in part are filled from the rows 
   }
 }
 
+// Of which nothing stops the source, or is lost: `copies` is made with its rows.
+constexpr const char* harmless =
+    "create database other; create table other.a (id int primary key); insert into other.a values "
+    "(1); rename table other.a to other.b; alter table other.b add c int; drop database other;"
+    "create user someone; grant select on shop.* to someone; drop user someone;"
+    "create view shop.paid as select * from shop.orders; drop view shop.paid;"
+    "create procedure shop.p() select 1; drop procedure shop.p;"
+    "create event shop.e on schedule every 1 day do select 1; drop event shop.e;"
+    "create trigger shop.t before insert on shop.orders for each row set new.status = "
+    "upper(new.status); insert into shop.orders values (60, 'by trigger', 1); drop trigger shop.t;"
+    "create temporary table shop.tmp (id int); insert into shop.tmp values (1); drop temporary "
+    "table shop.tmp; create table shop.copies as select * from shop.orders;"
+    "optimize table shop.orders; analyze table shop.orders; flush tables;"
+    "xa start 'x'; insert into shop.secrets values (77); xa end 'x'; xa prepare 'x'; xa commit 'x';"
+    "xa start 'y'; insert into shop.orders values (50, 'xa', 1); xa end 'y'; xa commit 'y' one "
+    "phase; xa start 'z'; insert into shop.secrets values (78); xa end 'z'; xa prepare 'z'; xa "
+    "rollback 'z'; begin; savepoint s; insert into shop.orders values (61, 'x', 1); rollback to s; "
+    "insert into shop.orders values (62, 'x', 1); release savepoint s; commit;"
+    "insert into shop.orders values (70, 'last', 1)";
+
+TEST_CASE("mysql capture: what changes no captured row stops nothing, and loses nothing") {
+  for (MysqlServer* server : captured_servers()) {
+    CAPTURE(server->version().text());
+    MysqlShop shop(*server);
+    const auto run = shop.begin();
+    server->sql("insert into shop.orders values (1, 'new', 1)");
+    server->session().sql(harmless);
+    if (server->version().is_mariadb())
+      server->sql("create sequence shop.numbers; select nextval(shop.numbers)");
+    REQUIRE_MESSAGE(eventually(soon, [&] { return shop.is_level(); }), run->errors());
+    CHECK(shop.in_store("orders").size() == 5);
+    CHECK(shop.in_store("copies").size() == 2);
+    CHECK(stopped(*run) == Exit{0, 0});
+  }
+}
+
 struct Stop {
   std::string statements;
   std::vector<std::string> says;
@@ -294,6 +331,8 @@ TEST_CASE("mysql capture: what it cannot follow stops it, with its place in the 
       shop.server.sql("insert into shop.orders values (1, 'new', 1)");
       shop.server.session().sql(stop.statements);
       check_ended(*run, 1, stop.says);
+      for (const char* part : {", transaction ", "`tidelog source skip s` leaves this transaction"})
+        CHECK_MESSAGE(MysqlShop::says(run->errors(), part), run->errors());
       CHECK_MESSAGE(MysqlShop::says(run->errors(), "-bin.00000") !=
                         MysqlShop::says(run->errors(), "binlog.00000"),
                     run->errors());
@@ -312,8 +351,16 @@ TEST_CASE("mysql capture: a server or a configuration that it cannot work with i
     shop.configure("[mysql.user]", "initial_load: none");
     check_ended(*shop.start(), 2, {"of a database that the server keeps about itself"});
 
+    const std::string own_id = server->sql("select @@server_id").front().at(0);
+    shop.configure("[shop.orders]", "initial_load: none\n    server_id: " + own_id);
+    check_ended(*shop.start(), 2, {"the server's own server_id is " + own_id});
+
     shop.configure("[shop.orders]", "initial_load: none");
-    CHECK(shop.tidelog({"check"}).code == 0);
+    server->sql("set global binlog_expire_logs_seconds = 3600");
+    const Finished checked = shop.tidelog({"check"});
+    CHECK(checked.code == 0);
+    CHECK_MESSAGE(MysqlShop::says(checked.output, "keeps its binlogs for 3600 s"), checked.output);
+    server->sql("set global binlog_expire_logs_seconds = 0");
     shop.server.sql(
         "set global binlog_row_metadata = 'MINIMAL'; set global binlog_format = 'MIXED'");
     check_ended(*shop.start(), 2,
@@ -326,6 +373,25 @@ TEST_CASE("mysql capture: a server or a configuration that it cannot work with i
                                  << fmt::format("mysql://weak:pw@127.0.0.1:{}", shop.server.port())
                                  << "\n    tables: [shop.*]\n    initial_load: none\n";
     check_ended(*shop.start(), 2, {"GRANT REPLICATION SLAVE", "'weak'@'%'"});
+  }
+}
+
+TEST_CASE("mysql capture: a server id that another reader has is refused before it is thrown out") {
+  for (MysqlServer* server : captured_servers()) {
+    CAPTURE(server->version().text());
+    MysqlShop shop(*server);
+    shop.configure("[shop.*]", "initial_load: none\n    server_id: 777");
+    const auto run = shop.begin();
+    const std::string config = (shop.folder / "other.yaml").string();
+    std::ofstream(config)
+        << "store: { path: ./other }\nsources:\n  - name: t\n    mysql: \"" << server->url()
+        << "\"\n    tables: [shop.*]\n    initial_load: none\n    server_id: 777\n";
+    const Finished checked = run_tidelog({"check", "-c", config});
+    CHECK(checked.code != 0);
+    CHECK_MESSAGE(MysqlShop::says(checked.output,
+                                  "'tidelog s' reads the server's binlog with the server_id 777"),
+                  checked.output);
+    CHECK(stopped(*run) == Exit{0, 0});
   }
 }
 

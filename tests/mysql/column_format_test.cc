@@ -116,6 +116,71 @@ TEST_CASE("column format: a catalog of another time is noticed") {
         "table test.t: the log has 1 columns, the catalog 0");
 }
 
+struct OfType {
+  MappedColumn column;
+  ColumnFacts facts;
+};
+
+// A column of each type, as the log and as the catalog have it.
+std::vector<OfType> of_all_types() {
+  auto text = [](ColumnType type, std::uint16_t length, std::uint32_t collation) {
+    MappedColumn column = mapped(type, length);
+    column.collation = collation;
+    return column;
+  };
+  auto with_decimals = [](ColumnType type, std::uint16_t length, std::uint8_t decimals) {
+    MappedColumn column = mapped(type, length);
+    column.decimals = decimals;
+    return column;
+  };
+  return {
+      {mapped(ColumnType::tiny), fact("tinyint(1)")},
+      {mapped(ColumnType::short_integer), fact("smallint(5) unsigned")},
+      {mapped(ColumnType::int24), fact("mediumint")},
+      {mapped(ColumnType::long_integer), fact("int(11)")},
+      {mapped(ColumnType::longlong), fact("bigint(20) unsigned zerofill")},
+      {mapped(ColumnType::year), fact("year(4)")},
+      {mapped(ColumnType::float_number, 4), fact("float(7,3)")},
+      {mapped(ColumnType::double_number, 8), fact("double")},
+      {with_decimals(ColumnType::newdecimal, 10, 2), fact("decimal(10,2)")},
+      {with_decimals(ColumnType::newdecimal, 10, 3), fact("decimal(10,3) unsigned")},
+      {mapped(ColumnType::bit, 9), fact("bit(9)")},
+      {mapped(ColumnType::date), fact("date")},
+      {with_decimals(ColumnType::time2, 0, 3), fact("time(3)")},
+      {with_decimals(ColumnType::datetime2, 0, 0), fact("datetime")},
+      {with_decimals(ColumnType::datetime2, 0, 6), fact("datetime(6)")},
+      {with_decimals(ColumnType::timestamp2, 0, 6), fact("timestamp(6)")},
+      {text(ColumnType::string, 40, 45), fact("char(10)", "utf8mb4")},
+      {text(ColumnType::string, 10, 63), fact("binary(10)")},
+      {text(ColumnType::varchar, 80, 45), fact("varchar(20)", "utf8mb4")},
+      {text(ColumnType::varchar, 20, 8), fact("varchar(20)", "latin1")},
+      {text(ColumnType::varchar, 20, 63), fact("varbinary(20)")},
+      {text(ColumnType::blob, 1, 63), fact("tinyblob")},
+      {text(ColumnType::blob, 2, 63), fact("blob")},
+      {text(ColumnType::blob, 3, 8), fact("mediumtext", "latin1")},
+      {text(ColumnType::blob, 4, 8), fact("longtext", "latin1")},
+      {mapped(ColumnType::enumeration, 1), fact("enum('a','b')", "latin1")},
+      {mapped(ColumnType::set, 1), fact("set('a','b')", "latin1")},
+      {mapped(ColumnType::json, 4), fact("json")},
+      {mapped(ColumnType::geometry, 4), fact("point")},
+      {mapped(ColumnType::vector, 4), fact("vector(3)")},
+  };
+}
+
+TEST_CASE("column format: of two types each fits its own catalog alone, so none are swapped") {
+  const std::vector<OfType> all = of_all_types();
+  for (std::size_t log = 0; log < all.size(); ++log) {
+    for (std::size_t catalog = 0; catalog < all.size(); ++catalog) {
+      const auto table = format(all[log].column, all[catalog].facts);
+      CAPTURE(all[log].facts.type);
+      CAPTURE(all[catalog].facts.type);
+      if (log == catalog && !table) FAIL_CHECK(table.error().what);
+      if (log != catalog) CHECK_FALSE(table);
+      if (!table) CHECK(table.error().code == Code::conflict);
+    }
+  }
+}
+
 TEST_CASE("column format: MariaDB's times of old are read with the catalog's digits") {
   const auto time = mapped(ColumnType::time);
   CHECK(format(time, fact("time(3) /* mariadb-5.3 */"), Flavour::mariadb)->columns[0].form ==
