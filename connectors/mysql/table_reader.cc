@@ -34,8 +34,10 @@ bool has_order(ValueKind kind) {
 
 class MysqlTableReader final : public TableReader {
  public:
-  MysqlTableReader(Connection connection, NamedTable named, std::string where, std::stop_token stop)
+  MysqlTableReader(Connection connection, const ConnectionOptions& options, NamedTable named,
+                   std::string where, std::stop_token stop)
       : connection_(std::move(connection)),
+        options_(options),
         named_(std::move(named)),
         where_(std::move(where)),
         stop_(std::move(stop)),
@@ -158,13 +160,7 @@ class MysqlTableReader final : public TableReader {
 
   // The first look at the table keeps others from altering it, until the transaction ends.
   Result<ChangeHandler::Version> begin_chunk(Sink& sink) {
-    TRY(const Snapshot snapshot, snapshots_.begin());
-    if (order_ != Order::by_key && !snapshots_.is_exact()) {
-      return fail(Code::unavailable,
-                  described() +
-                      " has no key that an index has in order, and others were writing "
-                      "to the server when it was looked at");
-    }
+    TRY(const Snapshot snapshot, order_ == Order::by_key ? snapshots_.begin() : exact_snapshot());
     TRY_DO(connection_.query(fmt::format("SELECT 1 FROM {} LIMIT 0", from()), stop_));
     sink.snapshot(snapshot);
     const Order before = order_;
@@ -174,6 +170,34 @@ class MysqlTableReader final : public TableReader {
       return fail(Code::unavailable, "the keys of " + described() + " changed while it was loaded");
     }
     return sink.schema(format_.schema);
+  }
+
+  // One that shows nothing but what it is named by, as far as the table goes. MySQL's need somebody
+  // to keep writers off meanwhile: whoever wrote to the table has done so for all to see, and is
+  // executed, once it is locked.
+  Result<Snapshot> exact_snapshot() {
+    std::optional<Connection> lock;
+    if (!connection_.is_mariadb()) {
+      TRY(lock, lock_table());
+    }
+    TRY(Snapshot snapshot, snapshots_.begin());
+    if (lock || snapshots_.is_exact()) return snapshot;
+    return fail(Code::unavailable,
+                fmt::format("{} has no key that an index has in order, others were writing to the "
+                            "server when it was looked at, and we may not lock it for a moment: "
+                            "GRANT LOCK TABLES ON {}.* to the source's user",
+                            described(), quote_name(named_.database)));
+  }
+
+  // For as long as the connection is there. Nothing: we have no right to. Who writes waits for us,
+  // and we for who is writing: not for long.
+  Result<std::optional<Connection>> lock_table() {
+    TRY(Connection lock, Connection::open(options_, stop_));
+    TRY_DO(lock.query("SET SESSION lock_wait_timeout = 1", stop_));
+    const auto locked = lock.query(fmt::format("LOCK TABLES {} READ", from()), stop_);
+    if (locked) return std::optional<Connection>(std::move(lock));
+    if (locked.error().code == Code::misconfigured) return std::optional<Connection>();
+    return error_of(locked);
   }
 
   std::string described() const { return named_.database + "." + named_.table; }
@@ -326,6 +350,7 @@ class MysqlTableReader final : public TableReader {
   }
 
   Connection connection_;
+  const ConnectionOptions& options_;
   const NamedTable named_;
   const std::string where_;
   const StopSignal stop_;
@@ -389,8 +414,8 @@ Result<std::unique_ptr<TableReader>> MysqlTableReaders::open(const TableToLoad& 
   const StopSignal signal(stop);
   TRY(Connection connection, Connection::open(options_.connection, signal));
   TRY(NamedTable named, find_table(connection, options_, table.table, signal));
-  auto reader = std::make_unique<MysqlTableReader>(std::move(connection), std::move(named),
-                                                   table.where, std::move(stop));
+  auto reader = std::make_unique<MysqlTableReader>(std::move(connection), options_.connection,
+                                                   std::move(named), table.where, std::move(stop));
   TRY_DO(reader->prepare());
   return std::unique_ptr<TableReader>(std::move(reader));
 }

@@ -230,8 +230,10 @@ void check_beside(MysqlShop& shop, std::mt19937& random, int kills) {
     REQUIRE(run->wait(soon) == Exit{0, SIGKILL});
   }
   const auto last = shop.start("last");
-  const auto knows_orders = [&] { return !shop.in_store("orders").empty(); };
-  REQUIRE_MESSAGE(eventually(soon, knows_orders), last->errors());
+  const auto knows_both = [&] {
+    return !shop.in_store("orders").empty() && !shop.in_store("ticks").empty();
+  };
+  REQUIRE_MESSAGE(eventually(soon, knows_both), last->errors());
   worker.request_stop();
   worker.join();
   REQUIRE_MESSAGE(eventually(soon, [&] { return shop.is_level(); }), last->errors());
