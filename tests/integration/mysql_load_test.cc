@@ -215,6 +215,41 @@ void fill(MysqlShop& shop) {
                   "500");
 }
 
+// Over crashes and restarts of the server, in which transactions fail.
+void work_on(MysqlServer& server, unsigned seed, const std::stop_token& stop) {
+  std::mt19937 random(seed);
+  MysqlSession session = server.session();
+  for (int number = 0; !stop.stop_requested(); ++number) {
+    try {
+      static_cast<void>(session.query(random_transaction(random, number)));
+    } catch (const std::runtime_error&) {
+      std::this_thread::yield();  // it is down
+    }
+  }
+}
+
+void check_server_crashes(MysqlServer& server) {
+  MysqlShop shop(server);
+  fill(shop);
+  shop.configure("[shop.*]",
+                 "initial_load: always\n    except: [shop.secrets]\n    load: { chunk: 64 KiB }");
+  const auto run = shop.start();
+  std::jthread worker([&server](const std::stop_token& stop) {
+    work_on(server, static_cast<unsigned>(test_seed(20'261'130)), stop);
+  });
+  for (const auto how : {MysqlServer::Shutdown::immediate, MysqlServer::Shutdown::fast,
+                         MysqlServer::Shutdown::immediate}) {
+    if (run->wait(Duration(700))) FAIL("tidelog ended by itself: " << run->errors());
+    server.restart(how);
+  }
+  if (run->wait(Duration(500))) FAIL("tidelog ended by itself: " << run->errors());
+  worker.request_stop();
+  worker.join();
+  REQUIRE_MESSAGE(eventually(soon, [&] { return shop.is_level(); }), run->errors());
+  CHECK(shop.events("gap").empty());
+  CHECK(stopped(*run) == Exit{0, 0});
+}
+
 void check_beside(MysqlShop& shop, std::mt19937& random, int kills) {
   std::jthread worker([&shop, seed = random()](const std::stop_token& stop) {
     std::mt19937 own(seed);
@@ -269,6 +304,15 @@ TEST_CASE("mysql load: beside a workload, killed again and again, the store has 
     shop.configure("[shop.*]",
                    "initial_load: always\n    except: [shop.secrets]\n    load: { chunk: 64 KiB }");
     check_beside(shop, random, 6);
+  }
+}
+
+TEST_CASE("mysql load: the server crashes and restarts under load, and nothing is lost or doubled" *
+          doctest::timeout(300)) {
+  for (const MysqlVersion& version : {MysqlVersion{"mysql", "8.0"}, {"mariadb", "10.11"}}) {
+    CAPTURE(version.text());
+    MysqlServer server({.version = version, .durable = true});
+    check_server_crashes(server);
   }
 }
 
