@@ -376,6 +376,24 @@ Status ChangeDecoder::finish() {
   return {};
 }
 
+bool ChangeDecoder::lacks_end() const {
+  return group_ != Group::none && !handler_failed_ && !open_.is_at_end &&
+         in_payload_ == InPayload::no && std::holds_alternative<MysqlResume::Place>(executed_);
+}
+
+bool ChangeDecoder::pass_over(const PlacedEvent& event) {
+  place_ = {std::string(event.file), event.offset};
+  end_offset_ = event.end_offset;
+  const EventType type = event.event.header.type;
+  open_.is_at_end = type == EventType::xid || type == EventType::xa_prepare;
+  if (type == EventType::query || type == EventType::query_compressed) {
+    const auto query = read_query_event(event.event, inflated_);
+    const auto kind = query ? read_statement(query->text, {}, false).kind : Statement::Kind::begin;
+    open_.is_at_end = kind == Statement::Kind::commit || kind == Statement::Kind::rollback;
+  }
+  return open_.is_at_end;
+}
+
 std::optional<MysqlResume> ChangeDecoder::behind_open_transaction() const {
   if (group_ == Group::none || handler_failed_) return std::nullopt;
   Executed behind = executed_;
@@ -383,7 +401,7 @@ std::optional<MysqlResume> ChangeDecoder::behind_open_transaction() const {
     set->add(std::get<Gtid>(open_.id));
   } else if (auto* const position = std::get_if<MariadbGtidPosition>(&behind)) {
     position->set(std::get<MariadbGtid>(open_.id));
-  } else if (open_.is_at_end && in_payload_ == InPayload::no) {
+  } else if (open_.is_at_end || in_payload_ != InPayload::no) {
     std::get<MysqlResume::Place>(behind).place = {place_.file, end_offset_};
   } else {
     return std::nullopt;
@@ -501,7 +519,8 @@ Status ChangeDecoder::on_query(const Event& event) {
   }
   if (open_.is_only_start) return end_transaction();
   const bool is_alone = group_ == Group::named;
-  open_.is_at_end = is_alone;
+  open_.is_at_end = is_alone && statement.kind != Statement::Kind::begin &&
+                    statement.kind != Statement::Kind::xa_start;
   switch (statement.kind) {
     case Statement::Kind::begin:
     case Statement::Kind::xa_start:

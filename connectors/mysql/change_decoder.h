@@ -61,9 +61,12 @@ class ChangeDecoder {
 
   bool in_transaction() const { return group_ != Group::none; }
   // After an error in a transaction: the position behind it. Nothing when no transaction is open,
-  // where it ends is not known, which without GTIDs only its last event tells, or the error was the
-  // handler's.
+  // where it ends is not known (lacks_end), or the error was the handler's.
   std::optional<MysqlResume> behind_open_transaction() const;
+  // Without GTIDs only its last event tells where it ends: then those behind the error are passed
+  // over up to that one, which answers with true.
+  bool lacks_end() const;
+  bool pass_over(const PlacedEvent& event);
 
  private:
   // The events of a transaction, as far as they have come.

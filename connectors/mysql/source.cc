@@ -61,6 +61,20 @@ class DumpReader {
     return {};
   }
 
+  // After an error: on to the end of the transaction that it was in, if that comes soon.
+  void pass_over(const StopSignal& stop) {
+    const auto begun = steady_clock::now();
+    while (decoder_.lacks_end() && !stop.requested() && steady_clock::now() - begun < silence_max) {
+      const auto arrival = events_.next();
+      if (!arrival) return;
+      if (*arrival == Arrival::event) {
+        decoder_.pass_over(events_.event());
+      } else {
+        wait_for_socket(dump_.socket(), Direction::read, rest_max, stop);
+      }
+    }
+  }
+
  private:
   Status take(const StopSignal& stop) {
     is_quiet_ = false;
@@ -199,6 +213,7 @@ class MysqlSource final : public Source {
     DumpReader reader(std::move(dump), request.start, decoder, handler, waker_);
     Status ended = reader.run(stop);
     if (ended || action_for(ended.error().code) == Action::retry) return ended;
+    reader.pass_over(stop);
     const std::optional<MysqlResume> behind = decoder.behind_open_transaction();
     if (!behind) return ended;
     behind_failure_ = encode(*behind);

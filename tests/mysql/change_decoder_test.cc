@@ -157,6 +157,31 @@ TEST_CASE("mysql changes: without GTIDs a transaction is known by its place") {
   CHECK(print_source_position(transactions[2].resume) == "binlog binlog.000001:1360");
 }
 
+TEST_CASE("mysql changes: without GTIDs the end of a transaction that failed is looked for") {
+  using Type = mysql::EventType;
+  Decoding decoding(at_place("binlog.000001", 4), {"shop.t"});
+  const std::string statement(4 + 4 + 1 + 2 + 2 + 1, '\0');
+  CHECK(decoding.decode(Type::query, statement + "BEGIN"));
+  CHECK_FALSE(decoding.decode(Type::write_rows, std::string(8, '\0')));
+  CHECK(decoding.decoder.lacks_end());
+  CHECK_FALSE(decoding.decoder.behind_open_transaction());
+  PlacedEvent event;
+  event.file = "binlog.000001";
+  event.event.header.type = Type::table_map;
+  CHECK_FALSE(decoding.decoder.pass_over(event));
+  event.event.header.type = Type::query;
+  const std::string savepoint = statement + "ROLLBACK TO s";
+  event.event.body = savepoint;
+  CHECK_FALSE(decoding.decoder.pass_over(event));
+  event.event.header.type = Type::xid;
+  event.end_offset = 777;
+  CHECK(decoding.decoder.pass_over(event));
+  CHECK_FALSE(decoding.decoder.lacks_end());
+  REQUIRE(decoding.decoder.behind_open_transaction());
+  CHECK(print_source_position(encode(*decoding.decoder.behind_open_transaction())) ==
+        "binlog binlog.000001:777");
+}
+
 TEST_CASE("mysql changes: another file of the same name is another history") {
   MysqlResume resume = at_place("binlog.000001", 4);
   std::get<MysqlResume::Place>(resume.executed).file_time = 1;
