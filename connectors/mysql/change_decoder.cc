@@ -747,6 +747,11 @@ Status ChangeDecoder::describe(MappedTable& table) {
   TRY(table.name, stream_names_.take(map.schema, map.table));
   TRY(table.format, format_of(map, nullptr, settings_.flavour));
   table.has_key = table.format.schema.has_key();
+  for (const MappedColumn& column : map.columns) {
+    table.is_large.push_back(column.type == ColumnType::blob ||
+                             column.type == ColumnType::blob_compressed ||
+                             column.type == ColumnType::geometry);
+  }
   return {};
 }
 
@@ -778,11 +783,40 @@ Status ChangeDecoder::on_rows(const Event& event) {
   TRY_DO(announce(table));
   const bool has_whole_before =
       rows.change != RowsChange::write && has_all(rows.before_columns, table.format);
+  if (leaves_out_generated(table, rows)) {
+    return fail(
+        Code::unsupported,
+        fmt::format("table {}: an update or delete without all values, which is how MariaDB "
+                    "logs generated columns: what became of them is not told (leave the "
+                    "table out with `except`)",
+                    table.name));
+  }
   while (!reader.at_end()) {
     TRY_DO(reader.next(before_, after_));
     TRY_DO(emit_row(table, rows.change, has_whole_before));
   }
   return {};
+}
+
+// Elsewhere what is not logged stayed as it was. MINIMAL leaves all but the key out of the row
+// before, NOBLOB what is large, and MariaDB its generated columns.
+bool ChangeDecoder::leaves_out_generated(const MappedTable& table, const RowsEvent& rows) const {
+  if (settings_.flavour != Flavour::mariadb || rows.change == RowsChange::write) return false;
+  if (settings_.partly_logged.contains(table.name)) return true;
+  bool has_others = false;
+  bool lacks_small = false;
+  const std::vector<Column>& columns = table.format.schema.columns;
+  for (std::size_t i = 0, column = 0; i < table.format.columns.size(); ++i) {
+    if (!table.format.columns[i].stored) continue;
+    const bool is_logged = has_column(rows.before_columns, i);
+    has_others |= is_logged && !columns[column].key;
+    lacks_small |= !is_logged && !table.is_large[i];
+    ++column;
+  }
+  const bool lacks_new = rows.change == RowsChange::update &&
+                         has_all(rows.before_columns, table.format) &&
+                         !has_all(rows.after_columns, table.format);
+  return lacks_new || (has_others && lacks_small);
 }
 
 Status ChangeDecoder::emit_row(const MappedTable& table, RowsChange change, bool has_whole_before) {

@@ -45,6 +45,8 @@ class ChangeDecoder {
     // The tables that were there when the stream began are marked as such. Others that come
     // without having been made in the log may have rows that are not known.
     bool has_unmarked_tables = false;
+    // "shop.orders" of tables with generated columns that the server does not log in updates.
+    std::set<std::string, std::less<>> partly_logged = {};
   };
   // Goes on after `resume`, which is streaming. The handler must outlive the decoder.
   static Result<ChangeDecoder> open(MysqlResume resume, TableChoice captured,
@@ -96,6 +98,7 @@ class ChangeDecoder {
     std::string name;  // "shop.orders"
     TableFormat format;
     bool has_key = false;
+    std::vector<bool> is_large;                     // columns that NOBLOB may leave out
     std::optional<ChangeHandler::Version> version;  // once announced on this connection
     std::uint64_t endings_before = 0;               // of it
   };
@@ -146,6 +149,7 @@ class ChangeDecoder {
 
   Status describe(MappedTable& table);
   Status announce(MappedTable& table);
+  bool leaves_out_generated(const MappedTable& table, const RowsEvent& rows) const;
   Status emit_row(const MappedTable& table, RowsChange change, bool has_whole_before);
   Status emit_update(const MappedTable& table, EventBody& event);
 

@@ -263,7 +263,20 @@ Result<Connection> Connection::open_with(const ConnectionOptions& options, const
   if (connected == nullptr) return fail_in(place_of(options), opened.last_error());
   if (requires_tls(options) && !opened.is_encrypted()) return fail_in(place_of(options), no_tls());
   TRY(opened.version_, read_server_version(mysql_get_server_info(raw)));
+  TRY_DO(opened.set_session(stop));
   return opened;
+}
+
+// Whatever the server's options make of sessions: our statements are UTF-8, and their answers are
+// whole.
+Status Connection::set_session(const StopSignal& stop) {
+  TRY_DO(query("SET NAMES utf8mb4", stop));
+  const char* const time_limit = is_mariadb() ? "max_statement_time" : "max_execution_time";
+  TRY_DO(query(fmt::format("SET SESSION autocommit = 1, SESSION sql_big_selects = 1, SESSION "
+                           "sql_select_limit = 18446744073709551615, SESSION {} = 0",
+                           time_limit),
+               stop));
+  return {};
 }
 
 Status Connection::send(const std::string& statement, const StopSignal& stop) {

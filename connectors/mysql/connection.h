@@ -65,6 +65,7 @@ class Connection {
                                       const StopSignal& stop);
   static Error plugin_not_allowed(const ConnectionOptions& options, const StopSignal& stop);
   Error last_error() const;
+  Status set_session(const StopSignal& stop);
   Status send(const std::string& statement, const StopSignal& stop);
   Result<bool> take_row(st_mysql_res* result, const StopSignal& stop,
                         std::vector<std::optional<std::string_view>>& values);

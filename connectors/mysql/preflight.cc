@@ -9,6 +9,7 @@
 #include "connectors/mysql/column_format.h"
 #include "connectors/mysql/server_binlog.h"
 #include "connectors/mysql/system_databases.h"
+#include "connectors/mysql/table_catalog.h"
 #include "connectors/mysql/table_reader.h"
 
 namespace tidelog::mysql {
@@ -175,6 +176,13 @@ class ServerChecks {
   // What is not logged stayed as it was, but in an insert.
   Status check_row_image() {
     TRY(const std::string image, value("@@GLOBAL.binlog_row_image"));
+    if (image == "FULL_NODUP") {
+      misconfigured(
+          "binlog_row_image is FULL_NODUP, which looks like what later ones make of "
+          "generated columns",
+          "SET GLOBAL binlog_row_image = 'FULL'; and the same in the server's options");
+    }
+    logs_all_ = image == "FULL";
     if (image != "MINIMAL" && image != "NOBLOB") return {};
     warning(
         fmt::format("binlog_row_image is {}: what an INSERT leaves to the default of a {} is not "
@@ -255,6 +263,7 @@ class ServerChecks {
           "no table matches the configured patterns yet, of those that " + account_ + " may see",
           "correct the tables of the source, or: " + grant("SELECT", "DATABASE.*"));
     }
+    TRY_DO(check_generated());
     check_loads();
     return {};
   }
@@ -297,9 +306,49 @@ class ServerChecks {
                   "correct the tables of the source, or: " + grant("SELECT", pattern.text));
   }
 
+  // Rights to some columns are not enough.
+  void check_may_read() {
+    for (const NamedTable& named : found_.tables) {
+      if (!options_.loads_rows(full_name(named))) continue;
+      const std::string table =
+          fmt::format("{}.{}", quote_name(named.database), quote_name(named.table));
+      const auto read = rows(fmt::format("SELECT * FROM {} LIMIT 0", table));
+      if (read || read.error().code != Code::misconfigured) continue;
+      misconfigured(fmt::format("{} may not read all of {}, whose existing rows are to be loaded",
+                                account_, full_name(named)),
+                    grant("SELECT", table));
+      return;
+    }
+  }
+
+  // MariaDB leaves generated columns out of updates and deletes: 11.4 does not yet, 11.8 does.
+  Status check_generated() {
+    constexpr unsigned leaves_out_from = 110500;
+    if (!is_mariadb() || (logs_all_ && sql_->version().number < leaves_out_from)) return {};
+    TRY(const std::vector<TextRow> columns,
+        rows("SELECT table_schema, table_name, column_name FROM information_schema.columns WHERE "
+             "is_generated = 'ALWAYS' ORDER BY 1, 2, 3"));
+    for (const TextRow& row : columns) {
+      if (row.size() < 3 || !row[0] || !row[1] || !row[2]) continue;
+      const NamedTable named{*row[0], *row[1]};
+      if (std::ranges::find(found_.tables, named) == found_.tables.end()) continue;
+      found_.partly_logged.insert(full_name(named));
+      warning(fmt::format("the column {} of {} is generated, which {} {} does not log in updates: "
+                          "the source stops at the first update of the table",
+                          *row[2], full_name(named), "MariaDB", sql_->version().text),
+              "leave the table out (`except`)");
+    }
+    return {};
+  }
+
   // A snapshot is named by the GTIDs of the transactions that it shows.
   void check_loads() {
-    if (!options_.loads_rows || !std::holds_alternative<MysqlResume::Place>(*found_.newest)) return;
+    if (!options_.loads_rows) return;
+    check_may_read();
+    const bool by_place = stored_ && is_streaming()
+                              ? std::holds_alternative<MysqlResume::Place>(stored_->executed)
+                              : std::holds_alternative<MysqlResume::Place>(*found_.newest);
+    if (!by_place) return;
     const auto wanted = std::ranges::find_if(found_.tables, [&](const NamedTable& named) {
       return options_.loads_rows(full_name(named));
     });
@@ -443,7 +492,8 @@ class ServerChecks {
   const StopSignal stop_;
   TableChoice choice_;
   std::optional<Connection> sql_;
-  std::string account_;  // "user@host", as the server took us for
+  std::string account_;    // "user@host", as the server took us for
+  bool logs_all_ = false;  // binlog_row_image is FULL
   bool has_error_ = false;
   Preflight found_;
 };

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,9 @@ struct Preflight {
   std::optional<MysqlResume> server;
   std::optional<Executed> newest;  // what it has executed by now
   std::vector<NamedTable> tables;  // captured, and there
-  bool folds_case = false;         // lower_case_table_names is not 0
+  // Of them, "shop.orders": those with generated columns that the server does not log in updates.
+  std::set<std::string, std::less<>> partly_logged = {};
+  bool folds_case = false;  // lower_case_table_names is not 0
 };
 
 // `stored` is the position in the store, nothing for none.

@@ -26,6 +26,20 @@ auto order_of(const BinlogPlace& place) {
   return std::tuple(place.file.size(), std::string_view(place.file), place.offset);
 }
 
+constexpr std::size_t uuid_text_bytes = 36;
+
+bool is_uuid(std::string_view text) {
+  if (text.size() != uuid_text_bytes) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+    const char c = text[i];
+    const bool is_digit =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    if (is_dash ? c != '-' : !is_digit) return false;
+  }
+  return true;
+}
+
 bool have_in_common(const GtidSet& few, const GtidSet& other) {
   for (const auto& [source, intervals] : few.sources()) {
     for (const GtidSet::Interval& each : intervals) {
@@ -39,12 +53,25 @@ bool have_in_common(const GtidSet& few, const GtidSet& other) {
 
 }  // namespace
 
+// Nothing stands between the last thread of one server and the next server: "…:5#94a11fa47-…:7#10"
+// is of thread 9. So a server's part begins 36 characters before a colon that a UUID is in front
+// of.
 Result<GtidSet> read_owned_gtids(std::string_view text) {
   std::string gtids;
+  std::size_t next = 0;  // what comes is of a thread until there
   bool in_thread = false;
-  for (const char c : text) {
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (is_uuid(text.substr(at, uuid_text_bytes)) &&
+        text.substr(at + uuid_text_bytes).starts_with(':')) {
+      if (!gtids.empty()) gtids.push_back(',');
+      gtids.append(text.substr(at, uuid_text_bytes));
+      in_thread = false;
+      next = at + uuid_text_bytes;
+    }
+    if (at < next) continue;
+    const char c = text[at];
     in_thread = c == '#' || (in_thread && c >= '0' && c <= '9');
-    if (!in_thread) gtids.push_back(c);
+    if (!in_thread && c != ',' && c != '\n' && c != ' ') gtids.push_back(c);
   }
   return GtidSet::parse(gtids);
 }
@@ -88,11 +115,11 @@ Result<TableReader::Snapshot> RowSnapshots::begin() {
 Result<std::string> RowSnapshots::begin_mysql() {
   TRY(const GtidSet before, global_set("gtid_executed"));
   TRY_DO(connection_.query(begin_sql, stop_));
-  TRY(place_, current_place());
   // In this order: what is no longer owned is executed.
   TRY(const GtidSet owned, global_set("gtid_owned"));
   TRY(const GtidSet after, global_set("gtid_executed"));
   is_exact_ = owned.is_empty() && after == before;
+  TRY(place_, current_place());
   return before.print();
 }
 
@@ -106,9 +133,15 @@ Result<std::string> RowSnapshots::begin_mariadb() {
     if (stop_.requested()) return fail(Code::cancelled, "asked to stop");
   }
   is_exact_ = true;
-  TRY(shown_, connection_.value(fmt::format("SELECT BINLOG_GTID_POS({}, {})",
-                                            quote_text(place_.file), place_.offset),
-                                stop_));
+  TRY(const std::vector<TextRow> rows,
+      connection_.query(
+          fmt::format("SELECT BINLOG_GTID_POS({}, {})", quote_text(place_.file), place_.offset),
+          stop_));
+  if (rows.size() != 1 || rows[0].size() != 1 || !rows[0][0]) {
+    return fail(Code::unavailable, "the binlog " + print_binlog_place(place_) +
+                                       " is gone, where a snapshot was taken a moment ago");
+  }
+  shown_ = *rows[0][0];
   return shown_;
 }
 
@@ -117,8 +150,12 @@ Result<std::string> RowSnapshots::end() {
   if (connection_.is_mariadb()) return shown_;
   TRY(const GtidSet owned, global_set("gtid_owned"));
   TRY_DO(wait_until_not_owned(owned));
-  TRY(const GtidSet executed, global_set("gtid_executed"));
-  return executed.print();
+  // What is in no binlog never comes (`SET gtid_purged`, a replica that does not log).
+  TRY(const std::string executed,
+      connection_.value("SELECT GTID_SUBTRACT(@@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged)",
+                        stop_));
+  TRY(const GtidSet end, GtidSet::parse(executed));
+  return end.print();
 }
 
 Result<BinlogPlace> RowSnapshots::current_place() {

@@ -20,7 +20,8 @@ namespace tidelog::mysql {
 // What a session needs so that its answers are as read_row takes them: texts in the columns' own
 // character sets, which are converted as the log's are, and moments in UTC.
 inline constexpr const char* session_sql =
-    "SET SESSION character_set_results = NULL, SESSION time_zone = '+00:00', SESSION sql_mode = ''";
+    "SET SESSION character_set_results = NULL, SESSION time_zone = '+00:00', SESSION sql_mode = "
+    "'ALLOW_INVALID_DATES'";
 
 // What to ask for, column by column: "`id`, `price` * 1e0, …".
 std::string selection_of(const CatalogTable& table, const TableFormat& format);

@@ -45,6 +45,7 @@ constexpr Meaning meanings[] = {
     {1820, Code::misconfigured},  // the password has expired
     {1862, Code::misconfigured},
     {1927, Code::unavailable},  // killed
+    {1969, Code::unavailable},  // MariaDB: a time limit for statements
     {2000, Code::unavailable},
     {2001, Code::unavailable},
     {2002, Code::unavailable},
@@ -58,6 +59,7 @@ constexpr Meaning meanings[] = {
     {2059, Code::misconfigured},  // the library has no such way to
                                   // authenticate
     {2061, Code::misconfigured},
+    {3024, Code::unavailable},    // a time limit for statements
     {3118, Code::misconfigured},  // account locked
     {3159, Code::misconfigured},  // the server wants TLS
     {3955, Code::misconfigured},

@@ -203,9 +203,11 @@ class MysqlSource final : public Source {
       return fail(Code::unavailable,
                   fmt::format("the server changed: {} instead of {}", identity, resume.server));
     }
+    table_readers_.set_stream(resume);
     TRY(TableChoice choice, parse_table_choice(options_.tables, options_.except));
     const ChangeDecoder::Settings settings{connection.version().flavour, found_.folds_case,
-                                           resume.tables != hash_of_tables(options_)};
+                                           resume.tables != hash_of_tables(options_),
+                                           found_.partly_logged};
     TRY(ChangeDecoder decoder, ChangeDecoder::open(resume, std::move(choice), settings, handler));
     TRY(const Executed executed, executed_of(resume));
     const DumpRequest request{server_id_of(options_), reader_name(options_), start_of(executed)};

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "connectors/mysql/column_format.h"
+#include "connectors/mysql/preflight.h"
 #include "connectors/mysql/row_snapshot.h"
 #include "connectors/mysql/selected_row.h"
 #include "connectors/mysql/system_databases.h"
@@ -32,6 +33,13 @@ bool has_order(ValueKind kind) {
   return std::ranges::find(ordered, kind) != std::end(ordered);
 }
 
+// Whether a text is the same after it was made UTF-8 and back.
+bool comes_back(const ColumnFormat& format) {
+  if (format.charset == nullptr || format.charset->is_binary() || format.charset->is_utf8())
+    return true;
+  return format.charset->name() == "ascii" || format.charset->name() == "latin1";
+}
+
 class MysqlTableReader final : public TableReader {
  public:
   MysqlTableReader(Connection connection, const ConnectionOptions& options, NamedTable named,
@@ -46,11 +54,23 @@ class MysqlTableReader final : public TableReader {
   Status prepare() {
     TRY_DO(connection_.query(session_sql, stop_));
     TRY_DO(connection_.query("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", stop_));
-    constexpr unsigned caches_statistics_from = 80000;
-    if (!connection_.is_mariadb() && connection_.version().number >= caches_statistics_from)
-      TRY_DO(connection_.query("SET SESSION information_schema_stats_expiry = 0", stop_));
+    TRY_DO(show_all());
     TRY_DO(look_at_table());
     return snapshots_.wait_for_commits();
+  }
+
+  // MySQL's catalog tells sizes of a day ago, and may hide the key that it made.
+  Status show_all() {
+    constexpr unsigned caches_statistics_from = 80000;
+    constexpr unsigned makes_keys_from = 80030;
+    if (connection_.is_mariadb()) return {};
+    if (connection_.version().number >= caches_statistics_from)
+      TRY_DO(connection_.query("SET SESSION information_schema_stats_expiry = 0", stop_));
+    if (connection_.version().number >= makes_keys_from) {
+      TRY_DO(connection_.query("SET SESSION show_gipk_in_create_table_and_information_schema = 1",
+                               stop_));
+    }
+    return {};
   }
 
   Order order() const override { return order_; }
@@ -85,7 +105,9 @@ class MysqlTableReader final : public TableReader {
       chunk.last = order_ != Order::by_key || (selected.rows < rows_max && !selected.is_cut);
       chunk.next = range.next;
       if (selected.rows != 0) chunk.next = place_of_row();
-      return chunk;
+      const bool has_moved = chunk.last || chunk.next != range.next;
+      if (selected.rows == 0 || has_moved) return chunk;
+      return fail(Code::corrupt, described() + ": a chunk ends where it began");
     });
   }
 
@@ -138,7 +160,7 @@ class MysqlTableReader final : public TableReader {
     }
     const bool has_index =
         !table_.key_order.empty() && std::ranges::all_of(table_.key_order, [&](std::size_t column) {
-          return has_order(kind_of(column));
+          return has_order(kind_of(column)) && comes_back(format_.columns[column]);
         });
     if (has_index) order_ = Order::by_key;
     return {};
@@ -151,17 +173,19 @@ class MysqlTableReader final : public TableReader {
       TRY(const ChangeHandler::Version version, begin_chunk(sink));
       return work(version);
     }();
-    const auto rolled_back = connection_.query("ROLLBACK", stop_);  // it wrote nothing
+    if (!chunk && chunk.error().code == Code::cancelled) return chunk;  // in the middle of a call
+    const auto rolled_back = connection_.query("ROLLBACK", stop_);      // it wrote nothing
     if (!chunk) return chunk;
     TRY_DO(rolled_back);
     TRY(chunk->end, snapshots_.end());
     return chunk;
   }
 
-  // The first look at the table keeps others from altering it, until the transaction ends.
+  // The first look at the table keeps others from altering it, until the transaction ends; and who
+  // may see only some of the columns has no right to it.
   Result<ChangeHandler::Version> begin_chunk(Sink& sink) {
     TRY(const Snapshot snapshot, order_ == Order::by_key ? snapshots_.begin() : exact_snapshot());
-    TRY_DO(connection_.query(fmt::format("SELECT 1 FROM {} LIMIT 0", from()), stop_));
+    TRY_DO(connection_.query(fmt::format("SELECT * FROM {} LIMIT 0", from()), stop_));
     sink.snapshot(snapshot);
     const Order before = order_;
     const std::vector<std::string> names = key_names();
@@ -189,11 +213,11 @@ class MysqlTableReader final : public TableReader {
                             described(), quote_name(named_.database)));
   }
 
-  // For as long as the connection is there. Nothing: we have no right to. Who writes waits for us,
-  // and we for who is writing: not for long.
+  // For as long as the connection is there. Nothing: we have no right to. It waits for those who
+  // write, who do not wait for it until it is there.
   Result<std::optional<Connection>> lock_table() {
     TRY(Connection lock, Connection::open(options_, stop_));
-    TRY_DO(lock.query("SET SESSION lock_wait_timeout = 1", stop_));
+    TRY_DO(lock.query("SET SESSION lock_wait_timeout = 30", stop_));
     const auto locked = lock.query(fmt::format("LOCK TABLES {} READ", from()), stop_);
     if (locked) return std::optional<Connection>(std::move(lock));
     if (locked.error().code == Code::misconfigured) return std::optional<Connection>();
@@ -413,11 +437,36 @@ Result<std::unique_ptr<TableReader>> MysqlTableReaders::open(const TableToLoad& 
                                                              std::stop_token stop) {
   const StopSignal signal(stop);
   TRY(Connection connection, Connection::open(options_.connection, signal));
+  TRY_DO(check_stream(connection, signal));
   TRY(NamedTable named, find_table(connection, options_, table.table, signal));
   auto reader = std::make_unique<MysqlTableReader>(std::move(connection), options_.connection,
                                                    std::move(named), table.where, std::move(stop));
   TRY_DO(reader->prepare());
   return std::unique_ptr<TableReader>(std::move(reader));
+}
+
+void MysqlTableReaders::set_stream(const MysqlResume& resume) {
+  const std::scoped_lock lock(mutex_);
+  stream_ = resume;
+}
+
+// Behind one address there may be several servers.
+Status MysqlTableReaders::check_stream(Connection& connection, const StopSignal& stop) {
+  std::optional<MysqlResume> stream;
+  {
+    const std::scoped_lock lock(mutex_);
+    stream = stream_;
+  }
+  if (!stream) return fail(Code::unavailable, "the stream has not begun yet");
+  TRY(const std::string identity, identity_of(connection, stop));
+  if (identity != stream->server) {
+    return fail(Code::unavailable,
+                fmt::format("the server is {}, and the stream is of {}", identity, stream->server));
+  }
+  if (!std::holds_alternative<MysqlResume::Place>(stream->executed)) return {};
+  return fail(Code::misconfigured,
+              "existing rows cannot be loaded beside a stream that goes on by file and offset: "
+              "set gtid_mode to ON, and begin the source anew");
 }
 
 Result<bool> MysqlTableReaders::includes(std::string_view snapshot,

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -15,6 +17,7 @@
 #include "connectors/socket/wait.h"
 #include "core/result.h"
 #include "core/schema.h"
+#include "core/source_position.h"
 #include "core/table_reader.h"
 
 namespace tidelog::mysql {
@@ -28,8 +31,15 @@ class MysqlTableReaders final : public TableReaders {
   Result<bool> includes(std::string_view snapshot, const Streamed& transaction) const override;
   Result<bool> passed(std::string_view resume, std::string_view place) const override;
 
+  // What the rows are reconciled with: the stream of this server, from this place on.
+  void set_stream(const MysqlResume& resume);
+
  private:
+  Status check_stream(Connection& connection, const StopSignal& stop);
+
   const MysqlOptions& options_;
+  std::mutex mutex_;
+  std::optional<MysqlResume> stream_;  // guarded by mutex_
 };
 
 // The tables of the server that the configuration captures, by database and name.

@@ -322,6 +322,30 @@ TEST_CASE("mysql capture: what changes no captured row stops nothing, and loses 
   }
 }
 
+TEST_CASE("mysql capture: generated columns are captured, or stop it where they are not logged") {
+  for (MysqlServer* server : captured_servers()) {
+    CAPTURE(server->version().text());
+    MysqlShop shop(*server);
+    const auto run = shop.begin();
+    server->sql(
+        "create table shop.sums (id int primary key, a int, b int as (a + 1) virtual, c int as (a "
+        "+ "
+        "2) stored); insert into shop.sums (id, a) values (1, 1)");
+    REQUIRE_MESSAGE(eventually(soon, [&] { return shop.in_store("sums").size() == 1; }),
+                    run->errors());
+    CHECK(shop.in_store("sums").front() == R"("id":1,"a":1,"b":2,"c":3)");
+    const bool warns = MysqlShop::says(shop.tidelog({"check"}).output, "the column b of shop.sums");
+    server->sql("update shop.sums set a = 10");
+    if (warns) {
+      check_ended(*run, 1, {"logs generated columns", "shop.sums"});
+      continue;
+    }
+    CHECK(eventually(
+        soon, [&] { return shop.in_store("sums").front() == R"("id":1,"a":10,"b":11,"c":12)"; }));
+    CHECK(stopped(*run) == Exit{0, 0});
+  }
+}
+
 struct Stop {
   std::string statements;
   std::vector<std::string> says;

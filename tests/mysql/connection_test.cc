@@ -85,7 +85,8 @@ TEST_CASE("passwords: TLS that ends in its midst is no reason to stop for good")
 }
 
 TEST_CASE("dumps: a stop ends the wait for an answer to who we are") {
-  FakeServer server(false, {std::string("\0\0\0\2\0\0\0", 7), {}});
+  const std::string ok("\0\0\0\2\0\0\0", 7);  // to the password, and to what is set first
+  FakeServer server(false, {ok, ok, ok, {}});
   std::stop_source stop;
   const StopSignal signal(stop.get_token());
   auto connection = Connection::open({.host = "127.0.0.1",
