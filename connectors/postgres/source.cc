@@ -102,6 +102,7 @@ class PostgresSource : public Source {
     }
     TRY(TableChoice captured, captured_tables(options_));
     TRY_DO(open_replication());
+    table_readers_.set_system_id(server_.system_id);
     Connection connection = *std::exchange(replication_, std::nullopt);
     last_reader_ = connection.process_id();
     PostgresResume resume = *from;

@@ -549,11 +549,25 @@ Result<std::unique_ptr<TableReader>> PostgresTableReaders::open(const TableToLoa
   PostgresOptions options = options_;
   options.stop = stop;
   TRY(Connection connection, Connection::open(options, Connection::Kind::sql));
+  TRY_DO(check_server(connection));
   TRY(CapturedTable captured, find(connection, table.table));
   auto reader = std::make_unique<PostgresTableReader>(std::move(connection), options_,
                                                       std::move(captured), table.where, stop);
   TRY_DO(reader->prepare());
   return std::unique_ptr<TableReader>(std::move(reader));
+}
+
+// Behind one address there may be several. (Postgres manual, "Control Data Functions"; where these
+// are not for everybody, it is not known.)
+Status PostgresTableReaders::check_server(Connection& connection) const {
+  const auto found = connection.command("SELECT system_identifier FROM pg_control_system()");
+  if (!found) {
+    return action_for(found.error().code) == Action::retry ? Status(error_of(found)) : Status();
+  }
+  const std::string expected = std::to_string(system_id_);
+  if (expected == "0" || found->text(0, 0) == expected) return {};
+  return fail(Code::unavailable, fmt::format("the server has the system id {}, and {} is streamed",
+                                             found->text(0, 0), expected));
 }
 
 Result<CapturedTable> PostgresTableReaders::find(Connection& connection, const std::string& table) {

@@ -3,7 +3,9 @@
 // Made by the source for ingest's loads (core/table_reader.h).
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -28,10 +30,15 @@ class PostgresTableReaders final : public TableReaders {
   Result<bool> includes(std::string_view snapshot, const Streamed& transaction) const override;
   Result<bool> passed(std::string_view resume, std::string_view place) const override;
 
+  // Of the server that is streamed: rows of another one are of another history.
+  void set_system_id(std::uint64_t system_id) { system_id_ = system_id; }
+
  private:
+  Status check_server(Connection& connection) const;
   Result<CapturedTable> find(Connection& connection, const std::string& table);
 
   const PostgresOptions& options_;
+  std::atomic<std::uint64_t> system_id_{0};  // 0: not known
   std::mutex mutex_;
   // What is captured, as the server said a moment ago: it takes long to tell with many tables.
   std::map<std::string, CapturedTable> captured_;   // guarded by mutex_
