@@ -267,14 +267,11 @@ class Backup {
     const auto check = [&]() -> Status {
       TRY(const auto file, disk_.open_read(path));
       TRY(const auto opened, read_head(*file, to_, segment));
-      return error_of_extent(extent_of(*file, opened.first, before_.durable_batches, 0));
+      const auto extent = extent_of(*file, opened.first, before_.durable_batches, 0);
+      return extent ? Status() : error_of(extent);
     };
     const Status whole = check();
     if (!whole) note_damage(path.substr(to_.directory.size() + 1), whole.error().what);
-  }
-
-  static Status error_of_extent(const Result<LogExtent>& extent) {
-    return extent ? Status() : error_of(extent);
   }
 
   // Of the store's first `batches`; nothing when its segments begin after them.

@@ -258,15 +258,17 @@ step "9. Is the store whole?"
 show store verify -c "$config"
 
 step "Done, in $SECONDS seconds"
+example=config/mysql-shop.yaml
 if [[ "$database" == postgres ]]; then
+  example=config/shop.yaml
   say "Your own database: it needs wal_level = logical and a role that may replicate; tidelog says what else."
   say "  export SHOP_DATABASE_URL=postgresql://user:password@host:5432/database"
 else
   say "Your own database: it needs binlog_row_metadata = FULL and a user who may read the binlog; tidelog says what else."
-  say "  export SHOP_DATABASE_URL=mysql://user:password@host:3306      (config/shop.yaml: mysql: in place of postgres:)"
+  say "  export SHOP_MYSQL_URL=mysql://user:password@host:3306"
 fi
-say "  build/release/app/tidelog check -c config/shop.yaml     (put your tables into it)"
-say "  build/release/app/tidelog run -c config/shop.yaml"
+say "  build/release/app/tidelog check -c $example     (put your tables into it)"
+say "  build/release/app/tidelog run -c $example"
 if "$keep"; then
   say "" "Left on, as you asked:"
   say "  export SHOP_DATABASE_URL='$URL'"

@@ -360,6 +360,7 @@ TEST_CASE("config: every file in config/ loads, and the one of docker/") {
   const auto folder = testing::scratch_folder("config_examples");
   REQUIRE(replace_file(*disk, folder.string(), "shop_database_url", "postgresql://u:p@h/d\n"));
   const Environment environment = [&](std::string_view name) -> std::optional<std::string> {
+    if (name == "SHOP_MYSQL_URL") return "mysql://user:password@localhost:3306";
     return name == "SECRETS_FOLDER" ? folder.string() : "postgresql://user:password@localhost/d";
   };
   std::vector<std::filesystem::path> files = {testing::source_folder() / "docker/tidelog.yaml"};
