@@ -59,20 +59,6 @@ class MysqlTableReader final : public TableReader {
     return snapshots_.wait_for_commits();
   }
 
-  // MySQL's catalog tells sizes of a day ago, and may hide the key that it made.
-  Status show_all() {
-    constexpr unsigned caches_statistics_from = 80000;
-    constexpr unsigned makes_keys_from = 80030;
-    if (connection_.is_mariadb()) return {};
-    if (connection_.version().number >= caches_statistics_from)
-      TRY_DO(connection_.query("SET SESSION information_schema_stats_expiry = 0", stop_));
-    if (connection_.version().number >= makes_keys_from) {
-      TRY_DO(connection_.query("SET SESSION show_gipk_in_create_table_and_information_schema = 1",
-                               stop_));
-    }
-    return {};
-  }
-
   Order order() const override { return order_; }
   std::uint64_t rows_estimated() const override { return table_.rows_estimated; }
   std::uint64_t bytes_estimated() const override { return table_.bytes_estimated; }
@@ -128,6 +114,20 @@ class MysqlTableReader final : public TableReader {
     bool is_cut = false;
   };
   using Keys = absl::flat_hash_set<std::string_view>;
+
+  // MySQL's catalog tells sizes of a day ago, and may hide the key that it made.
+  Status show_all() {
+    constexpr unsigned caches_statistics_from = 80000;
+    constexpr unsigned makes_keys_from = 80030;
+    if (connection_.is_mariadb()) return {};
+    if (connection_.version().number >= caches_statistics_from)
+      TRY_DO(connection_.query("SET SESSION information_schema_stats_expiry = 0", stop_));
+    if (connection_.version().number >= makes_keys_from) {
+      TRY_DO(connection_.query("SET SESSION show_gipk_in_create_table_and_information_schema = 1",
+                               stop_));
+    }
+    return {};
+  }
 
   static double number_of(const std::string& text) {
     double number = 0;
@@ -385,15 +385,22 @@ class MysqlTableReader final : public TableReader {
   SelectedRow row_;
 };
 
+using TablesByName = RecentTables<NamedTable>::ByName;
+
 // By the names of their streams.
-Result<NamedTable> find_table(Connection& connection, const MysqlOptions& options,
-                              const std::string& table, const StopSignal& stop) {
+Result<TablesByName> name_captured_tables(Connection& connection, const MysqlOptions& options,
+                                          const StopSignal& stop) {
   TRY(const std::vector<NamedTable> captured, list_captured_tables(connection, options, stop));
   StreamNames names;
+  TablesByName by_name;
   for (const NamedTable& named : captured) {
-    TRY(const std::string name, names.take(named.database, named.table));
-    if (name == table) return named;
+    TRY(std::string name, names.take(named.database, named.table));
+    by_name.emplace(std::move(name), named);
   }
+  return by_name;
+}
+
+tl::unexpected<Error> not_captured(const MysqlOptions& options, const std::string& table) {
   return fail(Code::misconfigured,
               fmt::format("the source {} does not capture a table {} that its user may see: a "
                           "table is named with its database",
@@ -423,10 +430,12 @@ Result<std::vector<NamedTable>> list_captured_tables(Connection& connection,
 Result<std::vector<Schema>> describe_tables(Connection& connection, const MysqlOptions& options,
                                             const std::vector<std::string>& tables,
                                             const StopSignal& stop) {
+  TRY(const TablesByName captured, name_captured_tables(connection, options, stop));
   std::vector<Schema> schemas;
   for (const std::string& table : tables) {
-    TRY(const NamedTable named, find_table(connection, options, table, stop));
-    TRY(const CatalogTable found, look_up_table(connection, named, stop));
+    const auto named = captured.find(table);
+    if (named == captured.end()) return not_captured(options, table);
+    TRY(const CatalogTable found, look_up_table(connection, named->second, stop));
     TRY(TableFormat format, format_of(found.map, nullptr, connection.version().flavour));
     schemas.push_back(std::move(format.schema));
   }
@@ -438,11 +447,19 @@ Result<std::unique_ptr<TableReader>> MysqlTableReaders::open(const TableToLoad& 
   const StopSignal signal(stop);
   TRY(Connection connection, Connection::open(options_.connection, signal));
   TRY_DO(check_stream(connection, signal));
-  TRY(NamedTable named, find_table(connection, options_, table.table, signal));
+  TRY(NamedTable named, find(connection, table.table, signal));
   auto reader = std::make_unique<MysqlTableReader>(std::move(connection), options_.connection,
                                                    std::move(named), table.where, std::move(stop));
   TRY_DO(reader->prepare());
   return std::unique_ptr<TableReader>(std::move(reader));
+}
+
+Result<NamedTable> MysqlTableReaders::find(Connection& connection, const std::string& table,
+                                           const StopSignal& stop) {
+  TRY(const auto found,
+      captured_.find(table, [&] { return name_captured_tables(connection, options_, stop); }));
+  if (found) return *found;
+  return not_captured(options_, table);
 }
 
 void MysqlTableReaders::set_stream(const MysqlResume& resume) {

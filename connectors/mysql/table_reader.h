@@ -15,6 +15,7 @@
 #include "connectors/mysql/options.h"
 #include "connectors/mysql/statement.h"
 #include "connectors/socket/wait.h"
+#include "connectors/tables/recent_tables.h"
 #include "core/result.h"
 #include "core/schema.h"
 #include "core/source_position.h"
@@ -36,10 +37,12 @@ class MysqlTableReaders final : public TableReaders {
 
  private:
   Status check_stream(Connection& connection, const StopSignal& stop);
+  Result<NamedTable> find(Connection& connection, const std::string& table, const StopSignal& stop);
 
   const MysqlOptions& options_;
   std::mutex mutex_;
   std::optional<MysqlResume> stream_;  // guarded by mutex_
+  RecentTables<NamedTable> captured_;
 };
 
 // The tables of the server that the configuration captures, by database and name.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -571,17 +572,14 @@ Status PostgresTableReaders::check_server(Connection& connection) const {
 }
 
 Result<CapturedTable> PostgresTableReaders::find(Connection& connection, const std::string& table) {
-  constexpr std::chrono::seconds lifetime{5};
-  const std::scoped_lock lock(mutex_);
-  const auto now = std::chrono::steady_clock::now();
-  if (now - listed_ >= lifetime || !captured_.contains(table)) {
+  using ByName = RecentTables<CapturedTable>::ByName;
+  TRY(auto found, captured_.find(table, [&]() -> Result<ByName> {
     TRY(std::vector<CapturedTable> all, find_captured_tables(connection, options_));
-    captured_.clear();
-    for (CapturedTable& one : all) captured_.emplace(one.name, std::move(one));
-    listed_ = now;
-  }
-  const auto found = captured_.find(table);
-  if (found != captured_.end()) return found->second;
+    ByName by_name;
+    for (CapturedTable& one : all) by_name.emplace(one.name, std::move(one));
+    return by_name;
+  }));
+  if (found) return *std::move(found);
   return fail(Code::misconfigured,
               fmt::format("the source {} does not capture a table {}: a table is named with its "
                           "schema, and must be in the publication {}",

@@ -4,11 +4,8 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -16,6 +13,7 @@
 #include "connectors/postgres/captured_tables.h"
 #include "connectors/postgres/connection.h"
 #include "connectors/postgres/options.h"
+#include "connectors/tables/recent_tables.h"
 #include "core/result.h"
 #include "core/table_reader.h"
 
@@ -39,10 +37,7 @@ class PostgresTableReaders final : public TableReaders {
 
   const PostgresOptions& options_;
   std::atomic<std::uint64_t> system_id_{0};  // 0: not known
-  std::mutex mutex_;
-  // What is captured, as the server said a moment ago: it takes long to tell with many tables.
-  std::map<std::string, CapturedTable> captured_;   // guarded by mutex_
-  std::chrono::steady_clock::time_point listed_{};  // guarded by mutex_
+  RecentTables<CapturedTable> captured_;
 };
 
 // Whether a transaction is shown by "xmin:xmax:xip,xip" (Postgres manual, "Transaction ID and
