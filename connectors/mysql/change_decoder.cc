@@ -12,6 +12,7 @@
 #include "connectors/mysql/system_databases.h"
 #include "connectors/mysql/table_map.h"
 #include "connectors/mysql/transaction_events.h"
+#include "core/keyed_hash.h"
 
 namespace tidelog::mysql {
 
@@ -36,16 +37,13 @@ std::string shown(std::string_view statement) {
   return std::string(statement.substr(0, shown_statement_bytes)) + "…";
 }
 
-std::string full_name(const NamedTable& named) { return named.database + "." + named.table; }
-
 // X'6774',X'6271',7: as both servers write it in XA COMMIT.
 std::string print_xa_id(const XaId& id) {
-  const auto hex = [](std::string_view bytes) {
-    std::string text;
-    for (const char c : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
-    return text;
-  };
-  return fmt::format("X'{}',X'{}',{}", hex(id.global), hex(id.branch), id.format);
+  std::string text = "X'";
+  put_hex(text, id.global);
+  text += "',X'";
+  put_hex(text, id.branch);
+  return fmt::format("{}',{}", text, id.format);
 }
 
 std::string_view command_of(Statement::Kind kind) {

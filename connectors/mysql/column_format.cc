@@ -43,16 +43,6 @@ bool is_type(const ColumnFacts* facts, std::string_view word) {
   return rest.empty() || rest.front() == ' ' || rest.front() == '(';
 }
 
-// The number in brackets behind the type's word; 0: there is none.
-unsigned number_in_brackets(std::string_view type) {
-  const std::size_t open = type.find('(');
-  unsigned number = 0;
-  if (open != std::string_view::npos) {
-    std::from_chars(type.data() + open + 1, type.data() + type.size(), number);
-  }
-  return number;
-}
-
 constexpr std::uint32_t binary_collation = 63;
 constexpr std::uint16_t uuid_bytes = 16;
 constexpr std::uint16_t inet4_bytes = 4;

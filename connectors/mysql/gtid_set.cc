@@ -10,7 +10,6 @@ namespace tidelog::mysql {
 namespace {
 
 constexpr std::size_t tag_bytes_max = 32;
-constexpr std::size_t uuid_text_bytes = 36;
 
 using Interval = GtidSet::Interval;
 using Intervals = GtidSet::Intervals;
@@ -38,19 +37,6 @@ char small(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + '
 bool is_letter(char c) { return (small(c) >= 'a' && small(c) <= 'z') || c == '_'; }
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-bool read_uuid(std::string_view text, Uuid& uuid) {
-  if (text.size() != uuid_text_bytes) return false;
-  std::size_t at = 0;
-  for (std::size_t i = 0; i < uuid_bytes; ++i) {
-    if ((i == 4 || i == 6 || i == 8 || i == 10) && text[at++] != '-') return false;
-    const char* const end = text.data() + at + 2;
-    const auto [next, error] = std::from_chars(text.data() + at, end, uuid[i], 16);
-    if (error != std::errc() || next != end) return false;
-    at += 2;
-  }
-  return true;
-}
 
 bool read_number(std::string_view text, std::uint64_t& number) {
   const char* const end = text.data() + text.size();
@@ -135,6 +121,19 @@ bool read_gtid_tag(std::string_view text, std::string& tag) {
     return false;
   tag.assign(text);
   std::transform(tag.begin(), tag.end(), tag.begin(), small);
+  return true;
+}
+
+bool read_uuid(std::string_view text, Uuid& uuid) {
+  if (text.size() != uuid_text_bytes) return false;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < uuid_bytes; ++i) {
+    if ((i == 4 || i == 6 || i == 8 || i == 10) && text[at++] != '-') return false;
+    const char* const end = text.data() + at + 2;
+    const auto [next, error] = std::from_chars(text.data() + at, end, uuid[i], 16);
+    if (error != std::errc() || next != end) return false;
+    at += 2;
+  }
   return true;
 }
 

@@ -19,6 +19,9 @@ inline constexpr std::size_t uuid_bytes = 16;
 using Uuid = std::array<std::uint8_t, uuid_bytes>;
 // "3e11fa47-71ca-11e1-9e33-c80aa9429562", in small letters.
 std::string print_uuid(const Uuid& uuid);
+inline constexpr std::size_t uuid_text_bytes = 36;
+// In letters of either size. False: it is none.
+bool read_uuid(std::string_view text, Uuid& uuid);
 
 // Who numbers transactions: a server, or one of its tags.
 struct GtidSource {

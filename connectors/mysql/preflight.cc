@@ -26,8 +26,6 @@ constexpr std::string_view begin_again =
     "nothing was passed over, because events would be missing without a sign; to begin anew with a "
     "full load, set `initial_load: when_needed`";
 
-std::string full_name(const NamedTable& named) { return named.database + "." + named.table; }
-
 // FNV-1a.
 void mix(std::uint64_t& hash, std::string_view text) {
   constexpr std::uint64_t prime = 0x100'0000'01B3;
@@ -310,8 +308,7 @@ class ServerChecks {
   void check_may_read() {
     for (const NamedTable& named : found_.tables) {
       if (!options_.loads_rows(full_name(named))) continue;
-      const std::string table =
-          fmt::format("{}.{}", quote_name(named.database), quote_name(named.table));
+      const std::string table = quote_name(named);
       const auto read = rows(fmt::format("SELECT * FROM {} LIMIT 0", table));
       if (read || read.error().code != Code::misconfigured) continue;
       misconfigured(fmt::format("{} may not read all of {}, whose existing rows are to be loaded",

@@ -26,20 +26,6 @@ auto order_of(const BinlogPlace& place) {
   return std::tuple(place.file.size(), std::string_view(place.file), place.offset);
 }
 
-constexpr std::size_t uuid_text_bytes = 36;
-
-bool is_uuid(std::string_view text) {
-  if (text.size() != uuid_text_bytes) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
-    const char c = text[i];
-    const bool is_digit =
-        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-    if (is_dash ? c != '-' : !is_digit) return false;
-  }
-  return true;
-}
-
 bool have_in_common(const GtidSet& few, const GtidSet& other) {
   for (const auto& [source, intervals] : few.sources()) {
     for (const GtidSet::Interval& each : intervals) {
@@ -61,7 +47,8 @@ Result<GtidSet> read_owned_gtids(std::string_view text) {
   std::size_t next = 0;  // what comes is of a thread until there
   bool in_thread = false;
   for (std::size_t at = 0; at < text.size(); ++at) {
-    if (is_uuid(text.substr(at, uuid_text_bytes)) &&
+    Uuid uuid;
+    if (read_uuid(text.substr(at, uuid_text_bytes), uuid) &&
         text.substr(at + uuid_text_bytes).starts_with(':')) {
       if (!gtids.empty()) gtids.push_back(',');
       gtids.append(text.substr(at, uuid_text_bytes));
@@ -76,28 +63,34 @@ Result<GtidSet> read_owned_gtids(std::string_view text) {
   return GtidSet::parse(gtids);
 }
 
-Result<GtidSet> RowSnapshots::global_set(const std::string& variable) {
-  TRY(const std::string text, connection_.value("SELECT @@GLOBAL." + variable, stop_));
-  return variable == "gtid_owned" ? read_owned_gtids(text) : GtidSet::parse(text);
+Result<GtidSet> RowSnapshots::owned() {
+  TRY(const std::string text, connection_.value("SELECT @@GLOBAL.gtid_owned", stop_));
+  return read_owned_gtids(text);
+}
+
+Result<GtidSet> RowSnapshots::executed() {
+  TRY(const std::string text, connection_.value("SELECT @@GLOBAL.gtid_executed", stop_));
+  return GtidSet::parse(text);
+}
+
+Status RowSnapshots::wait_a_moment() const {
+  pause_for(look_again, stop_);
+  if (stop_.requested()) return fail(Code::cancelled, "asked to stop");
+  return {};
 }
 
 // Each ends, whether it is committed or rolled back.
-Status RowSnapshots::wait_until_not_owned(const GtidSet& transactions) {
-  for (;;) {
-    TRY(const GtidSet owned, global_set("gtid_owned"));
-    if (!have_in_common(transactions, owned)) return {};
-    pause_for(look_again, stop_);
-    if (stop_.requested()) return fail(Code::cancelled, "asked to stop");
-  }
-}
-
 Status RowSnapshots::wait_for_commits() {
   if (connection_.is_mariadb()) {
     TRY(not_before_, current_place());
     return {};
   }
-  TRY(const GtidSet owned, global_set("gtid_owned"));
-  return wait_until_not_owned(owned);
+  TRY(const GtidSet being_committed, owned());
+  for (;;) {
+    TRY(const GtidSet now, owned());
+    if (!have_in_common(being_committed, now)) return {};
+    TRY_DO(wait_a_moment());
+  }
 }
 
 Result<TableReader::Snapshot> RowSnapshots::begin() {
@@ -113,12 +106,12 @@ Result<TableReader::Snapshot> RowSnapshots::begin() {
 }
 
 Result<std::string> RowSnapshots::begin_mysql() {
-  TRY(const GtidSet before, global_set("gtid_executed"));
+  TRY(const GtidSet before, executed());
   TRY_DO(connection_.query(begin_sql, stop_));
   // In this order: what is no longer owned is executed.
-  TRY(const GtidSet owned, global_set("gtid_owned"));
-  TRY(const GtidSet after, global_set("gtid_executed"));
-  is_exact_ = owned.is_empty() && after == before;
+  TRY(const GtidSet meanwhile, owned());
+  TRY(const GtidSet after, executed());
+  is_exact_ = meanwhile.is_empty() && after == before;
   TRY(place_, current_place());
   return before.print();
 }
@@ -129,8 +122,7 @@ Result<std::string> RowSnapshots::begin_mariadb() {
     TRY(place_, snapshot_place());
     if (!not_before_ || order_of(place_) >= order_of(*not_before_)) break;
     TRY_DO(connection_.query("ROLLBACK", stop_));
-    pause_for(look_again, stop_);
-    if (stop_.requested()) return fail(Code::cancelled, "asked to stop");
+    TRY_DO(wait_a_moment());
   }
   is_exact_ = true;
   TRY(const std::vector<TextRow> rows,
@@ -148,13 +140,12 @@ Result<std::string> RowSnapshots::begin_mariadb() {
 // What was owned when the snapshot had been taken may be in it.
 Result<std::string> RowSnapshots::end() {
   if (connection_.is_mariadb()) return shown_;
-  TRY(const GtidSet owned, global_set("gtid_owned"));
-  TRY_DO(wait_until_not_owned(owned));
+  TRY_DO(wait_for_commits());
   // What is in no binlog never comes (`SET gtid_purged`, a replica that does not log).
-  TRY(const std::string executed,
+  TRY(const std::string to_come,
       connection_.value("SELECT GTID_SUBTRACT(@@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged)",
                         stop_));
-  TRY(const GtidSet end, GtidSet::parse(executed));
+  TRY(const GtidSet end, GtidSet::parse(to_come));
   return end.print();
 }
 

@@ -38,8 +38,9 @@ class RowSnapshots {
   Result<std::string> end();
 
  private:
-  Result<GtidSet> global_set(const std::string& variable);
-  Status wait_until_not_owned(const GtidSet& transactions);
+  Result<GtidSet> owned();
+  Result<GtidSet> executed();
+  Status wait_a_moment() const;
   Result<std::string> begin_mysql();
   Result<std::string> begin_mariadb();
   Result<BinlogPlace> current_place();

@@ -317,6 +317,8 @@ Statement read_set(Words& words) {
 
 }  // namespace
 
+std::string full_name(const NamedTable& named) { return named.database + "." + named.table; }
+
 Statement read_statement(std::string_view text, std::string_view database, bool quotes_names) {
   Words words(text, quotes_names);
   if (words.take("BEGIN")) return plain(Kind::begin);

@@ -16,6 +16,8 @@ struct NamedTable {
   std::string table;
   bool operator==(const NamedTable&) const = default;
 };
+// "shop.orders", for people and as names of streams are made.
+std::string full_name(const NamedTable& named);
 
 struct Statement {
   enum class Kind : std::uint8_t {

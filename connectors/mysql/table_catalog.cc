@@ -72,11 +72,6 @@ constexpr TypeWord times[] = {
 // Four of each: bytes of a value's length.
 constexpr std::array<std::string_view, 4> blobs = {"tinyblob", "blob", "mediumblob", "longblob"};
 constexpr std::array<std::string_view, 4> texts = {"tinytext", "text", "mediumtext", "longtext"};
-// By their number (information_schema.st_geometry_columns).
-constexpr std::array<std::string_view, 8> geometries = {
-    "geometry",   "point",           "linestring",   "polygon",
-    "multipoint", "multilinestring", "multipolygon", "geomcollection"};
-
 template <std::size_t size>
 std::optional<std::size_t> place_in(const std::array<std::string_view, size>& words,
                                     std::string_view word) {
@@ -95,14 +90,6 @@ std::optional<ColumnType> type_in(const TypeWord (&words)[size], std::string_vie
 std::uint64_t number_of(const std::optional<std::string>& text) {
   std::uint64_t number = 0;
   if (text) std::from_chars(text->data(), text->data() + text->size(), number);
-  return number;
-}
-
-// The number in brackets behind the type's word.
-std::uint64_t number_in(std::string_view text) {
-  const std::size_t open = text.find('(');
-  std::uint64_t number = 0;
-  if (open != text.npos) std::from_chars(text.data() + open + 1, text.data() + text.size(), number);
   return number;
 }
 
@@ -172,7 +159,7 @@ bool set_mariadb(const Listed& listed, MappedColumn& column) {
   } else if (listed.type == "inet6") {
     set_bytes(column, ColumnType::string, inet6_size);
   } else if (listed.type == "vector") {
-    set_bytes(column, ColumnType::varchar, number_in(listed.text) * sizeof(float));
+    set_bytes(column, ColumnType::varchar, number_in_brackets(listed.text) * sizeof(float));
   } else {
     return false;
   }
@@ -194,16 +181,12 @@ bool set_other(const Listed& listed, Flavour flavour, MappedColumn& column) {
   }
   if (listed.type == "vector") {
     column.type = ColumnType::vector;
-    column.dimensions = static_cast<std::uint32_t>(number_in(listed.text));
+    column.dimensions = number_in_brackets(listed.text);
     return true;
   }
-  const std::string_view word =
-      listed.type == "geometrycollection" ? geometries.back() : std::string_view(listed.type);
-  const auto number = place_in(geometries, word);
-  if (!number) return false;
+  column.geometry_type = geometry_type_of(listed.type);
   column.type = ColumnType::geometry;
-  column.geometry_type = static_cast<std::uint32_t>(*number);
-  return true;
+  return column.geometry_type.has_value();
 }
 
 class CatalogReader {
@@ -313,9 +296,7 @@ class CatalogReader {
     return order;
   }
 
-  std::string described() const {
-    return fmt::format("table {}.{}", named_.database, named_.table);
-  }
+  std::string described() const { return "table " + full_name(named_); }
 
   Connection& connection_;
   const NamedTable& named_;
@@ -334,6 +315,10 @@ std::string quote_name(std::string_view name) {
   std::string quoted = "`";
   for (const char c : name) quoted.append(c == '`' ? 2 : 1, c);
   return quoted + "`";
+}
+
+std::string quote_name(const NamedTable& named) {
+  return fmt::format("{}.{}", quote_name(named.database), quote_name(named.table));
 }
 
 }  // namespace tidelog::mysql

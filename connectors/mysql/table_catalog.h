@@ -32,7 +32,8 @@ struct CatalogTable {
 Result<CatalogTable> look_up_table(Connection& connection, const NamedTable& named,
                                    const StopSignal& stop);
 
-// `name` as the server reads it in any sql_mode.
+// `name` as the server reads it in any sql_mode; `database`.`table`.
 std::string quote_name(std::string_view name);
+std::string quote_name(const NamedTable& named);
 
 }  // namespace tidelog::mysql

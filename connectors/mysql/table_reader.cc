@@ -224,10 +224,8 @@ class MysqlTableReader final : public TableReader {
     return error_of(locked);
   }
 
-  std::string described() const { return named_.database + "." + named_.table; }
-  std::string from() const {
-    return fmt::format("{}.{}", quote_name(named_.database), quote_name(named_.table));
-  }
+  std::string described() const { return full_name(named_); }
+  std::string from() const { return quote_name(named_); }
 
   // In the index's order.
   std::vector<std::string> key_names() const {

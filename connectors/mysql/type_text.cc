@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <utility>
 
 namespace tidelog::mysql {
@@ -101,19 +102,17 @@ std::string plain(std::string_view type) {
   const std::string_view word = type.substr(0, type.find_first_of(" ("));
   if (word == "enum" || word == "set" || std::ranges::count(with_display_width, word) != 0)
     return std::string(word);
-  if (word == "geometrycollection") return "geomcollection";
+  if (const auto geometry = geometry_type_of(word)) return std::string(geometry_names[*geometry]);
   const std::size_t end = type.find(')');
   return std::string(end == type.npos ? word : type.substr(0, end + 1));
 }
-
-bool is_geometry(std::string_view type) { return std::ranges::count(geometry_names, type) != 0; }
 
 }  // namespace
 
 bool is_same_type(std::string_view catalog, std::string_view logged) {
   const std::string by_catalog = plain(catalog);
   const std::string by_log = plain(logged);
-  if (by_log == "geometry") return is_geometry(by_catalog);  // it may be any
+  if (by_log == "geometry") return geometry_type_of(by_catalog).has_value();  // it may be any
   if (by_log == "vector") return by_catalog.starts_with("vector");
   return by_catalog == by_log;
 }
@@ -178,6 +177,22 @@ std::string type_text(const MappedColumn& column, const ColumnFormat& format) {
       break;
   }
   return std::string(name_of(column.type));
+}
+
+unsigned number_in_brackets(std::string_view type) {
+  const std::size_t open = type.find('(');
+  unsigned number = 0;
+  if (open != std::string_view::npos) {
+    std::from_chars(type.data() + open + 1, type.data() + type.size(), number);
+  }
+  return number;
+}
+
+std::optional<std::uint32_t> geometry_type_of(std::string_view word) {
+  if (word == "geometrycollection") word = geometry_names.back();
+  const auto* const found = std::ranges::find(geometry_names, word);
+  if (found == geometry_names.end()) return std::nullopt;
+  return static_cast<std::uint32_t>(found - geometry_names.begin());
 }
 
 std::optional<std::vector<std::string>> labels_of_type(std::string_view type) {

@@ -2,6 +2,7 @@
 // the catalog has to say what the log does not.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,5 +24,11 @@ bool is_same_type(std::string_view catalog, std::string_view logged);
 
 // The labels of an enum or set as a server prints it. Nothing: it is neither.
 std::optional<std::vector<std::string>> labels_of_type(std::string_view type);
+
+// The number in brackets behind the type's word; 0: there is none.
+unsigned number_in_brackets(std::string_view type);
+
+// Which geometry_type (table_map.h) a word is, also an older server's. Nothing: it is none.
+std::optional<std::uint32_t> geometry_type_of(std::string_view word);
 
 }  // namespace tidelog::mysql
