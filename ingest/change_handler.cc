@@ -106,12 +106,8 @@ std::optional<ChangeHandler::KnownTable> IngestHandler::known_table(std::string_
 // Asked of each table whose stream begins.
 std::optional<ChangeHandler::KnownTable> IngestHandler::known_table(std::uint32_t table_id) {
   if (!tables_by_id_) {
-    const std::string prefix = name_ + ".";
     tables_by_id_.emplace();
-    for (const auto& [stream, schema] : store_.newest_schemas(prefix))
-      (*tables_by_id_)[schema.table_id] = stream.substr(prefix.size());
-    for (const auto& [stream, schema] : newest_)
-      (*tables_by_id_)[schema.table_id] = stream.substr(prefix.size());
+    for (const auto& [table, schema] : newest_schemas()) (*tables_by_id_)[schema.table_id] = table;
   }
   const auto found = tables_by_id_->find(table_id);
   if (found == tables_by_id_->end()) return std::nullopt;
@@ -120,15 +116,22 @@ std::optional<ChangeHandler::KnownTable> IngestHandler::known_table(std::uint32_
 }
 
 std::vector<ChangeHandler::KnownTable> IngestHandler::known_tables(std::string_view table_schema) {
-  const std::string prefix = name_ + ".";
-  std::map<std::string, Schema> schemas = store_.newest_schemas(prefix);
-  for (const auto& [stream, schema] : newest_) schemas[stream] = schema;
   std::vector<KnownTable> tables;
-  for (auto& [stream, schema] : schemas) {
+  for (auto& [table, schema] : newest_schemas()) {
     if (schema.table_schema != table_schema || schema.ended) continue;
-    tables.push_back({store_.stream(stream), stream.substr(prefix.size()), std::move(schema)});
+    tables.push_back({stream_of(table), table, std::move(schema)});
   }
   return tables;
+}
+
+// Also of what is not in the log yet.
+std::map<std::string, Schema> IngestHandler::newest_schemas() {
+  const std::string prefix = name_ + ".";
+  std::map<std::string, Schema> by_table;
+  for (auto& [stream, schema] : store_.newest_schemas(prefix))
+    by_table[stream.substr(prefix.size())] = std::move(schema);
+  for (const auto& [stream, schema] : newest_) by_table[stream.substr(prefix.size())] = schema;
+  return by_table;
 }
 
 StreamId IngestHandler::stream_of(std::string_view table) {
@@ -183,7 +186,7 @@ Status IngestHandler::begin_load(std::string_view table) {
 
 Status IngestHandler::put_step(const LoadStep& step) {
   EventBody event;
-  event.stream = store_.stream(name_ + "." + step.table);
+  event.stream = stream_of(step.table);
   event.type = EventType::load_step;
   const std::string body = encode(step);
   event.body = body;

@@ -99,6 +99,7 @@ class IngestHandler final : public ChangeHandler {
   bool has_other_loads() const { return has_other_loads_; }
 
  private:
+  std::map<std::string, Schema> newest_schemas();  // by table
   Status spill();
   Status append();
   void forget_released();
