@@ -349,9 +349,12 @@ class Backup {
   }
 
   std::uint64_t bytes_to_verify(const BackupFile& file) const {
+    return was_seen_whole(file) || earlier_ == EarlierCopies::trusted ? 0 : file.bytes;
+  }
+
+  bool was_seen_whole(const BackupFile& file) const {
     const auto known = whole_.find(file.name);
-    const bool is_seen = known != whole_.end() && known->second == file;
-    return is_seen || earlier_ == EarlierCopies::trusted ? 0 : file.bytes;
+    return known != whole_.end() && known->second == file;
   }
 
   // What turns out not to be needed of it is taken off again.
@@ -372,8 +375,7 @@ class Backup {
   // needs the backup needs it whole. Each file is read once a run; one that is not whole is copied
   // again.
   bool is_whole(const BackupFile& file) {
-    const auto known = whole_.find(file.name);
-    if (known != whole_.end() && known->second == file) return true;
+    if (was_seen_whole(file)) return true;
     const Status checked = check_copy(file);
     if (checked) {
       whole_[file.name] = file;
