@@ -6,7 +6,7 @@
 #include <set>
 #include <thread>
 
-#include "tests/integration/mysql_shop.h"
+#include "tests/integration/mysql_workload.h"
 #include "tests/support/seed.h"
 
 namespace tidelog::testing {
@@ -102,15 +102,12 @@ TEST_CASE("mysql capture: a schema that changes, a truncate and a table made ane
 
 // Random transactions, each of which puts as many rows into `ticks` as its note says.
 std::string random_transaction(std::mt19937& random, int number) {
-  const auto pick = [&](int low, int high) {
-    return std::uniform_int_distribution<int>(low, high)(random);
-  };
   std::string sql = "begin;";
-  const int rows = pick(1, 8);
+  const int rows = pick(random, 1, 8);
   for (int i = 0; i < rows; ++i) {
     sql += fmt::format("insert into shop.ticks values ({}, '{} of {}');", number, i, rows);
-    const int id = pick(1, 200);
-    switch (pick(0, 3)) {
+    const int id = pick(random, 1, 200);
+    switch (pick(random, 0, 3)) {
       case 0:
         sql += fmt::format("replace into shop.orders values ({}, 'r{}', {});", id, number, i);
         break;
@@ -125,7 +122,7 @@ std::string random_transaction(std::mt19937& random, int number) {
             "update shop.orders set status = 'u{}', price = price + 1 where id < {};", number, id);
     }
   }
-  return sql + (pick(1, 8) == 1 ? "rollback" : "commit");
+  return sql + (pick(random, 1, 8) == 1 ? "rollback" : "commit");
 }
 
 // Of an event: its transaction and its place in that.
@@ -141,20 +138,11 @@ std::string identity_of(const std::string& line) {
 void check_kills(MysqlShop& shop, int kills) {
   std::mt19937 random(static_cast<unsigned>(test_seed(20'261'127)));
   CHECK(stopped(*shop.begin()) == Exit{0, 0});
-  std::jthread worker([&shop, seed = random()](const std::stop_token& stop) {
-    std::mt19937 own(seed);
-    MysqlSession session = shop.server.session();
-    for (int number = 0; !stop.stop_requested(); ++number)
-      session.sql(random_transaction(own, number));
-  });
-  for (int kill = 0; kill < kills; ++kill) {
-    const auto run = shop.start();
-    const auto ended = run->wait(Duration(std::uniform_int_distribution<int>(20, 500)(random)));
-    if (ended) FAIL("tidelog ended by itself: " << run->errors());
-    run->kill(SIGKILL);
-    REQUIRE(run->wait(soon) == Exit{0, SIGKILL});
+  std::jthread worker =
+      work_beside(shop.server, static_cast<unsigned>(random()), random_transaction);
+  kill_again_and_again(shop, random, kills, 20, 500, [&](int kill) {
     if (kill % 5 == 4) shop.server.sql("flush binary logs");
-  }
+  });
   worker.request_stop();
   worker.join();
   const auto last = shop.start("last");

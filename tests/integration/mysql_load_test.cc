@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "tests/integration/mysql_random_types.h"
-#include "tests/integration/mysql_shop.h"
+#include "tests/integration/mysql_workload.h"
 #include "tests/support/seed.h"
 
 namespace tidelog::testing {
@@ -176,13 +176,10 @@ void check_chunks(MysqlServer& server) {
 // -- beside the stream --
 
 std::string random_transaction(std::mt19937& random, int number) {
-  const auto pick = [&](int low, int high) {
-    return std::uniform_int_distribution<int>(low, high)(random);
-  };
   std::string sql = "begin;";
-  for (int i = pick(1, 6); i > 0; --i) {
-    const int id = pick(1, 3000);
-    switch (pick(0, 4)) {
+  for (int i = pick(random, 1, 6); i > 0; --i) {
+    const int id = pick(random, 1, 3000);
+    switch (pick(random, 0, 4)) {
       case 0:
         sql += fmt::format("replace into shop.orders values ({}, 'r{}', {});", id, number, i);
         break;
@@ -190,8 +187,8 @@ std::string random_transaction(std::mt19937& random, int number) {
         sql += fmt::format("delete from shop.orders where id = {};", id);
         break;
       case 2:  // a row that moves, from or to what is loaded
-        sql +=
-            fmt::format("update ignore shop.orders set id = {} where id = {};", pick(1, 3000), id);
+        sql += fmt::format("update ignore shop.orders set id = {} where id = {};",
+                           pick(random, 1, 3000), id);
         break;
       case 3:
         sql += fmt::format("insert into shop.ticks values ({}, 'of {}');", id, number);
@@ -201,7 +198,7 @@ std::string random_transaction(std::mt19937& random, int number) {
                            number, id, id + 20);
     }
   }
-  return sql + (pick(1, 8) == 1 ? "rollback" : "commit");
+  return sql + (pick(random, 1, 8) == 1 ? "rollback" : "commit");
 }
 
 void fill(MysqlShop& shop) {
@@ -251,19 +248,9 @@ void check_server_crashes(MysqlServer& server) {
 }
 
 void check_beside(MysqlShop& shop, std::mt19937& random, int kills) {
-  std::jthread worker([&shop, seed = random()](const std::stop_token& stop) {
-    std::mt19937 own(seed);
-    MysqlSession session = shop.server.session();
-    for (int number = 0; !stop.stop_requested(); ++number)
-      session.sql(random_transaction(own, number));
-  });
-  for (int kill = 0; kill < kills; ++kill) {
-    const auto run = shop.start();
-    const auto ended = run->wait(Duration(std::uniform_int_distribution<int>(100, 900)(random)));
-    if (ended) FAIL("tidelog ended by itself: " << run->errors());
-    run->kill(SIGKILL);
-    REQUIRE(run->wait(soon) == Exit{0, SIGKILL});
-  }
+  std::jthread worker =
+      work_beside(shop.server, static_cast<unsigned>(random()), random_transaction);
+  kill_again_and_again(shop, random, kills, 100, 900);
   const auto last = shop.start("last");
   const auto knows_both = [&] {
     return !shop.in_store("orders").empty() && !shop.in_store("ticks").empty();
