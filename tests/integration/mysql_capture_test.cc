@@ -234,7 +234,9 @@ TEST_CASE("mysql capture: an XA transaction that was prepared before stops it wh
     MysqlSession session = server->session();
     session.sql(
         "xa start 'x'; insert into shop.orders values (1, 'x', 1); xa end 'x'; xa prepare 'x'");
-    CHECK(MysqlShop::says(shop.tidelog({"check"}).output, "1 XA transactions are prepared"));
+    const Finished check = shop.tidelog({"check"});
+    CHECK_MESSAGE(MysqlShop::says(check.output, "1 XA transactions are prepared"),
+                  (check.output + check.errors));
     const auto run = shop.start();
     REQUIRE_MESSAGE(eventually(soon, [&] { return shop.streams(); }), run->errors());
     session.sql("xa commit 'x'");
